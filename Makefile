@@ -1,0 +1,49 @@
+# One place for the commands; CI calls the same ones. Needs Python >= 3.11, git and make.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fix bench docs soak FORCE
+
+BIN := .venv/bin
+STAMP := .venv/.ringback-setup
+CODE := $(wildcard src tests docs bench examples)
+# Extra arguments for demo, test, bench and soak: make test ARGS="-k hub -n auto"
+ARGS ?=
+
+# Another PYTHON than the one .venv was made with calls for another .venv.
+export PYTHON
+ifneq ($(PYTHON),)
+ifneq ($(PYTHON),$(shell cat $(STAMP) 2>/dev/null))
+$(STAMP): FORCE
+endif
+endif
+
+$(STAMP): pyproject.toml uv.lock scripts/setup
+	@scripts/setup $@
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMP) ## make .venv from uv.lock; does nothing while neither it nor pyproject.toml changed
+
+demo: setup ## run the demo
+	@$(BIN)/ringback demo $(ARGS)
+
+test: setup check ## everything a change has to pass: the checks, then the tests
+	@$(BIN)/pytest $(ARGS)
+
+check: setup ## lint, format and types, changing nothing
+	@$(BIN)/ruff check --quiet $(CODE)
+	@$(BIN)/ruff format --check --quiet $(CODE) || { echo "format: the files above; cure: make fix" >&2; exit 1; }
+	@$(BIN)/mypy $(CODE)
+
+fix: setup ## mend what lint and format can mend by themselves
+	@$(BIN)/ruff check --fix $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+bench: setup ## measure; figures are of this machine only
+	@$(BIN)/python bench/run.py $(ARGS)
+
+docs: setup ## check that links and anchors in the documents lead somewhere
+	@$(BIN)/python docs/check.py
+
+soak: setup ## the long tests under load, which `make test` leaves out
+	@$(BIN)/pytest -m soak $(ARGS)

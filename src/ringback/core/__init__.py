@@ -1,0 +1,1 @@
+"""The pure core: records, the lifecycle, retry, topics, access. No I/O, clock or randomness."""

@@ -1,0 +1,52 @@
+"""Who may do what: claims in, yes or no out. Deny first.
+
+A caller is known by claims (a verified JWT) or holds one operation's own token. An operation
+belongs to the subject that submitted it; nobody else learns even that it exists.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ringback.core.model import OperationState
+
+ADMIN_SCOPE = "ringback:admin"
+"""The OAuth scope (RFC 6749 §3.3) that sees and redrives every subject's operations."""
+
+
+class Claims(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a caller."""
+
+    subject: str | None = None
+    """JWT ``sub``; None: anonymous."""
+    scopes: frozenset[str] = frozenset()
+    """JWT ``scope``, split."""
+    expires_at: float | None = None
+    operation: str | None = None
+    """The id of the one operation whose token the caller showed."""
+    extra: dict[str, object] = {}
+    """Every other claim, for a hook to look at."""
+
+    @property
+    def admin(self) -> bool:
+        """Whether the caller administers this server."""
+        return ADMIN_SCOPE in self.scopes
+
+
+ANONYMOUS = Claims()
+
+
+def may_follow(claims: Claims, state: OperationState) -> bool:
+    """Whether the caller may see and cancel this operation."""
+    if claims.operation is not None and claims.operation == state.id:
+        return True
+    if claims.admin:
+        return True
+    return claims.subject is not None and claims.subject == state.subject
+
+
+def may_submit(claims: Claims, *, development: bool, public: bool) -> bool:
+    """Whether the caller may submit at all. One operation's token never suffices."""
+    if development or public:
+        return True
+    return claims.subject is not None

@@ -1,0 +1,49 @@
+"""Names of topics: one rule for every edge.
+
+A name is one or more segments joined by ``/``. It carries no wildcard, no empty segment, no
+``.`` or ``..`` segment and no control character, so that it means the same as a URL path, an
+MQTT topic (MQTT 5 §4.7) and a NATS subject.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ringback.errors import InvalidInput
+
+MAX_TOPIC_LENGTH = 256
+"""Characters: AWS IoT's bound, the lowest among the transports."""
+MAX_TOPIC_SEGMENTS = 8
+"""AWS IoT allows seven slashes."""
+OPERATIONS = "operations/"
+"""Prefix of the topics that are operations' logs; only the core writes there."""
+RESERVED = (OPERATIONS, "$")
+"""Beginnings of names that an application cannot publish to."""
+
+_SEGMENT = re.compile(r"[^\x00-\x20\x7f/+#*]+")
+
+
+def check_name(topic: str) -> str:
+    """``topic``, if it is a well-formed name; raises ``InvalidInput`` that says why it is none."""
+    if not topic or len(topic) > MAX_TOPIC_LENGTH:
+        raise InvalidInput(f"A topic has 1 to {MAX_TOPIC_LENGTH} characters.", topic=topic[:64])
+    segments = topic.split("/")
+    if len(segments) > MAX_TOPIC_SEGMENTS:
+        raise InvalidInput(f"A topic has at most {MAX_TOPIC_SEGMENTS} segments.", topic=topic)
+    for segment in segments:
+        if segment in {"", ".", ".."} or not _SEGMENT.fullmatch(segment):
+            raise InvalidInput(
+                "A topic is segments joined by '/', none empty, '.' or '..', "
+                "without wildcards (+ # *), spaces or control characters.",
+                topic=topic,
+            )
+    return topic
+
+
+def check_publishable(topic: str) -> str:
+    """The same, and refuses what only Ringback itself may write."""
+    if topic.startswith(RESERVED):
+        raise InvalidInput(
+            f"Topics beginning with {OPERATIONS!r} or '$' are Ringback's own.", topic=topic
+        )
+    return check_name(topic)

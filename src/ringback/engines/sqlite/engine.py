@@ -1,0 +1,196 @@
+"""The embedded engine: the port on top of one SQLite file.
+
+Writes go through the writer thread, which shares commits; reads of one operation or one page
+of a log go straight to a second connection, on the event loop: in WAL mode they wait for
+nobody, and take less time than handing them to a thread would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self, TypeVar
+
+import apsw
+
+from ringback.core.model import (
+    Accepted,
+    Change,
+    Claimed,
+    Demand,
+    IdempotencyRecord,
+    OperationState,
+    Page,
+    Position,
+    Query,
+)
+from ringback.engines.sqlite import claims, commit, logs, upkeep
+from ringback.engines.sqlite.hints import Neighbours, Watch
+from ringback.engines.sqlite.writer import RETRY_AFTER, STORE_ERRORS, Writer
+from ringback.errors import ConfigurationError, StoreUnavailable
+from ringback.ports import Hint
+
+T = TypeVar("T")
+
+FILE = "ringback.db"
+"""The name of the database in the data folder."""
+READER_CACHE_KIB = 16 * 1024
+"""KiB of page cache for the reading connection."""
+MAX_QUEUED = 1_000_000
+"""Queued operations beyond which a new one is refused: days of work for most applications."""
+
+
+class SqliteEngine:
+    """``FullEngine`` in a folder on a local disk. Several processes may open the same folder."""
+
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        max_queued: int = MAX_QUEUED,
+        topic_retention: float = 86400.0,
+    ) -> None:
+        """``topic_retention``: seconds for which messages of topics and events are kept."""
+        self.folder = Path(folder)
+        self._max_queued = max_queued
+        self._topic_retention = topic_retention
+        self._path = self.folder / FILE
+        self._writer = Writer(self._path, self._committed)
+        self._neighbours = Neighbours(self.folder, self._hint)
+        self._reader: apsw.Connection | None = None
+        self._watch: Watch | None = None
+        self._listeners: list[Hint] = []
+        self._epoch = ""
+
+    async def __aenter__(self) -> Self:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The data folder {self.folder} cannot be made ({error.strerror}). "
+                "Give one that this user can write to with --data or RINGBACK_DATA."
+            ) from error
+        await self._writer.open()
+        try:
+            # Only the owner reads it: inputs and results are the users' own.
+            self._path.chmod(0o600)
+            self._reader = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
+            self._reader.execute("PRAGMA query_only = 1")
+            self._reader.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
+            self._reader.set_busy_timeout(100)  # only recovery after a crash ever makes a reader wait
+            epoch = await self.fact("epoch")
+            self._epoch = (epoch or b"").decode()
+            self._neighbours.open()
+            self._watch = Watch(self._reader, self._hint)
+            self._watch.open()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._watch is not None:
+            await self._watch.close()
+        self._neighbours.close()
+        await self._writer.close()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    # Engine
+
+    def accept(
+        self, change: Change, key: IdempotencyRecord | None
+    ) -> asyncio.Future[Accepted]:
+        limit = self._max_queued
+        return self._writer.run(lambda tx: commit.accept(tx, change, key, limit))
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        return self._writer.run(lambda tx: commit.commit(tx, change))
+
+    def claim(
+        self, worker: str, demands: Sequence[Demand], limit: int, now: float
+    ) -> asyncio.Future[Claimed]:
+        return self._writer.run(lambda tx: claims.claim(tx, worker, demands, limit, now))
+
+    async def load(self, operation: str) -> OperationState:
+        return self._read(lambda connection: logs.load(connection, operation))
+
+    async def read(self, topic: str, after: Position | None, limit: int) -> Page:
+        return self._read(lambda c: logs.read(c, self._epoch, topic, after, limit))
+
+    # Leases
+
+    async def renew(
+        self, leases: Sequence[tuple[str, int]], now: float
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        return await self._writer.run(lambda tx: upkeep.renew(tx, leases, now))
+
+    async def overdue(self, now: float, limit: int) -> Sequence[OperationState]:
+        return self._read(lambda connection: upkeep.overdue(connection, now, limit))
+
+    # Listing
+
+    async def list(self, query: Query) -> Sequence[OperationState]:
+        return self._read(lambda connection: logs.listing(connection, query))
+
+    async def count_queued(self) -> int:
+        return self._read(
+            lambda c: c.execute("SELECT value FROM counters WHERE name = 'queued'").get
+        )
+
+    # Retention
+
+    async def forget(self, operation: str, now: float) -> None:
+        await self._writer.run(lambda tx: upkeep.forget(tx, operation, now))
+
+    async def sweep(self, now: float) -> int:
+        return await self._writer.run(lambda tx: upkeep.sweep(tx, now, self._topic_retention))
+
+    # Hints
+
+    def listen(self, hint: Hint) -> Callable[[], None]:
+        self._listeners.append(hint)
+
+        def stop() -> None:
+            if hint in self._listeners:
+                self._listeners.remove(hint)
+
+        return stop
+
+    # Facts
+
+    async def fact(self, name: str) -> bytes | None:
+        row = self._read(
+            lambda c: c.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        )
+        return bytes(row[0]) if row else None
+
+    async def set_fact(self, name: str, value: bytes, *, replace: bool = True) -> bytes:
+        conflict = "DO UPDATE SET value = excluded.value" if replace else "DO NOTHING"
+        await self._writer.run(
+            lambda tx: tx.cursor.execute(
+                f"INSERT INTO facts VALUES (?, ?) ON CONFLICT {conflict}", (name, value)
+            )
+        )
+        return await self.fact(name) or b""
+
+    def _read(self, query: Callable[[apsw.Connection], T]) -> T:
+        if self._reader is None:
+            raise StoreUnavailable("The store is not open.", retry_after=RETRY_AFTER)
+        try:
+            return query(self._reader)
+        except STORE_ERRORS as error:
+            raise StoreUnavailable(
+                f"The store cannot be read ({error}). Try again after Retry-After.",
+                retry_after=RETRY_AFTER,
+            ) from error
+
+    def _committed(self, changed: frozenset[str]) -> None:
+        self._neighbours.tell(changed)
+        self._hint(changed)
+
+    def _hint(self, changed: frozenset[str]) -> None:
+        for listener in tuple(self._listeners):
+            listener(changed)

@@ -1,0 +1,143 @@
+"""Reading: states, logs and lists, on the reading connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+
+from ringback.core.model import (
+    BEGINNING,
+    Kind,
+    Message,
+    OperationState,
+    Page,
+    Position,
+    Query,
+)
+from ringback.core.topics import OPERATIONS
+from ringback.engines.sqlite import rows
+from ringback.errors import OperationForgotten, UnknownOperation
+
+PAGE_BYTES = 1024 * 1024
+"""Bytes of messages in one page, so that a reader of large ones does not fill the memory."""
+MAX_PAGE = 1000
+"""Messages in one page."""
+
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+def load(connection: apsw.Connection, operation: str) -> OperationState:
+    """The stored state of an operation."""
+    row = connection.execute(rows.SELECT + "WHERE o.id = ?", (operation,)).fetchone()
+    if row is None:
+        raise missing(connection, operation)
+    return rows.decode(connection, row)
+
+
+def missing(connection: apsw.Connection, operation: str) -> UnknownOperation | OperationForgotten:
+    """Why there is no such operation."""
+    row = connection.execute("SELECT subject FROM forgotten WHERE id = ?", (operation,)).fetchone()
+    if row is None:
+        return UnknownOperation(operation=operation)
+    error = OperationForgotten(operation=operation)
+    error.subject = row[0]
+    return error
+
+
+def read(
+    connection: apsw.Connection, epoch: str, topic: str, after: Position | None, limit: int
+) -> Page:
+    """Messages of a log after a position; see ``ports.Engine.read``."""
+    limit = min(limit, MAX_PAGE)
+    if topic.startswith(OPERATIONS):
+        operation = topic.removeprefix(OPERATIONS)
+        found = connection.execute(
+            "SELECT row, version FROM operations WHERE id = ?", (operation,)
+        ).fetchone()
+        if found is None:
+            raise missing(connection, operation)
+        start = after if after is not None and after != BEGINNING else Position(epoch, 0)
+        sql = (
+            "SELECT offset, kind, data, at FROM operation_messages "
+            "WHERE operation = ? AND offset > ? ORDER BY offset LIMIT ?"
+        )
+        return _page(connection, sql, found[0], topic, Position(epoch, found[1]), start, limit)
+    found = connection.execute(
+        "SELECT row, epoch, head FROM topics WHERE name = ?", (topic,)
+    ).fetchone()
+    if found is None:
+        foreign = after is not None and after != BEGINNING
+        return Page(messages=(), position=BEGINNING, gap=foreign)
+    row, own, head = found
+    sql = (
+        "SELECT offset, 'message', data, at FROM topic_messages "
+        "WHERE topic = ? AND offset > ? ORDER BY offset LIMIT ?"
+    )
+    if after is None:
+        oldest = connection.execute(
+            "SELECT offset FROM topic_messages WHERE topic = ? ORDER BY offset LIMIT 1", (row,)
+        ).fetchone()
+        after = Position(own, oldest[0] - 1 if oldest else head)
+    elif after == BEGINNING:
+        after = Position(own, 0)
+    return _page(connection, sql, row, topic, Position(own, head), after, limit)
+
+
+def _page(
+    connection: apsw.Connection,
+    sql: str,
+    row: int,
+    topic: str,
+    head: Position,
+    after: Position,
+    limit: int,
+) -> Page:
+    gap = after.epoch != head.epoch or after.offset > head.offset
+    offset = 0 if gap else after.offset
+    messages: list[Message] = []
+    size = 0
+    for number, kind, data, at in connection.execute(sql, (row, offset, limit)).fetchall():
+        if number != offset + 1:
+            if messages:  # a hole: what follows it comes with the next page, as a gap
+                break
+            gap = gap or number != after.offset + 1
+        offset = number
+        messages.append(
+            Message(
+                topic=topic,
+                position=Position(head.epoch, number),
+                kind=_KINDS[kind],
+                data=data,
+                at=at,
+            )
+        )
+        size += len(data)
+        if size >= PAGE_BYTES:
+            break
+    if not messages and offset < head.offset:
+        gap, offset = True, head.offset
+    return Page(messages=tuple(messages), position=Position(head.epoch, offset), gap=gap)
+
+
+def listing(connection: apsw.Connection, query: Query) -> list[OperationState]:
+    """The operations that match, newest first."""
+    where = ["1"]
+    values: list[Any] = []
+    for column, value in (
+        ("subject", query.subject),
+        ("status", None if query.status is None else query.status.value),
+        ("task", query.task),
+        ("parent", query.parent),
+    ):
+        if value is not None:
+            where.append(f"o.{column} = ?")
+            values.append(value)
+    if query.dead_letter is not None:
+        where.append("o.dead_letter" if query.dead_letter else "NOT o.dead_letter")
+    if query.after is not None:
+        where.append("o.id < ?")
+        values.append(query.after)
+    sql = rows.SELECT + f"WHERE {' AND '.join(where)} ORDER BY o.id DESC LIMIT ?"
+    found = connection.execute(sql, (*values, query.limit)).fetchall()
+    return [rows.decode(connection, row) for row in found]

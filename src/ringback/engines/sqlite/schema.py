@@ -1,0 +1,205 @@
+"""The tables, and how an older file becomes a newer one.
+
+``MIGRATIONS[n]`` takes a database from ``user_version`` n to n + 1, in one transaction. A
+released migration is never edited: a change of the schema is a further entry.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+import apsw
+
+from ringback.errors import ConfigurationError
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE facts (
+        name TEXT PRIMARY KEY,
+        value BLOB NOT NULL
+    ) WITHOUT ROWID;
+
+    -- One row for each distinct policy; an operation refers to its own.
+    CREATE TABLE policies (
+        row INTEGER PRIMARY KEY,
+        value BLOB NOT NULL UNIQUE
+    );
+
+    CREATE TABLE operations (
+        row INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        task TEXT NOT NULL,
+        status TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        failures INTEGER NOT NULL,
+        priority INTEGER NOT NULL,
+        ready_at REAL NOT NULL,
+        limit_key TEXT,
+        subject TEXT,
+        policy INTEGER NOT NULL REFERENCES policies (row),
+        created_at REAL NOT NULL,
+        updated_at REAL NOT NULL,
+        started_at REAL,
+        finished_at REAL,
+        worker TEXT,
+        lease_until REAL,
+        cancel_requested INTEGER NOT NULL DEFAULT 0,
+        progress REAL,
+        progress_message TEXT,
+        part_count INTEGER NOT NULL DEFAULT 0,
+        parts_after INTEGER NOT NULL DEFAULT 0,
+        dead_letter INTEGER NOT NULL DEFAULT 0,
+        parent TEXT,
+        traceparent TEXT,
+        expires_at REAL,
+        input BLOB,            -- NULL: in payloads, being large
+        result BLOB,           -- likewise, where result_large
+        result_large INTEGER NOT NULL DEFAULT 0,
+        error BLOB
+    );
+    -- The work queue: what a claim walks, in the order it hands out.
+    CREATE INDEX operations_ready ON operations (task, priority DESC, ready_at, row, limit_key)
+        WHERE status = 'queued';
+    -- The same by key, to step over a key that is at its limit.
+    CREATE INDEX operations_ready_by_key ON operations (task, limit_key, priority DESC, ready_at)
+        WHERE status = 'queued' AND limit_key IS NOT NULL;
+    CREATE INDEX operations_running ON operations (task, limit_key, lease_until)
+        WHERE status = 'running';
+    CREATE INDEX operations_by_subject ON operations (subject, id) WHERE subject IS NOT NULL;
+    CREATE INDEX operations_by_parent ON operations (parent, id) WHERE parent IS NOT NULL;
+    CREATE INDEX operations_dead ON operations (id) WHERE dead_letter;
+    CREATE INDEX operations_expiring ON operations (expires_at) WHERE expires_at IS NOT NULL;
+
+    -- Large inputs and results, so that a change of state does not rewrite them.
+    CREATE TABLE payloads (
+        operation INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (operation, kind)
+    ) WITHOUT ROWID;
+
+    -- The log of each operation; offset 0, its acceptance, is the row in operations itself.
+    CREATE TABLE operation_messages (
+        operation INTEGER NOT NULL,
+        offset INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        data BLOB NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (operation, offset)
+    ) WITHOUT ROWID;
+
+    -- Every other topic that has a log.
+    CREATE TABLE topics (
+        row INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        epoch TEXT NOT NULL,
+        head INTEGER NOT NULL
+    );
+    CREATE TABLE topic_messages (
+        topic INTEGER NOT NULL,
+        offset INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (topic, offset)
+    ) WITHOUT ROWID;
+    CREATE INDEX topic_messages_by_age ON topic_messages (at);
+
+    -- CloudEvents that were emitted; their handlers are operations.
+    CREATE TABLE events (
+        row INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        source TEXT NOT NULL,
+        type TEXT NOT NULL,
+        subject TEXT,
+        operation TEXT NOT NULL,
+        sequence INTEGER NOT NULL,
+        traceparent TEXT,
+        data BLOB NOT NULL,
+        at REAL NOT NULL
+    );
+    CREATE INDEX events_by_age ON events (at);
+    CREATE INDEX events_by_operation ON events (operation);
+
+    CREATE TABLE idempotency_keys (
+        scope BLOB PRIMARY KEY,
+        payload BLOB NOT NULL,
+        operation TEXT NOT NULL,
+        expires_at REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX idempotency_keys_expiring ON idempotency_keys (expires_at);
+
+    -- Ids that were here, so that asking for one is answered with 410 and not 404.
+    CREATE TABLE forgotten (
+        id TEXT PRIMARY KEY,
+        subject TEXT,
+        expires_at REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX forgotten_expiring ON forgotten (expires_at);
+
+    -- When each key of a rate-limited task may start its next operation (GCRA).
+    CREATE TABLE rates (
+        task TEXT NOT NULL,
+        limit_key TEXT NOT NULL,
+        next_at REAL NOT NULL,
+        PRIMARY KEY (task, limit_key)
+    ) WITHOUT ROWID;
+
+    -- Counted as it changes, since counting rows would cost more the longer the queue.
+    CREATE TABLE counters (
+        name TEXT PRIMARY KEY,
+        value INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    INSERT INTO counters VALUES ('queued', 0);
+    """,
+)
+
+EPOCH_BYTES = 5
+"""Randomness of an epoch's name: ten hexadecimal digits."""
+
+
+def migrate(connection: apsw.Connection) -> None:
+    """Bring the file to this version's schema. Raises ``ConfigurationError`` for a newer file."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = connection.pragma("user_version")
+        if version > len(MIGRATIONS):
+            raise ConfigurationError(
+                f"The data folder was written by a newer Ringback (schema {version}; this one "
+                f"knows {len(MIGRATIONS)}). Upgrade Ringback, or use another data folder."
+            )
+        for number in range(version, len(MIGRATIONS)):
+            connection.execute(MIGRATIONS[number])
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+        connection.execute(
+            "INSERT INTO facts VALUES ('epoch', ?) ON CONFLICT DO NOTHING",
+            (secrets.token_hex(EPOCH_BYTES).encode(),),
+        )
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def configure(connection: apsw.Connection) -> None:
+    """Settings of every connection that writes; see https://sqlite.org/pragma.html."""
+    mode = connection.execute("PRAGMA journal_mode = WAL").get
+    if mode != "wal":
+        raise ConfigurationError(
+            f"SQLite cannot use WAL in this folder (it says {mode!r}). Use a folder on a local "
+            "disk: network file systems do not have the shared memory that WAL needs."
+        )
+    # FULL: the commit returns after the WAL is on disk, so that a 202 survives a power cut.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_SIZE_LIMIT}")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+
+
+CHECKPOINT_PAGES = 4000
+"""Pages (16 MiB) of WAL before they are moved into the file: fewer, longer checkpoints."""
+WAL_SIZE_LIMIT = 64 * 1024 * 1024
+"""Bytes to which the WAL file is cut back after it was reset."""
+CACHE_KIB = 64 * 1024
+"""KiB of page cache for the writer: the hot ends of all indexes, with a million operations."""

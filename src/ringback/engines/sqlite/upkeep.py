@@ -1,0 +1,121 @@
+"""Leases and retention: jobs that keep the store in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+
+from ringback.core.model import TERMINAL, OperationState
+from ringback.core.retry import lease_over
+from ringback.engines.sqlite import rows
+from ringback.engines.sqlite.logs import missing
+from ringback.engines.sqlite.writer import Transaction
+from ringback.errors import StillOpen
+
+SWEEP_ROWS = 200
+"""Operations forgotten in one transaction: some milliseconds, so that requests need not wait."""
+SWEEP_SMALL_ROWS = 2000
+"""Likewise for rows that are nothing but themselves."""
+REMEMBERED = 30 * 86400.0
+"""Seconds for which a forgotten id is answered with 410, and only then with 404."""
+
+
+def renew(
+    transaction: Transaction, leases: Sequence[tuple[str, int]], now: float
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Extend leases; the ids that are lost, and those to be cancelled."""
+    cursor = transaction.cursor
+    lost: set[str] = set()
+    cancelled: set[str] = set()
+    for operation, attempt in leases:
+        found = cursor.execute(
+            rows.SELECT + "WHERE o.id = ? AND o.status = 'running' AND o.attempt = ?",
+            (operation, attempt),
+        ).fetchone()
+        if found is None:
+            lost.add(operation)
+            continue
+        state = rows.decode(cursor.connection, found)
+        cursor.execute(
+            "UPDATE operations SET lease_until = ? WHERE row = ?",
+            (now + state.policy.lease, found[-1]),
+        )
+        if state.cancel_requested:
+            cancelled.add(operation)
+    return frozenset(lost), frozenset(cancelled)
+
+
+def overdue(connection: apsw.Connection, now: float, limit: int) -> list[OperationState]:
+    """Running operations whose lease is over."""
+    # All running ones are looked at: there are no more of them than workers have slots, and
+    # what counts as over (a lease from before the clock was set back) is the core's to say.
+    found: list[OperationState] = []
+    for row in connection.execute(rows.SELECT + "WHERE o.status = 'running'").fetchall():
+        state = rows.decode(connection, row)
+        if lease_over(state, now):
+            found.append(state)
+            if len(found) >= limit:
+                break
+    return found
+
+
+def forget(transaction: Transaction, operation: str, now: float) -> None:
+    """Delete a terminal operation and its log, and remember that it was here."""
+    cursor = transaction.cursor
+    found = cursor.execute(
+        "SELECT row, status, subject FROM operations WHERE id = ?", (operation,)
+    ).fetchone()
+    if found is None:
+        raise missing(cursor.connection, operation)
+    row, status, subject = found
+    if status not in {terminal.value for terminal in TERMINAL}:
+        raise StillOpen(operation=operation)
+    _delete(transaction, [(row, operation, subject)], now)
+
+
+def sweep(transaction: Transaction, now: float, topic_retention: float) -> int:
+    """Delete some of what has expired; how many rows went."""
+    cursor = transaction.cursor
+    expired = cursor.execute(
+        "SELECT row, id, subject FROM operations WHERE expires_at <= ? "
+        "ORDER BY expires_at LIMIT ?",
+        (now, SWEEP_ROWS),
+    ).fetchall()
+    _delete(transaction, expired, now)
+    gone = len(expired)
+    for table, column, before in (
+        ("idempotency_keys", "expires_at", now),
+        ("forgotten", "expires_at", now),
+        ("topic_messages", "at", now - topic_retention),
+        ("events", "at", now - topic_retention),
+    ):
+        key = {"idempotency_keys": "scope", "forgotten": "id", "events": "row"}.get(table)
+        if key is not None:
+            sql = (
+                f"DELETE FROM {table} WHERE {key} IN "  # noqa: S608 - our own names
+                f"(SELECT {key} FROM {table} WHERE {column} <= ? LIMIT ?)"
+            )
+        else:
+            sql = (
+                "DELETE FROM topic_messages WHERE (topic, offset) IN "
+                "(SELECT topic, offset FROM topic_messages WHERE at <= ? LIMIT ?)"
+            )
+        cursor.execute(sql, (before, SWEEP_SMALL_ROWS))
+        gone += cursor.connection.changes()
+    cursor.execute("DELETE FROM rates WHERE next_at < ?", (now - 60.0,))
+    return gone
+
+
+def _delete(
+    transaction: Transaction, operations: Sequence[tuple[int, str, str | None]], now: float
+) -> None:
+    cursor = transaction.cursor
+    for row, operation, subject in operations:
+        cursor.execute("DELETE FROM operation_messages WHERE operation = ?", (row,))
+        cursor.execute("DELETE FROM payloads WHERE operation = ?", (row,))
+        cursor.execute("DELETE FROM operations WHERE row = ?", (row,))
+        cursor.execute(
+            "INSERT OR REPLACE INTO forgotten VALUES (?, ?, ?)",
+            (operation, subject, now + REMEMBERED),
+        )
