@@ -62,19 +62,28 @@ TABLE: dict[str, Room] = {
     "cli": Room(why="the command line, above everything", may=None),
     "__init__": Room(why="the public names", may=None),
     "app": Room(why="the composition root", may=None),
+    "home": Room(why="from settings to an engine", may=words("settings engines ports core errors")),
     "edges": Room(
         why="an edge speaks one transport and works over any engine",
-        may=words("worker uploads hub service wire ports core errors web"),
+        may=words("uploads hub service security tasks settings ids wire ports core errors web"),
     ),
     "worker": Room(
-        why="runs work over any engine", may=words("hub service wire ports core errors")
+        why="runs work over any engine",
+        may=words("hub service tasks settings ids wire ports core errors"),
     ),
     "uploads": Room(
         why="turns stored objects into operations over any engine",
-        may=words("hub service wire ports core errors"),
+        may=words("hub service security tasks settings ids wire ports core errors"),
     ),
     "hub": Room(why="one feed over any engine's log", may=words("ports core errors")),
-    "service": Room(why="commands over any engine", may=words("wire ports core errors")),
+    "service": Room(
+        why="commands over any engine",
+        may=words("security tasks settings ids wire ports core errors"),
+    ),
+    "security": Room(why="who is calling", may=words("settings ids core errors")),
+    "tasks": Room(why="what an application declares", may=words("core errors")),
+    "settings": Room(why="what can be set", may=words("errors")),
+    "ids": Room(why="makes identities and tells the time", may=words("errors")),
     "engines": Room(
         why="an engine fulfils the ports and knows nothing of who calls it, or of its siblings",
         may=words("ports core errors"),

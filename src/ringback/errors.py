@@ -320,7 +320,7 @@ class TimedOut(ExecutionError):
 
 
 class LimitExceeded(ExecutionError):
-    """A bound of the operation was reached. Send less, or put the data elsewhere and a link here."""
+    """A bound of the operation was reached. Send less, or put the data elsewhere and link it."""
 
     code = "limit-exceeded"
     title = "Limit exceeded"

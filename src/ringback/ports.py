@@ -10,7 +10,7 @@ capability protocol of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, Self, runtime_checkable
 
 from ringback.core.model import (
@@ -22,6 +22,7 @@ from ringback.core.model import (
     OperationState,
     Page,
     Position,
+    Publication,
     Query,
 )
 
@@ -42,13 +43,17 @@ class Engine(Protocol):
     the process and of the machine's power.
     """
 
+    @property
+    def epoch(self) -> str:
+        """The epoch of the logs of all operations: one life of this store."""
+
     async def __aenter__(self) -> Self:
         """Open the store, creating or migrating it. Raises ``ConfigurationError``."""
 
     async def __aexit__(self, *exc: object) -> None:
         """Close the store. What was committed stays."""
 
-    async def accept(self, change: Change, key: IdempotencyRecord | None) -> Accepted:
+    def accept(self, change: Change, key: IdempotencyRecord | None) -> Awaitable[Accepted]:
         """Store a new operation, and with it the record of its idempotency key.
 
         Precondition: ``change.before`` is None. Atomic: of any number of concurrent calls with
@@ -58,7 +63,7 @@ class Engine(Protocol):
         for is gone, and ``QueueFull`` when the bound of queued operations is reached.
         """
 
-    async def commit(self, change: Change) -> None:
+    def commit(self, change: Change) -> Awaitable[None]:
         """Commit a change whole: the new state, the messages, the events, the new operations.
 
         Precondition: ``change.before`` is what was loaded or claimed. The change applies only
@@ -67,7 +72,9 @@ class Engine(Protocol):
         order given; they are readable as soon as this returns, in every process.
         """
 
-    async def claim(self, worker: str, demands: Sequence[Demand], limit: int, now: float) -> Claimed:
+    def claim(
+        self, worker: str, demands: Sequence[Demand], limit: int, now: float
+    ) -> Awaitable[Claimed]:
         """Give a worker up to ``limit`` queued operations, each now running under a lease.
 
         Eligible: queued, ``ready_at <= now``, of a demanded task with slots left, within its
@@ -140,6 +147,14 @@ class Hints(Protocol):
 
 
 @runtime_checkable
+class Publishing(Protocol):
+    """Publishing outside any operation."""
+
+    async def publish(self, publications: Sequence[Publication], now: float) -> Sequence[Position]:
+        """Append to topics' logs, all or none; returns the position of each message."""
+
+
+@runtime_checkable
 class Facts(Protocol):
     """A few small durable values shared by all processes: the secret, the catalogue of tasks."""
 
@@ -150,5 +165,5 @@ class Facts(Protocol):
         """Store a value unless there is one and ``replace`` is false; returns what is stored."""
 
 
-class FullEngine(Engine, Leases, Listing, Retention, Hints, Facts, Protocol):
+class FullEngine(Engine, Leases, Listing, Retention, Hints, Publishing, Facts, Protocol):
     """What the embedded and the cluster home bring along."""

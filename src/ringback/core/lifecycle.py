@@ -10,17 +10,28 @@ given at the claim, and a command of another attempt raises ``LeaseLost`` and ch
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TypeAlias
-
 import msgspec
 
 from ringback.core import retry
+from ringback.core.commands import (
+    VERBS,
+    Cancel,
+    Claim,
+    Command,
+    Expire,
+    Fail,
+    Redrive,
+    Release,
+    Report,
+    Start,
+    Stop,
+    Succeed,
+    Verb,
+)
 from ringback.core.model import (
     HELD,
     Change,
     Draft,
-    Event,
     Kind,
     OperationState,
     Publication,
@@ -31,20 +42,6 @@ from ringback.errors import LeaseLost, TimedOut, TransitionError
 
 MAX_PROGRESS_MESSAGE = 500
 """Characters of a progress message: it is a line for a person, repeated on every change."""
-
-
-class Verb(str, Enum):
-    """What can be asked of an operation."""
-
-    START = "start"
-    CLAIM = "claim"
-    REPORT = "report"
-    SUCCEED = "succeed"
-    FAIL = "fail"
-    RELEASE = "release"
-    EXPIRE = "expire"
-    CANCEL = "cancel"
-    STOP = "stop"
 
 
 Q, R, S, F, C = (
@@ -70,94 +67,10 @@ TRANSITIONS: dict[tuple[Status, Verb], frozenset[Status]] = {
     (R, Verb.STOP): frozenset({C}),
     (S, Verb.CANCEL): frozenset({S}),
     (F, Verb.CANCEL): frozenset({F}),
+    (F, Verb.REDRIVE): frozenset({F}),  # it stays failed; a new operation does the work again
     (C, Verb.CANCEL): frozenset({C}),
 }
 """(status, verb) -> the statuses it may lead to. A pair that is not here is refused."""
-
-
-class Start(msgspec.Struct, frozen=True):
-    """Let a held operation be claimed; ``input`` replaces what was known when it was accepted."""
-
-    input: bytes | None = None
-
-
-class Claim(msgspec.Struct, frozen=True):
-    """A worker takes it, under a lease."""
-
-    worker: str
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Progress, partial results and messages of a running attempt, committed together."""
-
-    attempt: int
-    progress: float | None = None
-    message: str | None = None
-    parts: tuple[bytes, ...] = ()
-    publications: tuple[Publication, ...] = ()
-
-
-class Succeed(msgspec.Struct, frozen=True, kw_only=True):
-    """The function returned."""
-
-    attempt: int
-    result: bytes
-    report: Report | None = None
-    """What was still to be reported."""
-    events: tuple[Event, ...] = ()
-
-
-class Fail(msgspec.Struct, frozen=True, kw_only=True):
-    """The attempt failed."""
-
-    attempt: int
-    problem: bytes
-    """RFC 9457, JSON."""
-    retryable: bool = True
-    expected: bool = False
-    """The function itself said that the work cannot succeed: no dead letter."""
-    delay: float | None = None
-    """Seconds; replaces the backoff."""
-    jitter: float = 0.0
-    """Uniform in [0, 1)."""
-
-
-class Release(msgspec.Struct, frozen=True):
-    """A draining worker gives it back; this is no failure."""
-
-    attempt: int
-
-
-class Expire(msgspec.Struct, frozen=True):
-    """Its lease is over."""
-
-    attempt: int
-    jitter: float = 0.0
-
-
-class Cancel(msgspec.Struct, frozen=True):
-    """The caller wants it to stop. Best effort: it may still succeed."""
-
-
-class Stop(msgspec.Struct, frozen=True):
-    """The worker has stopped it, because it was cancelled."""
-
-    attempt: int
-
-
-Command: TypeAlias = Start | Claim | Report | Succeed | Fail | Release | Expire | Cancel | Stop
-
-VERBS: dict[type[msgspec.Struct], Verb] = {
-    Start: Verb.START,
-    Claim: Verb.CLAIM,
-    Report: Verb.REPORT,
-    Succeed: Verb.SUCCEED,
-    Fail: Verb.FAIL,
-    Release: Verb.RELEASE,
-    Expire: Verb.EXPIRE,
-    Cancel: Verb.CANCEL,
-    Stop: Verb.STOP,
-}
 
 
 def accept(state: OperationState) -> Change:
@@ -192,7 +105,7 @@ def decide(state: OperationState, command: Command, now: float) -> Change | None
 def _effect(state: OperationState, command: Command, now: float) -> Change | None:
     match command:
         case Claim(worker=worker):
-            return _claim(state, worker, now)
+            return claim(state, worker, now)
         case Report():
             return _report(state, command, now)
         case Succeed():
@@ -200,13 +113,16 @@ def _effect(state: OperationState, command: Command, now: float) -> Change | Non
         case Fail():
             return _fail(state, command, now)
         case Expire(jitter=jitter):
-            return _expire(state, jitter, now)
+            change = _expire(state, jitter, now)
+            return msgspec.structs.replace(change, lease=state.lease_until)
         case Release():
             return _requeue_or_cancel(state, now, ready_at=now)
         case Stop():
             return _finish(state, Status.CANCELLED, now)
         case Cancel():
             return _cancel(state, now)
+        case Redrive():
+            return _redrive(state, command, now)
         case Start(input=new_input):
             if state.ready_at != HELD:
                 return None
@@ -219,7 +135,8 @@ def _effect(state: OperationState, command: Command, now: float) -> Change | Non
             return _status_change(state, after)
 
 
-def _claim(state: OperationState, worker: str, now: float) -> Change:
+def claim(state: OperationState, worker: str, now: float) -> Change:
+    """A queued operation given to a worker. For engines, which choose only from the queued."""
     fresh = not state.policy.resumable
     after = _replace(
         state,
@@ -242,9 +159,7 @@ def _report(state: OperationState, report: Report, now: float) -> Change | None:
     after, messages = _reported(state, report, now)
     if not messages and not report.publications:
         return None
-    return Change(
-        before=state, after=after, messages=messages, publications=report.publications
-    )
+    return Change(before=state, after=after, messages=messages, publications=report.publications)
 
 
 def _reported(
@@ -282,7 +197,8 @@ def _reported(
 
 
 def _succeed(state: OperationState, command: Succeed, now: float) -> Change:
-    reported, messages = state, ()
+    reported = state
+    messages: tuple[Draft, ...] = ()
     publications: tuple[Publication, ...] = ()
     if command.report is not None:
         reported, messages = _reported(state, command.report, now)
@@ -303,19 +219,20 @@ def _fail(state: OperationState, command: Fail, now: float) -> Change:
     failures = state.failures + 1
     if state.cancel_requested:
         return _finish(_replace(state, failures=failures), Status.CANCELLED, now, before=state)
+    state_before, state = state, _replace(state, diagnosis=command.diagnosis)
     if command.retryable and not retry.exhausted(state.policy, failures):
         delay = command.delay
         if delay is None:
             delay = retry.backoff(state.policy, failures, command.jitter)
         after = _queued(state, now, ready_at=now + delay)
         return _status_change(
-            state, _replace(after, failures=failures, error=command.problem)
+            state_before, _replace(after, failures=failures, error=command.problem)
         )
     return _finish(
         _replace(state, failures=failures),
         Status.FAILED,
         now,
-        before=state,
+        before=state_before,
         error=command.problem,
         dead_letter=not command.expected,
     )
@@ -353,6 +270,30 @@ def _cancel(state: OperationState, now: float) -> Change | None:
     if state.status is Status.QUEUED:
         return _finish(_replace(state, cancel_requested=True), Status.CANCELLED, now, before=state)
     return _status_change(state, _replace(state, cancel_requested=True, updated_at=now))
+
+
+def _redrive(state: OperationState, command: Redrive, now: float) -> Change:
+    if not state.dead_letter:
+        raise TransitionError(
+            "Only a dead letter can be redriven: this operation is none, or was redriven already.",
+            operation=state.id,
+        )
+    again = OperationState(
+        id=command.id,
+        task=state.task,
+        input=state.input,
+        policy=state.policy,
+        subject=state.subject,
+        priority=state.priority,
+        ready_at=now,
+        limit_key=state.limit_key,
+        parent=state.id,
+        traceparent=command.traceparent,
+        created_at=now,
+        updated_at=now,
+    )
+    change = _status_change(state, _replace(state, dead_letter=False, updated_at=now))
+    return msgspec.structs.replace(change, operations=(again,))
 
 
 def _requeue_or_cancel(state: OperationState, now: float, *, ready_at: float) -> Change:

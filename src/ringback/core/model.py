@@ -9,12 +9,12 @@ already encoded (bytes), since the core never looks inside.
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 import msgspec
 
 
-class Status(str, Enum):
+class Status(StrEnum):
     """Where an operation stands. The last three are terminal: they never change again."""
 
     QUEUED = "queued"
@@ -95,6 +95,8 @@ class OperationState(msgspec.Struct, frozen=True, kw_only=True):
     result: bytes | None = None
     error: bytes | None = None
     """An RFC 9457 problem."""
+    diagnosis: str | None = None
+    """What went wrong, for operators: a traceback. No part of the public representation."""
     dead_letter: bool = False
     parent: str | None = None
     """The operation whose event, or redrive, made this one."""
@@ -145,7 +147,7 @@ MAX_EPOCH_LENGTH = 32
 """Epochs are short random names."""
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What a message of an operation's log tells; ``message`` on every other topic."""
 
     STATUS = "status"
@@ -217,6 +219,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[Event, ...] = ()
     operations: tuple[OperationState, ...] = ()
     """New operations that this one causes: the handlers of its events."""
+    lease: float | None = None
+    """If given, the change applies only while the stored ``lease_until`` is this: a worker that
+    renewed in the meantime keeps its operation."""
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

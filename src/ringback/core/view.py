@@ -23,7 +23,9 @@ _encode = msgspec.json.encode
 def timestamp(seconds: float) -> str:
     """RFC 3339, UTC, milliseconds."""
     return (
-        datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        datetime.fromtimestamp(seconds, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from ringback.core.lifecycle import Claim, decide
-from ringback.core.model import Claimed, Demand, OperationState
+from ringback.core.lifecycle import claim as decide_claim
+from ringback.core.model import Claimed, Demand, OperationState, Policy
 from ringback.engines.sqlite import rows
 from ringback.engines.sqlite.commit import append_messages, store
 from ringback.engines.sqlite.writer import Transaction
@@ -37,18 +38,15 @@ def claim(
 
 def _take(transaction: Transaction, worker: str, row: int, now: float) -> OperationState:
     cursor = transaction.cursor
-    found = cursor.execute(rows.SELECT + "WHERE o.row = ?", (row,)).fetchone()
-    assert found is not None
-    before = rows.decode(cursor.connection, found)
-    change = decide(before, Claim(worker), now)
-    assert change is not None
+    before = rows.by_row(cursor.connection, row)
+    change = decide_claim(before, worker, now)
     after = change.after
     store(transaction, row, before, after)
     append_messages(transaction, row, change)
     rate = before.policy.rate_per_key
     if rate and before.limit_key is not None:
         cursor.execute(
-            "INSERT INTO rates VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next_at = excluded.next_at",
+            "INSERT OR REPLACE INTO rates VALUES (?, ?, ?)",
             (before.task, before.limit_key, now + 1.0 / rate),
         )
     return after
@@ -65,7 +63,7 @@ class _Search:
         self.found: list[tuple[int, float, int]] = []
         """(-priority, ready_at, row)"""
         self.next_ready: float | None = None
-        self._limits: tuple[int | None, int | None, float | None] | None = None
+        self._policy: Policy | None = None
         self._taken: dict[str, int] = {}
         self._full: dict[str, bool] = {}
         for priority in self._priorities():
@@ -92,20 +90,14 @@ class _Search:
 
     def _room(self, priority: int) -> int:
         """How many more of this task may run, by the policy of the next in line."""
-        if self._limits is None:
-            row = self._cursor.execute(
-                rows.SELECT + "WHERE o.row = (SELECT row FROM operations "
-                "INDEXED BY operations_ready WHERE status = 'queued' AND task = ? "
-                "AND priority = ? ORDER BY ready_at, row LIMIT 1)",
+        if self._policy is None:
+            row: Any = self._cursor.execute(
+                _HEAD + "WHERE status = 'queued' AND task = ? AND priority = ? "
+                "ORDER BY ready_at, row LIMIT 1",
                 (self._task, priority),
             ).fetchone()
-            policy = rows.decode(self._connection, row).policy if row else None
-            self._limits = (
-                (policy.concurrency, policy.concurrency_per_key, policy.rate_per_key)
-                if policy
-                else (None, None, None)
-            )
-        overall = self._limits[0]
+            self._policy = rows.by_row(self._connection, row[0]).policy
+        overall = self._policy.concurrency
         if overall is None:
             return 1 << 30
         running = self._cursor.execute(
@@ -117,7 +109,7 @@ class _Search:
 
     def _at_priority(self, priority: int, wanted: int) -> None:
         passed_over = 0
-        cursor = self._connection.cursor()
+        cursor: Any = self._connection.cursor()
         for row, key, ready_at in cursor.execute(
             _HEAD + "WHERE status = 'queued' AND task = ? AND priority = ? ORDER BY ready_at, row",
             (self._task, priority),
@@ -154,12 +146,13 @@ class _Search:
             key = step[0]
             if self._full.get(key):
                 continue
-            for row, ready_at in self._connection.execute(
+            first: list[Any] = self._connection.execute(
                 "SELECT row, ready_at FROM operations INDEXED BY operations_ready_by_key "
                 "WHERE status = 'queued' AND task = ? AND limit_key = ? AND priority = ? "
                 "AND ready_at <= ? ORDER BY ready_at LIMIT ?",
                 (self._task, key, priority, self._now, wanted),
-            ).fetchall():
+            ).fetchall()
+            for row, ready_at in first:
                 if row in chosen:
                     continue
                 if len(self.found) >= wanted or not self._admit(key):
@@ -170,8 +163,9 @@ class _Search:
         """Whether one more of this key may start now; counts it if so."""
         if self._full.get(key):
             return False
-        assert self._limits is not None
-        _, per_key, rate = self._limits
+        if self._policy is None:
+            return True
+        per_key, rate = self._policy.concurrency_per_key, self._policy.rate_per_key
         if per_key is not None:
             if key not in self._taken:
                 running = self._cursor.execute(

@@ -88,11 +88,14 @@ def commit(transaction: Transaction, change: Change) -> None:
         _insert(transaction, after)
     else:
         found = cursor.execute(
-            "SELECT row, version, status, attempt FROM operations WHERE id = ?", (before.id,)
+            "SELECT row, lease_until, version, status, attempt FROM operations WHERE id = ?",
+            (before.id,),
         ).fetchone()
-        if found is None or found[1:] != (before.version, before.status.value, before.attempt):
+        if found is None or found[2:] != (before.version, before.status, before.attempt):
             raise Conflict(operation=before.id)
-        row = found[0]
+        row, lease_until = found[:2]
+        if change.lease is not None and lease_until != change.lease:
+            raise Conflict(operation=before.id)
         if after is not before:
             store(transaction, row, before, after)
         append_messages(transaction, row, change)

@@ -23,6 +23,7 @@ from ringback.core.model import (
     OperationState,
     Page,
     Position,
+    Publication,
     Query,
 )
 from ringback.engines.sqlite import claims, commit, logs, upkeep
@@ -37,6 +38,8 @@ FILE = "ringback.db"
 """The name of the database in the data folder."""
 READER_CACHE_KIB = 16 * 1024
 """KiB of page cache for the reading connection."""
+READER_BUSY_MS = 100
+"""Milliseconds: only recovery after a crash ever makes a reader wait."""
 MAX_QUEUED = 1_000_000
 """Queued operations beyond which a new one is refused: days of work for most applications."""
 
@@ -78,7 +81,9 @@ class SqliteEngine:
             self._reader = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
             self._reader.execute("PRAGMA query_only = 1")
             self._reader.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
-            self._reader.set_busy_timeout(100)  # only recovery after a crash ever makes a reader wait
+            self._reader.set_busy_timeout(
+                100
+            )  # only recovery after a crash ever makes a reader wait
             epoch = await self.fact("epoch")
             self._epoch = (epoch or b"").decode()
             self._neighbours.open()
@@ -100,9 +105,11 @@ class SqliteEngine:
 
     # Engine
 
-    def accept(
-        self, change: Change, key: IdempotencyRecord | None
-    ) -> asyncio.Future[Accepted]:
+    @property
+    def epoch(self) -> str:
+        return self._epoch
+
+    def accept(self, change: Change, key: IdempotencyRecord | None) -> asyncio.Future[Accepted]:
         limit = self._max_queued
         return self._writer.run(lambda tx: commit.accept(tx, change, key, limit))
 
@@ -136,8 +143,8 @@ class SqliteEngine:
         return self._read(lambda connection: logs.listing(connection, query))
 
     async def count_queued(self) -> int:
-        return self._read(
-            lambda c: c.execute("SELECT value FROM counters WHERE name = 'queued'").get
+        return int(
+            self._read(lambda c: c.execute("SELECT value FROM counters WHERE name = 'queued'").get)
         )
 
     # Retention
@@ -159,6 +166,13 @@ class SqliteEngine:
 
         return stop
 
+    # Publishing
+
+    async def publish(self, publications: Sequence[Publication], now: float) -> Sequence[Position]:
+        return await self._writer.run(
+            lambda tx: [Position(*commit.append_topic(tx, each, now)) for each in publications]
+        )
+
     # Facts
 
     async def fact(self, name: str) -> bytes | None:
@@ -168,11 +182,9 @@ class SqliteEngine:
         return bytes(row[0]) if row else None
 
     async def set_fact(self, name: str, value: bytes, *, replace: bool = True) -> bytes:
-        conflict = "DO UPDATE SET value = excluded.value" if replace else "DO NOTHING"
+        verb = "INSERT OR REPLACE" if replace else "INSERT OR IGNORE"
         await self._writer.run(
-            lambda tx: tx.cursor.execute(
-                f"INSERT INTO facts VALUES (?, ?) ON CONFLICT {conflict}", (name, value)
-            )
+            lambda tx: tx.cursor.execute(f"{verb} INTO facts VALUES (?, ?)", (name, value))
         )
         return await self.fact(name) or b""
 

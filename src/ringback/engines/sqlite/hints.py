@@ -69,9 +69,7 @@ class Neighbours:
         now = self._loop.time()
         if now - self._listed_at > LIST_EVERY:
             self._listed_at = now
-            self._others = [
-                str(path) for path in self._folder.iterdir() if path != self._own
-            ]
+            self._others = [str(path) for path in self._folder.iterdir() if path != self._own]
         if not self._others:
             return
         data = "\n".join(changed).encode()
@@ -89,7 +87,8 @@ class Neighbours:
 
     def _receive(self) -> None:
         changed: set[str] = set()
-        assert self._socket is not None
+        if self._socket is None:
+            return
         for _ in range(100):  # then let the loop do other things
             try:
                 changed.update(self._socket.recv(MAX_DATAGRAM + 1).decode().split("\n"))

@@ -97,7 +97,8 @@ def _page(
     offset = 0 if gap else after.offset
     messages: list[Message] = []
     size = 0
-    for number, kind, data, at in connection.execute(sql, (row, offset, limit)).fetchall():
+    found: list[Any] = connection.execute(sql, (row, offset, limit)).fetchall()
+    for number, kind, data, at in found:
         if number != offset + 1:
             if messages:  # a hole: what follows it comes with the next page, as a gap
                 break

@@ -15,11 +15,35 @@ INLINE_PAYLOAD = 2048
 """Bytes of an input or result kept in the operation's own row. A larger one has its own, so
 that a change of state does not write it again."""
 
-COLUMNS = (
-    "id task status version attempt failures priority ready_at limit_key subject created_at "
-    "updated_at started_at finished_at worker lease_until cancel_requested progress "
-    "progress_message part_count parts_after dead_letter parent traceparent expires_at error"
-).split()
+COLUMNS = [
+    "id",
+    "task",
+    "status",
+    "version",
+    "attempt",
+    "failures",
+    "priority",
+    "ready_at",
+    "limit_key",
+    "subject",
+    "created_at",
+    "updated_at",
+    "started_at",
+    "finished_at",
+    "worker",
+    "lease_until",
+    "cancel_requested",
+    "progress",
+    "progress_message",
+    "part_count",
+    "parts_after",
+    "dead_letter",
+    "parent",
+    "traceparent",
+    "expires_at",
+    "error",
+    "diagnosis",
+]
 """Those that carry the field of the same name."""
 
 SELECT = (
@@ -40,14 +64,22 @@ CHANGING = [
     if name not in {"id", "task", "subject", "created_at", "parent", "traceparent", "limit_key"}
 ]
 """Those that a change of state may touch."""
-UPDATE = (
-    f"UPDATE operations SET {', '.join(name + ' = ?' for name in CHANGING)} "  # noqa: S608
-    "WHERE row = ?"
-)
+_KEEPING_LEASE = [name for name in CHANGING if name != "lease_until"]
+"""The same while the lease is renewed beside: a report must not set it back."""
+
+
+def _update(names: list[str]) -> str:
+    assignments = ", ".join(f"{name} = ?" for name in names)
+    return f"UPDATE operations SET {assignments} WHERE row = ?"  # noqa: S608 - our own names
+
+
+UPDATE = _update(CHANGING)
+UPDATE_KEEPING_LEASE = _update(_KEEPING_LEASE)
 
 _STATUS = {status.value: status for status in Status}
 _plain = operator.attrgetter(*COLUMNS)
 _changing = operator.attrgetter(*CHANGING)
+_keeping_lease = operator.attrgetter(*_KEEPING_LEASE)
 _decode_policy = msgspec.json.Decoder(Policy).decode
 _encode_policy = msgspec.json.encode
 _policies: dict[bytes, Policy] = {}
@@ -70,6 +102,12 @@ def decode(connection: apsw.Connection, row: tuple[Any, ...]) -> OperationState:
     if result_large:
         result = _payload(connection, number, "result")
     return OperationState(policy=known, input=data, result=result, **fields)
+
+
+def by_row(connection: apsw.Connection, row: int) -> OperationState:
+    """The operation in a row that is known to be there."""
+    found: Any = connection.execute(SELECT + "WHERE o.row = ?", (row,)).fetchone()
+    return decode(connection, found)
 
 
 MAX_CACHED_POLICIES = 1000
@@ -111,7 +149,10 @@ def update(
 ) -> None:
     """Store what changed of an operation."""
     cursor = transaction.cursor
-    cursor.execute(UPDATE, (*_changing(after), row))
+    if after.lease_until == before.lease_until:
+        cursor.execute(UPDATE_KEEPING_LEASE, (*_keeping_lease(after), row))
+    else:
+        cursor.execute(UPDATE, (*_changing(after), row))
     if after.result is not before.result and after.result is not None:
         large = len(after.result) > INLINE_PAYLOAD
         cursor.execute(
@@ -140,9 +181,7 @@ def policy_row(transaction: Transaction, policy: Policy) -> int:
         value = _encode_policy(policy)
         cursor = transaction.cursor
         cursor.execute("INSERT INTO policies (value) VALUES (?) ON CONFLICT DO NOTHING", (value,))
-        found = cursor.execute("SELECT row FROM policies WHERE value = ?", (value,)).fetchone()
-        assert found is not None
-        row = int(found[0])
+        row = int(cursor.execute("SELECT row FROM policies WHERE value = ?", (value,)).get)
         if len(transaction.policies) >= MAX_CACHED_POLICIES:
             transaction.policies.clear()
         transaction.policies[policy] = row

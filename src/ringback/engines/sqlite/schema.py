@@ -56,7 +56,8 @@ MIGRATIONS: tuple[str, ...] = (
         input BLOB,            -- NULL: in payloads, being large
         result BLOB,           -- likewise, where result_large
         result_large INTEGER NOT NULL DEFAULT 0,
-        error BLOB
+        error BLOB,
+        diagnosis TEXT
     );
     -- The work queue: what a claim walks, in the order it hands out.
     CREATE INDEX operations_ready ON operations (task, priority DESC, ready_at, row, limit_key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import apsw
 
@@ -77,9 +78,8 @@ def forget(transaction: Transaction, operation: str, now: float) -> None:
 def sweep(transaction: Transaction, now: float, topic_retention: float) -> int:
     """Delete some of what has expired; how many rows went."""
     cursor = transaction.cursor
-    expired = cursor.execute(
-        "SELECT row, id, subject FROM operations WHERE expires_at <= ? "
-        "ORDER BY expires_at LIMIT ?",
+    expired: list[Any] = cursor.execute(
+        "SELECT row, id, subject FROM operations WHERE expires_at <= ? ORDER BY expires_at LIMIT ?",
         (now, SWEEP_ROWS),
     ).fetchall()
     _delete(transaction, expired, now)

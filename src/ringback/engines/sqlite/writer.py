@@ -98,10 +98,9 @@ class Writer:
         self._path = path
         self._committed = committed
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: asyncio.AbstractEventLoop  # from open() on
         self._thread: threading.Thread | None = None
-        self._connection: apsw.Connection | None = None
-        self._transaction: Transaction | None = None
+        self._store: tuple[apsw.Connection, Transaction] | None = None
         self._closed = True
         self._busy_since = 0.0
 
@@ -126,11 +125,10 @@ class Writer:
 
     def run(self, job: Callable[[Transaction], T]) -> asyncio.Future[T]:
         """Have ``job`` done in the next transaction; the future is done once that is on disk."""
-        assert self._loop is not None, "the engine is not open"
-        future: asyncio.Future[T] = self._loop.create_future()
         if self._closed:
-            future.set_exception(StoreUnavailable("The store is closed.", retry_after=RETRY_AFTER))
-        elif self._jobs.qsize() >= MAX_PENDING:
+            raise StoreUnavailable("The store is not open.", retry_after=RETRY_AFTER)
+        future: asyncio.Future[T] = self._loop.create_future()
+        if self._jobs.qsize() >= MAX_PENDING:
             future.set_exception(
                 StoreUnavailable(
                     "The disk does not keep up with what is to be stored.",
@@ -144,11 +142,12 @@ class Writer:
     # What follows runs in the thread.
 
     def _run(self, opened: asyncio.Future[None]) -> None:
-        assert self._loop is not None
         try:
             self._connect()
         except BaseException as error:  # handed to whoever opens the engine
-            self._loop.call_soon_threadsafe(_finish, opened, None, _opening_error(error, self._path))
+            self._loop.call_soon_threadsafe(
+                _finish, opened, None, _opening_error(error, self._path)
+            )
             return
         self._loop.call_soon_threadsafe(_finish, opened, None, None)
         while True:
@@ -157,16 +156,16 @@ class Writer:
                 self._write(batch)
             if not more:
                 break
-        if self._connection is not None:
-            self._connection.close()
+        if self._store is not None:
+            self._store[0].close()
 
-    def _connect(self) -> None:
+    def _connect(self) -> tuple[apsw.Connection, Transaction]:
         connection = apsw.Connection(str(self._path))
         connection.set_busy_handler(self._wait_for_lock)
         configure(connection)
         migrate(connection)
-        self._connection = connection
-        self._transaction = Transaction(connection)
+        self._store = connection, Transaction(connection)
+        return self._store
 
     def _wait_for_lock(self, calls: int) -> bool:
         now = time.monotonic()
@@ -205,18 +204,13 @@ class Writer:
                 for job in batch:
                     self._write([job])
                 return
-        assert self._loop is not None
         try:
             self._loop.call_soon_threadsafe(self._settle, outcomes, changed)
         except RuntimeError:  # the loop was closed under us: nobody is left to be told
             log.debug("The event loop closed before a commit could be reported.")
 
     def _attempt(self, batch: list[_Job]) -> tuple[list[_Outcome], frozenset[str]]:
-        if self._connection is None:
-            self._connect()
-        connection, transaction = self._connection, self._transaction
-        assert connection is not None
-        assert transaction is not None
+        connection, transaction = self._store or self._connect()
         outcomes: list[_Outcome] = []
         try:
             transaction.begin()
@@ -234,13 +228,13 @@ class Writer:
 
     def _unavailable(self, batch: list[_Job], error: apsw.Error) -> list[_Outcome]:
         log.error("The store cannot commit: %s", error)
-        if not isinstance(error, apsw.BusyError) and self._connection is not None:
+        if not isinstance(error, apsw.BusyError) and self._store is not None:
             # The file may have gone bad under this connection; the next batch opens it anew.
             try:
-                self._connection.close(True)
+                self._store[0].close(True)
             except apsw.Error:
                 log.warning("The failed connection did not close cleanly.")
-            self._connection = None
+            self._store = None
         refusal = StoreUnavailable(
             f"The store cannot commit ({_reason(error)}), so nothing was accepted. "
             "Try again after Retry-After.",

@@ -1,0 +1,1 @@
+"""Edges: the transports, each thin, on service and hub. They never import an engine."""

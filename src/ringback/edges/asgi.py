@@ -1,0 +1,137 @@
+"""The ASGI application: lifespan, CORS, and the HTTP edge behind them.
+
+Mounted without a lifespan of its own (frameworks do not run those of mounted applications),
+it starts at its first request; better give the host ``lifespan=rb.lifespan``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from starlette.middleware.cors import CORSMiddleware
+
+from ringback.edges.http import HttpEdge
+from ringback.edges.http.message import Receive, Request, Scope, Send, problem_response
+from ringback.errors import RingbackError
+from ringback.settings import Settings
+
+EXPOSED = (
+    "ETag",
+    "Location",
+    "Link",
+    "Retry-After",
+    "Preference-Applied",
+    "Idempotency-Replayed",
+    "Content-Location",
+    "Upload-Offset",
+    "Upload-Length",
+    "WWW-Authenticate",
+)
+"""Answer headers that a page of another origin may read."""
+PREFLIGHT_AGE = 600
+"""Seconds a browser remembers what it may send."""
+
+log = logging.getLogger("ringback.http")
+
+
+class Served(Protocol):
+    """What a started application shows to this edge."""
+
+    @property
+    def http(self) -> HttpEdge: ...
+
+
+class Startable(Protocol):
+    """What the application is to this edge."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def running(self) -> AbstractAsyncContextManager[Served]: ...
+
+
+class AsgiApp:
+    """``rb.asgi``."""
+
+    def __init__(self, application: Startable) -> None:
+        self._application = application
+        self._handler: Any = None
+        self._context: AbstractAsyncContextManager[Served] | None = None
+        self._starting: asyncio.Lock | None = None
+
+    def serve(self, served: Served) -> None:
+        """Answer with an application that somebody else has started and will stop."""
+        self._handler = _with_cors(served.http, self._application.settings.cors_origins)
+
+    def withdraw(self) -> None:
+        """The application that was served is being stopped."""
+        self._handler = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "http":
+            handler = self._handler
+            if handler is None:
+                try:
+                    handler = await self._start()
+                except RingbackError as error:
+                    request = Request(scope, receive)
+                    log.error("The application cannot start: %s", error)
+                    await problem_response(error, request).send(request, send)
+                    return
+            await handler(scope, receive, send)
+        elif kind == "lifespan":
+            await self._lifespan(receive, send)
+        elif kind == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _start(self) -> Any:
+        if self._starting is None:
+            self._starting = asyncio.Lock()
+        async with self._starting:
+            if self._handler is None:
+                context = self._application.running()
+                await context.__aenter__()
+                self._context = context
+        return self._handler
+
+    async def stop(self) -> None:
+        """Stop what this edge itself has started."""
+        context, self._context = self._context, None
+        if context is not None:
+            await context.__aexit__(None, None, None)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()  # lifespan.startup
+        try:
+            if self._handler is None:
+                await self._start()
+        except Exception as error:
+            if not isinstance(error, RingbackError):
+                log.exception("The application cannot start.")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()  # lifespan.shutdown
+        await self.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _with_cors(edge: HttpEdge, origins: Sequence[str]) -> Any:
+    if not origins:
+        return edge
+    everybody = "*" in origins
+    return CORSMiddleware(
+        edge,
+        allow_origins=["*"] if everybody else list(origins),
+        allow_credentials=not everybody,
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED,
+        max_age=PREFLIGHT_AGE,
+    )

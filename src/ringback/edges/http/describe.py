@@ -1,0 +1,17 @@
+"""``/openapi.json``, and whether the server is well."""
+
+from __future__ import annotations
+
+from ringback.edges.http.message import Request, Response, Send, json_response
+from ringback.service import Service
+
+
+class Describe:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def openapi(self, request: Request, send: Send) -> Response:
+        return json_response(200, {"openapi": "3.1.0"})
+
+    async def health(self, request: Request, send: Send) -> Response:
+        return json_response(200, {"queued": await self._service.engine.count_queued()})

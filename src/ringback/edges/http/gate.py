@@ -1,0 +1,130 @@
+"""Who is asking: from a request to claims, and what a development server refuses."""
+
+from __future__ import annotations
+
+import inspect
+import ipaddress
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlsplit
+
+from ringback.core.access import ANONYMOUS, Claims
+from ringback.edges.http.message import Request
+from ringback.errors import Forbidden, MalformedRequest, Unauthenticated
+from ringback.ids import Clock
+from ringback.security.jwt import Authenticator
+from ringback.security.tokens import PREFIX, OperationTokens
+from ringback.settings import Settings
+
+Authenticate = Callable[[Mapping[str, str]], Claims | Awaitable[Claims | None] | None]
+"""A hook: the request's headers (lower-case names) in, claims out; None: anonymous."""
+
+CURE = (
+    "This server runs in development mode, without keys, so it answers on loopback only. "
+    "Set RINGBACK_JWT_SECRET, RINGBACK_JWT_PUBLIC_KEY or RINGBACK_JWKS_URL to serve others."
+)
+
+
+class Gate:
+    """Turns a request into claims."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        tokens: OperationTokens,
+        clock: Clock,
+        authenticate: Authenticate | None,
+    ) -> None:
+        self._settings = settings
+        self._tokens = tokens
+        self._clock = clock
+        self._hook = authenticate
+        self._authenticator = Authenticator(settings, clock)
+        self._guarded = settings.development and authenticate is None
+
+    def admit(self, request: Request) -> None:
+        """Refuse what must not even be looked at. Raises ``Forbidden``."""
+        if self._guarded:
+            client = request.scope.get("client")
+            if client is not None and not _is_loopback(client[0]):
+                raise Forbidden(CURE)
+            # A page elsewhere can have its own name resolve to 127.0.0.1 (DNS rebinding);
+            # the Host it was fetched from gives it away.
+            host = request.header(b"host")
+            if host is not None and not _is_loopback(urlsplit(f"//{host}").hostname or ""):
+                raise Forbidden(CURE)
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            self._check_origin(request)
+
+    def _check_origin(self, request: Request) -> None:
+        """A browser may change something only from our own origin or one that is allowed."""
+        origin = request.header(b"origin")
+        if origin is None:
+            return
+        allowed = self._settings.cors_origins
+        if "*" in allowed or origin in allowed:
+            return
+        if urlsplit(origin).netloc != request.header(b"host"):
+            raise Forbidden(
+                f"Pages of {origin[:200]} may not call this server. "
+                "Add that origin to cors_origins."
+            )
+
+    async def claims(self, request: Request, operation: str | None = None) -> Claims:
+        """Who is asking, for a request about ``operation`` or about none.
+
+        Raises ``Unauthenticated`` for credentials that are not good. Without any: anonymous.
+        """
+        header = request.header(b"authorization")
+        if header is None and self._hook is None:
+            shown = request.query.get("token")
+            if shown is None:
+                return ANONYMOUS
+            if not shown.startswith(PREFIX):
+                # It would stand in logs and histories, and open everything of its subject.
+                raise Unauthenticated(
+                    "Only an operation's own token may stand in the URL; send others as "
+                    "Authorization: Bearer."
+                )
+            return self._operation_claims(shown, operation)
+        scheme, _, token = (header or "").partition(" ")
+        token = token.strip()
+        if scheme.lower() == "bearer" and token.startswith(PREFIX):
+            return self._operation_claims(token, operation)
+        if self._hook is not None:
+            headers = {
+                key.decode("latin-1"): value.decode("latin-1")
+                for key, value in request.scope["headers"]
+            }
+            found = self._hook(headers)
+            if inspect.isawaitable(found):
+                found = await found
+            return found if found is not None else await self._from_query(request, operation)
+        if scheme.lower() != "bearer":
+            raise Unauthenticated("Authorization must be: Bearer, followed by a token.")
+        if not token:
+            raise MalformedRequest("Authorization: Bearer lacks its token.")
+        if self._settings.development:
+            raise Unauthenticated(
+                "This server runs in development mode and has no key to verify a token with. "
+                "Leave Authorization out, or set RINGBACK_JWT_SECRET."
+            )
+        return await self._authenticator.claims(token)
+
+    async def _from_query(self, request: Request, operation: str | None) -> Claims:
+        token = request.query.get("token")
+        return ANONYMOUS if token is None else self._operation_claims(token, operation)
+
+    def _operation_claims(self, token: str, operation: str | None) -> Claims:
+        if operation is not None and self._tokens.opens(token, operation, self._clock()):
+            return Claims(operation=operation)
+        return ANONYMOUS
+
+
+def _is_loopback(host: str) -> bool:
+    """``testclient`` and ``testserver`` are what in-process test clients call themselves."""
+    if host in ("localhost", "testclient", "testserver") or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,205 @@
+"""Requests and answers of the HTTP edge, on bare ASGI.
+
+A framework's request would cost more than accepting does, so this holds just what the routes
+need, and reads a header only when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from ringback.errors import MalformedRequest, PayloadTooLarge, RingbackError, UnsupportedMediaType
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+MAX_QUERY = 4096
+"""Bytes of a query string: no route needs a tenth of it."""
+MAX_HEADERS = 64 * 1024
+"""Bytes of all headers; servers in front of us bound them too."""
+
+JSON = (b"content-type", b"application/json")
+PROBLEM = (b"content-type", b"application/problem+json")
+NOT_STORED = (b"cache-control", b"no-store")
+
+
+class Disconnected(Exception):
+    """The client went away before its body was complete."""
+
+
+class Request:
+    """One request."""
+
+    __slots__ = (
+        "_headers",
+        "_query",
+        "_raw_headers",
+        "method",
+        "path",
+        "path_parameter",
+        "prefix",
+        "receive",
+        "scope",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.method: str = scope["method"]
+        prefix: str = scope.get("root_path", "")
+        path: str = scope["path"]
+        # Servers before ASGI 2.4 leave the prefix out of the path, later ones put it in.
+        if prefix and path.startswith(prefix):
+            path = path[len(prefix) :]
+        self.prefix = prefix.rstrip("/")
+        self.path = path
+        self.path_parameter = ""
+        """The variable segment of the path, once it is routed."""
+        self._raw_headers: Headers = scope["headers"]
+        self._headers: dict[bytes, bytes] | None = None
+        self._query: dict[str, str] | None = None
+
+    def header(self, name: bytes) -> str | None:
+        """A header's value, by its lower-case name; repeated ones joined (RFC 9110 §5.3)."""
+        if self._headers is None:
+            headers: dict[bytes, bytes] = {}
+            size = 0
+            for key, value in self._raw_headers:
+                size += len(key) + len(value)
+                headers[key] = headers[key] + b", " + value if key in headers else value
+            if size > MAX_HEADERS:
+                raise PayloadTooLarge(
+                    f"The headers have {size} bytes; at most {MAX_HEADERS} are taken.",
+                    limit=MAX_HEADERS,
+                )
+            self._headers = headers
+        found = self._headers.get(name)
+        return None if found is None else found.decode("latin-1")
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's parameters; of a repeated one the last."""
+        if self._query is None:
+            raw: bytes = self.scope.get("query_string", b"")
+            if len(raw) > MAX_QUERY:
+                raise MalformedRequest(f"The query string is longer than {MAX_QUERY} bytes.")
+            self._query = (
+                dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True)) if raw else {}
+            )
+        return self._query
+
+    @property
+    def segments(self) -> list[str]:
+        """The path's segments, decoded after splitting."""
+        raw: bytes | None = self.scope.get("raw_path")
+        if raw is not None and b"%" in raw:
+            text = raw.decode("latin-1")
+            if self.prefix and text.startswith(self.prefix):
+                text = text[len(self.prefix) :]
+            return [unquote(segment) for segment in text.strip("/").split("/")]
+        return self.path.strip("/").split("/")
+
+    def declared_length(self) -> int | None:
+        """``Content-Length``, where there is one."""
+        text = self.header(b"content-length")
+        if text is None:
+            return None
+        if not text.isascii() or not text.isdigit():
+            raise MalformedRequest("Content-Length is no number.")
+        return int(text)
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body. Raises ``PayloadTooLarge`` as soon as it is known to be larger."""
+        declared = self.declared_length()
+        if declared is not None and declared > limit:
+            raise PayloadTooLarge(
+                f"The body has {declared} bytes; at most {limit} are taken. "
+                "For files, use POST /uploads.",
+                limit=limit,
+            )
+        message = await self.receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False) and len(body) <= limit:
+            return body
+        chunks, size = [body], len(body)
+        while message.get("more_body", False):
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > limit:
+                break
+            chunks.append(chunk)
+        if size > limit:
+            raise PayloadTooLarge(
+                f"The body has more than the {limit} bytes that are taken. "
+                "For files, use POST /uploads.",
+                limit=limit,
+            )
+        return b"".join(chunks)
+
+    def require_json(self) -> None:
+        """Refuse a body that says it is something else than JSON (RFC 9110 §15.5.16)."""
+        text = self.header(b"content-type")
+        if text is None:
+            return
+        kind = text.partition(";")[0].strip().lower()
+        if kind != "application/json" and not (
+            kind.startswith("application/") and kind.endswith("+json")
+        ):
+            raise UnsupportedMediaType(
+                f"The body is said to be {kind[:100]}; send it with Content-Type: application/json."
+            )
+
+
+class Response:
+    """One answer with a body that is known."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, body: bytes = b"", headers: Headers | None = None) -> None:
+        self.status = status
+        self.body = body
+        self.headers: Headers = headers if headers is not None else []
+
+    async def send(self, request: Request, send: Send) -> None:
+        """Send it; without its body for HEAD (RFC 9110 §9.3.2)."""
+        headers = self.headers
+        if self.status not in (204, 304):
+            headers.append((b"content-length", b"%d" % len(self.body)))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        body = b"" if request.method == "HEAD" else self.body
+        await send({"type": "http.response.body", "body": body})
+
+
+def json_response(status: int, value: Any, headers: Headers | None = None) -> Response:
+    """An answer of JSON."""
+    return Response(status, msgspec.json.encode(value), [JSON, *(headers or [])])
+
+
+def problem_response(error: RingbackError, request: Request | None = None) -> Response:
+    """An error as an RFC 9457 problem, with the headers that belong to its status."""
+    problem = error.problem()
+    if request is not None:
+        problem["instance"] = request.prefix + request.path
+    headers: Headers = [PROBLEM, NOT_STORED]
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after + 0.499))))
+    if error.status == 401:
+        challenge = b'Bearer realm="ringback"'
+        if request is not None and request.header(b"authorization") is not None:
+            challenge += b', error="invalid_token"'  # RFC 6750 §3.1
+        headers.append((b"www-authenticate", challenge))
+    allow = error.fields.get("allow")
+    if error.status == 405 and isinstance(allow, list):
+        headers.append((b"allow", ", ".join(allow).encode()))
+    return Response(error.status, msgspec.json.encode(problem), headers)

@@ -1,0 +1,76 @@
+"""Where identity and time come from: ids, trace contexts, the wall clock.
+
+The core takes these as arguments; this is the one place that makes them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], float]
+"""Seconds since the Unix epoch."""
+
+wall: Clock = time.time
+
+_ENTROPY_BLOCK = 4096
+"""Bytes of randomness fetched at once: a system call for each id would cost more than the rest."""
+
+
+class _Entropy:
+    def __init__(self) -> None:
+        self._block = b""
+        self._used = 0
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        self._block = b""
+        self._used = 0
+
+    def take(self, size: int) -> bytes:
+        if self._used + size > len(self._block):
+            self._block = os.urandom(_ENTROPY_BLOCK)
+            self._used = 0
+        start = self._used
+        self._used += size
+        return self._block[start : self._used]
+
+
+_entropy = _Entropy()
+
+
+def new_id(now: float) -> str:
+    """A UUID version 7 (RFC 9562 §5.7): 48 bits of milliseconds, then 74 random bits.
+
+    Ids made later sort later, so an index on them grows at its end, and a list in order of
+    id is a list in order of time.
+    """
+    random = int.from_bytes(_entropy.take(10))
+    value = (int(now * 1000) & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | (random >> 68 & 0xFFF) << 64
+    value |= 0b10 << 62 | random & 0x3FFFFFFFFFFFFFFF
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_id(text: str) -> bool:
+    """Whether ``text`` has the form of an operation's id."""
+    return _UUID.fullmatch(text) is not None
+
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def child_trace(traceparent: str | None) -> str:
+    """A trace context (W3C Trace Context §3.2) below the given one, or a new trace.
+
+    What does not parse is replaced by a new trace, as the specification asks (§3.2.2.3).
+    """
+    span = _entropy.take(8).hex()
+    if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
+        return f"{traceparent[:36]}{span}{traceparent[-3:]}"
+    return f"00-{_entropy.take(16).hex()}-{span}-01"

@@ -1,0 +1,1 @@
+"""Who is calling: JSON Web Tokens, and the tokens of single operations."""

@@ -1,0 +1,65 @@
+"""The token of one operation: an opaque HMAC, not a JWT.
+
+It lets whoever holds it follow and cancel that operation, and nothing else. It is made for
+each acceptance, so it has to be cheap: an expiry and a keyed BLAKE2b digest (RFC 7693 §2.9)
+over it and the operation's id. It is not stored; the same operation always gets the same one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+from ringback.core.model import OperationState
+from ringback.errors import Unauthenticated
+
+DIGEST_SIZE = 16
+"""Bytes: 128 bits cannot be guessed online."""
+PREFIX = "rbo_"
+"""Makes a token recognizable to people and to scanners for leaked secrets."""
+TOKEN_LENGTH = len(PREFIX) + 28
+"""Characters: 5 bytes of expiry and the digest, in unpadded base64url."""
+
+
+class OperationTokens:
+    """Makes and verifies the tokens of operations."""
+
+    def __init__(self, secret: bytes, lifetime: float) -> None:
+        """``lifetime``: seconds after its acceptance for which a token opens the operation."""
+        self._key = hashlib.blake2b(secret, person=b"ringback-token", digest_size=32).digest()
+        self.lifetime = lifetime
+
+    def expires_at(self, state: OperationState) -> float:
+        """Until when the operation's token is good."""
+        return float(int(state.created_at + self.lifetime))
+
+    def make(self, state: OperationState) -> str:
+        """The token of an operation."""
+        expiry = int(state.created_at + self.lifetime).to_bytes(5)
+        return PREFIX + base64.urlsafe_b64encode(
+            expiry + self._digest(state.id, expiry)
+        ).decode().rstrip("=")
+
+    def opens(self, token: str, operation: str, now: float) -> bool:
+        """Whether ``token`` is this operation's.
+
+        Raises ``Unauthenticated`` for one that is, but has expired.
+        """
+        if len(token) != TOKEN_LENGTH or not token.startswith(PREFIX) or not token.isascii():
+            return False
+        try:
+            raw = base64.b64decode(token[len(PREFIX) :], b"-_", validate=True)
+        except ValueError:
+            return False
+        expiry, digest = raw[:5], raw[5:]
+        if not hmac.compare_digest(digest, self._digest(operation, expiry)):
+            return False
+        if int.from_bytes(expiry) <= now:
+            raise Unauthenticated("The operation's token has expired.")
+        return True
+
+    def _digest(self, operation: str, expiry: bytes) -> bytes:
+        return hashlib.blake2b(
+            operation.encode() + expiry, key=self._key, digest_size=DIGEST_SIZE
+        ).digest()

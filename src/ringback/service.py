@@ -1,0 +1,387 @@
+"""Accept, look up, cancel, redrive: what every edge and the worker ask for.
+
+The service makes commands out of requests, has the core decide, and has the engine commit.
+It knows nothing of HTTP, sockets or processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+from pydantic_core import ValidationError
+
+from ringback.core.access import ADMIN_SCOPE, Claims, may_follow, may_submit
+from ringback.core.commands import Cancel, Command, Redrive
+from ringback.core.lifecycle import accept, decide
+from ringback.core.model import (
+    HELD,
+    Accepted,
+    Change,
+    Event,
+    IdempotencyRecord,
+    Kind,
+    Message,
+    OperationState,
+    Position,
+    Publication,
+    Query,
+)
+from ringback.core.topics import check_publishable
+from ringback.core.view import timestamp
+from ringback.errors import (
+    Conflict,
+    Forbidden,
+    IdempotencyKeyMissing,
+    InvalidInput,
+    MalformedRequest,
+    OperationForgotten,
+    StaleVersion,
+    Unauthenticated,
+    UnknownOperation,
+)
+from ringback.ids import Clock, child_trace, new_id
+from ringback.ports import FullEngine
+from ringback.security.tokens import OperationTokens
+from ringback.settings import Settings
+from ringback.tasks.registry import MAX_LIMIT_KEY, Registry, Task
+from ringback.tasks.signature import to_json_bytes
+
+MAX_CONFLICTS = 50
+"""Times a command is decided anew because the operation changed meanwhile. A conflict means that
+somebody else got ahead, so the whole always advances; the bound only stops a mistake of ours."""
+MAX_MESSAGE = 256 * 1024
+"""Bytes of one published message or partial result."""
+MAX_DELAY = 366 * 86400.0
+"""Seconds an operation may be asked to wait before it starts."""
+SHOWN_PARTS = 1000
+"""Newest partial results that a representation carries; a stream carries all."""
+
+Authorize = Callable[[str, Claims, Task | OperationState | None], bool | Awaitable[bool]]
+"""A hook: may these claims do this (``submit``, ``follow``, ``cancel``, …) to that?"""
+
+
+class Service:
+    """One application on one engine."""
+
+    def __init__(
+        self,
+        name: str,
+        engine: FullEngine,
+        registry: Registry,
+        settings: Settings,
+        *,
+        clock: Clock,
+        authorize: Authorize | None = None,
+    ) -> None:
+        self.name = name
+        self.engine = engine
+        self.registry = registry
+        self.settings = settings
+        self.clock = clock
+        self._authorize = authorize
+        self._tokens: OperationTokens | None = None
+
+    async def start(self) -> None:
+        """Fetch or make the secret that tokens are made with. The engine must be open."""
+        configured = self.settings.secret
+        if configured is not None:
+            secret = configured.get_secret_value().encode()
+        else:
+            secret = await self.engine.set_fact("secret", secrets.token_bytes(32), replace=False)
+        self._tokens = OperationTokens(secret, self.settings.token_lifetime)
+
+    @property
+    def tokens(self) -> OperationTokens:
+        """The operations' tokens; there are some once ``start`` has run."""
+        if self._tokens is None:
+            raise RuntimeError("The service has not been started.")
+        return self._tokens
+
+    # Accepting
+
+    def submit(
+        self,
+        task: Task,
+        body: bytes,
+        claims: Claims,
+        *,
+        key: str | None = None,
+        start_at: float | None = None,
+        traceparent: str | None = None,
+    ) -> Awaitable[Accepted]:
+        """Validate and store a request. The awaitable is done once it is durable.
+
+        Raises, at once, ``InvalidInput``, ``MalformedRequest`` or ``IdempotencyKeyMissing``;
+        and what ``Engine.accept`` raises.
+        """
+        now = self.clock()
+        body = body or b"{}"
+        value = validate(task, body)
+        record = None
+        if key is not None:
+            record = self._idempotency(task, claims, key, body, now)
+        elif task.idempotency_required:
+            raise IdempotencyKeyMissing(task=task.name)
+        if start_at is not None and start_at > now + MAX_DELAY:
+            raise InvalidInput(
+                "start_at lies more than a year ahead.",
+                errors=[{"pointer": "", "detail": "start_at lies more than a year ahead"}],
+            )
+        state = OperationState(
+            id=new_id(now),
+            task=task.name,
+            input=body,
+            policy=task.policy,
+            subject=claims.subject,
+            priority=task.priority,
+            ready_at=now if start_at is None else max(start_at, now),
+            limit_key=limit_key(task, value, claims.subject),
+            traceparent=child_trace(traceparent),
+            created_at=now,
+            updated_at=now,
+        )
+        return self.engine.accept(accept(state), record)
+
+    def hold(
+        self, task: Task, body: bytes, claims: Claims, *, operation: str, traceparent: str | None
+    ) -> Awaitable[Accepted]:
+        """Store an operation that waits to be started, say for its upload."""
+        now = self.clock()
+        state = OperationState(
+            id=operation,
+            task=task.name,
+            input=body,
+            policy=task.policy,
+            subject=claims.subject,
+            priority=task.priority,
+            ready_at=HELD,
+            limit_key=claims.subject or "" if task.limited_by_key else None,
+            traceparent=child_trace(traceparent),
+            created_at=now,
+            updated_at=now,
+        )
+        return self.engine.accept(accept(state), None)
+
+    def _idempotency(
+        self, task: Task, claims: Claims, key: str, body: bytes, now: float
+    ) -> IdempotencyRecord:
+        # A subject cannot contain NUL-joined parts of another scope: lengths are fixed first.
+        scope = hashlib.blake2b(digest_size=16)
+        for part in (claims.subject or "", task.name, key):
+            encoded = part.encode()
+            scope.update(len(encoded).to_bytes(4) + encoded)
+        canonical = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
+        return IdempotencyRecord(
+            scope=scope.digest(),
+            payload=hashlib.blake2b(canonical, digest_size=16).digest(),
+            expires_at=now + self.settings.idempotency_retention,
+        )
+
+    # Looking
+
+    async def load(self, operation: str, claims: Claims, action: str = "follow") -> OperationState:
+        """An operation, for a caller who may see it; for any other there is none."""
+        try:
+            state = await self.engine.load(operation)
+        except OperationForgotten as gone:
+            if claims.operation == operation or claims.admin:
+                raise
+            if claims.subject is not None and claims.subject == gone.subject:
+                raise
+            raise UnknownOperation(operation=operation) from None
+        if not await self.allowed(action, claims, state):
+            raise UnknownOperation(operation=operation)
+        return state
+
+    async def allowed(
+        self, action: str, claims: Claims, target: Task | OperationState | None
+    ) -> bool:
+        """Whether the claims allow the action: the application's hook decides, or ``access``."""
+        if self._authorize is not None:
+            answer = self._authorize(action, claims, target)
+            return answer if isinstance(answer, bool) else await answer
+        if isinstance(target, OperationState):
+            return may_follow(claims, target)
+        if isinstance(target, Task):
+            return may_submit(
+                claims, development=self.settings.development, public=target.public
+            ) and (target.allow is None or target.allow(claims))
+        return claims.subject is not None
+
+    async def find(self, claims: Claims, query: Query) -> Sequence[OperationState]:
+        """The caller's own operations; an administrator's may be anybody's."""
+        if claims.subject is None:
+            raise Unauthenticated(
+                "A list is of one subject's operations, so it needs a token that names you. "
+                "An operation's own token opens that operation alone."
+            )
+        if not await self.allowed("list", claims, None):
+            raise Forbidden
+        if not claims.admin:
+            query = msgspec.structs.replace(query, subject=claims.subject)
+        return await self.engine.list(query)
+
+    async def parts(self, state: OperationState, after: Position | None = None) -> list[Any]:
+        """The partial results of the current attempt, as ``{index, data}`` objects of JSON."""
+        if not state.part_count:
+            return []
+        page_after = Position(self.engine.epoch, state.parts_after)
+        if after is not None and after.epoch == page_after.epoch:
+            page_after = Position(after.epoch, max(after.offset, state.parts_after))
+        parts: list[Any] = []
+        while True:
+            page = await self.engine.read(state.topic, page_after, 500)
+            parts.extend(
+                msgspec.Raw(message.data) for message in page.messages if message.kind is Kind.PART
+            )
+            if not page.messages or page.position.offset >= state.version:
+                return parts[-SHOWN_PARTS:]
+            page_after = page.position
+
+    def position(self, state: OperationState) -> Position:
+        """Where an operation's log stands in this state."""
+        return Position(self.engine.epoch, state.version)
+
+    # Changing
+
+    async def apply(self, state: OperationState, command: Command) -> OperationState:
+        """Have a command decided and committed; decides anew when the operation changed.
+
+        Raises what ``decide`` raises: for a worker, ``LeaseLost``.
+        """
+        for _ in range(MAX_CONFLICTS):
+            change = decide(state, command, self.clock())
+            if change is None:
+                return state
+            try:
+                await self.engine.commit(self._with_handlers(change))
+            except Conflict:
+                state = await self.engine.load(state.id)
+                continue
+            return change.after
+        raise Conflict(operation=state.id)
+
+    async def cancel(
+        self, operation: str, claims: Claims, *, version: int | None = None
+    ) -> OperationState:
+        """Ask for an operation to stop; it may still succeed. Idempotent."""
+        state = await self.load(operation, claims, "cancel")
+        if version is not None and state.version != version:
+            raise StaleVersion(version=state.version)
+        return await self.apply(state, Cancel())
+
+    async def forget(self, operation: str, claims: Claims) -> None:
+        """Delete a terminal operation."""
+        state = await self.load(operation, claims, "forget")
+        await self.engine.forget(state.id, self.clock())
+
+    async def redrive(self, operation: str, claims: Claims) -> OperationState:
+        """Do a dead letter's work again; the new operation."""
+        state = await self.load(operation, claims, "redrive")
+        if self._authorize is None and not (claims.admin or claims.subject == state.subject):
+            raise Forbidden(f"Redriving needs the scope {ADMIN_SCOPE} or the owner's token.")
+        again = new_id(self.clock())
+        await self.apply(state, Redrive(again, child_trace(state.traceparent)))
+        return await self.engine.load(again)
+
+    async def publish(self, topic: str, data: Any) -> Position:
+        """Publish one message to a topic, outside any operation."""
+        positions = await self.engine.publish([publication(topic, data)], self.clock())
+        return positions[0]
+
+    async def read(self, topic: str, after: Position | None, limit: int = 100) -> list[Message]:
+        """Messages of a topic after a position."""
+        return list((await self.engine.read(topic, after, limit)).messages)
+
+    def _with_handlers(self, change: Change) -> Change:
+        """The change, with an operation for each handler of each of its events."""
+        if not change.events:
+            return change
+        caused = [
+            self._handler_operation(event, handler.task, change.after)
+            for event in change.events
+            for handler in self.registry.handlers(event.type)
+        ]
+        return msgspec.structs.replace(change, operations=change.operations + tuple(caused))
+
+    def _handler_operation(
+        self, event: Event, task: Task, parent: OperationState
+    ) -> OperationState:
+        now = self.clock()
+        return OperationState(
+            id=new_id(now),
+            task=task.name,
+            input=cloud_event(event),
+            policy=task.policy,
+            subject=parent.subject,
+            priority=task.priority,
+            ready_at=now,
+            limit_key=parent.subject or "" if task.limited_by_key else None,
+            parent=parent.id,
+            traceparent=child_trace(event.traceparent),
+            created_at=now,
+            updated_at=now,
+        )
+
+
+def validate(task: Task, body: bytes) -> Any:
+    """The input as the task's types. Raises ``MalformedRequest`` for what is no JSON."""
+    try:
+        return task.signature.validate(body)
+    except InvalidInput as error:
+        cause = error.__context__
+        if isinstance(cause, ValidationError) and cause.errors()[0]["type"] == "json_invalid":
+            raise MalformedRequest(f"The body is not JSON: {cause.errors()[0]['msg']}.") from None
+        raise
+
+
+def limit_key(task: Task, value: Any, subject: str | None) -> str | None:
+    """What the per-key limits of this operation count by."""
+    if not task.limited_by_key:
+        return None
+    key = task.key(*task.signature.arguments(value).values()) if task.key else subject
+    return ("" if key is None else str(key))[:MAX_LIMIT_KEY]
+
+
+def publication(topic: str, data: Any) -> Publication:
+    """A checked message for a topic."""
+    encoded = to_json_bytes(data)
+    if len(encoded) > MAX_MESSAGE:
+        raise InvalidInput(
+            f"A message has at most {MAX_MESSAGE} bytes; this one has {len(encoded)}. Store it "
+            "elsewhere and publish a link.",
+            limit=MAX_MESSAGE,
+        )
+    return Publication(check_publishable(topic), encoded)
+
+
+def cloud_event(event: Event) -> bytes:
+    """The event in CloudEvents' JSON format (CloudEvents JSON 1.0 §3)."""
+    fields: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "time": timestamp(event.time),
+        "datacontenttype": "application/json",
+        "sequence": str(event.sequence),
+        "data": msgspec.Raw(event.data),
+    }
+    if event.subject is not None:
+        fields["subject"] = event.subject
+    if event.traceparent is not None:
+        fields["traceparent"] = event.traceparent
+    return msgspec.json.encode(fields)
+
+
+_random = random.SystemRandom()
+
+
+def jitter() -> float:
+    """Uniform in [0, 1), for the core, which has no randomness of its own."""
+    return _random.random()

@@ -1,0 +1,1 @@
+"""What an application declares: tasks and handlers, what they take, and what they hold."""

@@ -1,0 +1,198 @@
+"""What an application registers: tasks, handlers of events, handlers of uploads.
+
+What belongs here: names, options and look-up. What does not: running them (``worker``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from ringback.core.access import Claims
+from ringback.core.model import Policy
+from ringback.errors import ConfigurationError, UnknownTask
+from ringback.tasks.signature import Signature
+
+RunIn = Literal["loop", "thread", "process"]
+Seconds = float | timedelta
+"""A duration: a number of seconds, or a timedelta."""
+
+MAX_RESULT = 1024 * 1024
+"""Bytes of a result unless the task says otherwise; more belongs in an object store."""
+MAX_LIMIT_KEY = 200
+"""Characters of a key that concurrency and rate are counted by."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:*-]{0,99}")
+
+Predicate = Callable[[Claims], bool]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """One registered function and how it is run."""
+
+    name: str
+    function: Callable[..., Any]
+    signature: Signature
+    policy: Policy
+    run_in: RunIn
+    retry_on: tuple[type[BaseException], ...] = (Exception,)
+    """Exceptions that are tried again; any other fails the operation at once."""
+    key: Callable[[Any], str] | None = None
+    """From the input, what per-key limits count by; None: the caller's subject."""
+    priority: int = 0
+    idempotency_required: bool = False
+    public: bool = False
+    """Whether anybody may submit it without a token."""
+    allow: Predicate | None = None
+    """Who may submit it, beyond being signed in."""
+    max_result: int = MAX_RESULT
+    cancel_grace: float = 5.0
+    """Seconds a cancelled function in a process has to end by itself before it is killed."""
+    internal: bool = False
+    """A handler: run by events or uploads, never submitted over HTTP."""
+    description: str = ""
+
+    @property
+    def limited_by_key(self) -> bool:
+        """Whether operations of this task carry a limit key."""
+        return self.policy.concurrency_per_key is not None or self.policy.rate_per_key is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventHandler:
+    """A task that is run for each event whose type matches."""
+
+    pattern: str
+    task: Task
+
+    def matches(self, event_type: str) -> bool:
+        return fnmatch.fnmatchcase(event_type, self.pattern)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UploadHandler:
+    """A task that is run for each complete upload whose name begins with ``prefix``."""
+
+    prefix: str
+    task: Task
+    max_size: int | None = None
+    types: tuple[str, ...] = ()
+    """Media types taken, with ``*`` as a wildcard; empty: any."""
+
+
+@dataclass(slots=True)
+class Registry:
+    """All that an application registered."""
+
+    tasks: dict[str, Task] = field(default_factory=dict)
+    events: list[EventHandler] = field(default_factory=list)
+    uploads: list[UploadHandler] = field(default_factory=list)
+
+    def add(self, task: Task) -> None:
+        """Register a task. Raises ``ConfigurationError`` for a wrong or a taken name."""
+        if not _NAME.fullmatch(task.name):
+            raise ConfigurationError(
+                f"{task.name!r} is no name for a task: use letters, digits, '_', '.', ':' and "
+                "'-', at most 100."
+            )
+        if task.name in self.tasks:
+            raise ConfigurationError(
+                f"Two tasks are named {task.name!r}. Give one another name with name=."
+            )
+        self.tasks[task.name] = task
+
+    def submittable(self) -> Iterator[Task]:
+        """Those that callers may submit."""
+        return (task for task in self.tasks.values() if not task.internal)
+
+    def submitted(self, name: str) -> Task:
+        """The task a caller means. Raises ``UnknownTask``, with near names."""
+        task = self.tasks.get(name)
+        if task is None or task.internal:
+            names = [task.name for task in self.submittable()]
+            raise UnknownTask(
+                f"No task is named {name[:100]!r}.",
+                near=difflib.get_close_matches(name[:100], names, n=3, cutoff=0.5),
+                tasks=len(names),
+            )
+        return task
+
+    def handlers(self, event_type: str) -> list[EventHandler]:
+        """The handlers an event of this type is for."""
+        return [handler for handler in self.events if handler.matches(event_type)]
+
+    def upload_handler(self, name: str) -> UploadHandler | None:
+        """The handler with the longest prefix that ``name`` begins with."""
+        matching = [handler for handler in self.uploads if name.startswith(handler.prefix)]
+        return max(matching, key=lambda handler: len(handler.prefix), default=None)
+
+
+def where_to_run(function: Callable[..., Any], asked: RunIn | None) -> RunIn:
+    """Async functions run on the loop, plain ones in a thread, unless the task says otherwise."""
+    is_async = inspect.iscoroutinefunction(function)
+    if asked is None:
+        return "loop" if is_async else "thread"
+    if is_async and asked != "loop":
+        raise ConfigurationError(
+            f"{function.__qualname__} is async and runs on the event loop; make it a plain "
+            f"function to run it in a {asked}."
+        )
+    if not is_async and asked == "loop":
+        raise ConfigurationError(
+            f"{function.__qualname__} is a plain function and would block the event loop; make "
+            "it async, or run it in a thread."
+        )
+    return asked
+
+
+def seconds(value: Seconds) -> float:
+    """A duration as a number of seconds."""
+    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+
+
+def policy(
+    *,
+    retries: int,
+    backoff: Seconds,
+    backoff_max: Seconds,
+    timeout: Seconds | None,
+    lease: Seconds,
+    retention: Seconds,
+    concurrency: int | None,
+    concurrency_per_key: int | None,
+    rate_per_key: float | None,
+    resumable: bool,
+) -> Policy:
+    """A policy of checked options; see ``Ringback.task``. Raises ``ConfigurationError``."""
+    bounds = {
+        "retries": (retries, 0),
+        "backoff": (seconds(backoff), 0),
+        "timeout": (None if timeout is None else seconds(timeout), 0.001),
+        "lease": (seconds(lease), 0.2),
+        "retention": (seconds(retention), 0),
+        "concurrency": (concurrency, 1),
+        "concurrency_per_key": (concurrency_per_key, 1),
+        "rate_per_key": (rate_per_key, 0.000001),
+    }
+    for option, (value, least) in bounds.items():
+        if value is not None and value < least:
+            raise ConfigurationError(f"{option} must be {least} or more; it is {value}.")
+    return Policy(
+        max_attempts=retries + 1,
+        backoff_base=seconds(backoff),
+        backoff_cap=seconds(backoff_max),
+        lease=seconds(lease),
+        timeout=None if timeout is None else seconds(timeout),
+        retention=seconds(retention),
+        concurrency=concurrency,
+        concurrency_per_key=concurrency_per_key,
+        rate_per_key=rate_per_key,
+        resumable=resumable,
+    )

@@ -1,0 +1,1 @@
+"""Running operations: claim, run, keep alive, settle, drain."""

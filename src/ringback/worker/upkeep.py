@@ -1,0 +1,91 @@
+"""What any worker process does for the whole store: expire leases, delete what is past its time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from ringback.core.commands import Expire
+from ringback.errors import LeaseLost, RingbackError, TransitionError
+from ringback.service import Service, jitter
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks for leases that are over."""
+SWEEP_EVERY = 5.0
+"""Seconds between two deletions, while there is little to delete."""
+SWEEP_AGAIN = 0.05
+"""Seconds between two deletions while there is more, so that requests get their turn."""
+OVERDUE_BATCH = 100
+"""Leases expired in one look."""
+CLOCK_JUMP = 1.0
+"""Seconds by which the wall clock may run away from the monotonic one between two looks; more
+is a jump, and no lease is held to be over until its worker had the time to renew it."""
+
+log = logging.getLogger("ringback.upkeep")
+
+
+class ClockWatch:
+    """Notices when the wall clock was set."""
+
+    def __init__(self, wall: float, monotonic: float) -> None:
+        self._wall = wall
+        self._monotonic = monotonic
+        self._jumped_at = float("-inf")
+
+    def look(self, wall: float, monotonic: float) -> float:
+        """Note both clocks; returns by how many seconds the wall clock jumped, 0 if it did not."""
+        jump = (wall - self._wall) - (monotonic - self._monotonic)
+        self._wall, self._monotonic = wall, monotonic
+        if abs(jump) > CLOCK_JUMP:
+            self._jumped_at = monotonic
+            return jump
+        return 0.0
+
+    def trusts(self, lease: float, monotonic: float) -> bool:
+        """Whether a lease of this length was renewed since the last jump, if anybody holds it."""
+        return monotonic - self._jumped_at > lease
+
+
+class Upkeep:
+    """The loop that looks after leases and retention."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._clock = ClockWatch(service.clock(), time.monotonic())
+
+    async def run(self) -> None:
+        """Look after the store until cancelled."""
+        sweep_at = 0.0
+        while True:
+            await self.expire()
+            if time.monotonic() >= sweep_at:
+                gone = await self._service.engine.sweep(self._service.clock())
+                sweep_at = time.monotonic() + (SWEEP_AGAIN if gone else SWEEP_EVERY)
+            await asyncio.sleep(
+                SWEEP_AGAIN if sweep_at - time.monotonic() < LOOK_EVERY else LOOK_EVERY
+            )
+
+    async def expire(self) -> int:
+        """Take operations away from workers that are gone; how many."""
+        service = self._service
+        now, monotonic = service.clock(), time.monotonic()
+        jump = self._clock.look(now, monotonic)
+        if jump:
+            log.warning(
+                "The clock was set by %+.1f s. Leases are left alone until they were renewed.", jump
+            )
+        expired = 0
+        for state in await service.engine.overdue(now, OVERDUE_BATCH):
+            if not self._clock.trusts(state.policy.lease, monotonic):
+                continue
+            try:
+                await service.apply(state, Expire(state.attempt, jitter()))
+            except (LeaseLost, TransitionError):
+                continue  # it was renewed or settled after all, or another process was faster
+            except RingbackError as error:
+                log.warning("The lease of %s cannot be expired: %s", state.id, error)
+                continue
+            expired += 1
+            log.warning("The worker %s of %s was lost.", state.worker, state.id)
+        return expired
