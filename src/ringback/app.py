@@ -13,7 +13,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from ringback.core.access import ANONYMOUS, Claims
 from ringback.core.model import OperationState, Position
@@ -94,6 +94,37 @@ class Ringback:
         """The ASGI application, to be served or mounted under any prefix."""
 
     # Registering
+
+    @overload
+    def task(self, function: F, /) -> F: ...
+
+    @overload
+    def task(
+        self,
+        function: None = None,
+        /,
+        *,
+        name: str | None = ...,
+        retries: int = ...,
+        retry_on: type[BaseException] | tuple[type[BaseException], ...] = ...,
+        backoff: Seconds = ...,
+        backoff_max: Seconds = ...,
+        timeout: Seconds | None = ...,
+        lease: Seconds = ...,
+        concurrency: int | None = ...,
+        concurrency_per_key: int | None = ...,
+        rate_per_key: float | None = ...,
+        key: Callable[..., str] | None = ...,
+        priority: int = ...,
+        run_in: RunIn | None = ...,
+        idempotency_key: bool = ...,
+        retention: Seconds = ...,
+        max_result: int = ...,
+        cancel_grace: Seconds = ...,
+        resumable: bool = ...,
+        public: bool = ...,
+        allow: Predicate | None = ...,
+    ) -> Callable[[F], F]: ...
 
     def task(
         self,
@@ -233,7 +264,7 @@ class Ringback:
                 f"A handler is not submitted by callers, so it takes no {', '.join(unusable)}."
             )
         other = Ringback(self.name)
-        other.task(function, name=name, **options)
+        other.task(name=name, **options)(function)
         task = other.registry.tasks[name]
         task = dataclasses.replace(task, internal=True)
         self.registry.add(task)
