@@ -201,10 +201,16 @@ class Service:
     async def allowed(
         self, action: str, claims: Claims, target: Task | OperationState | None
     ) -> bool:
-        """Whether the claims allow the action: the application's hook decides, or ``access``."""
+        """Whether the claims allow the action."""
+        answer = self.may(action, claims, target)
+        return answer if isinstance(answer, bool) else await answer
+
+    def may(
+        self, action: str, claims: Claims, target: Task | OperationState | None
+    ) -> bool | Awaitable[bool]:
+        """The same, awaitable only if the application's hook is: it decides, or ``access``."""
         if self._authorize is not None:
-            answer = self._authorize(action, claims, target)
-            return answer if isinstance(answer, bool) else await answer
+            return self._authorize(action, claims, target)
         if isinstance(target, OperationState):
             return may_follow(claims, target)
         if isinstance(target, Task):

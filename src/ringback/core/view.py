@@ -7,6 +7,7 @@ edges' to add, since only they know under which prefix they are mounted.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -22,11 +23,14 @@ _encode = msgspec.json.encode
 
 def timestamp(seconds: float) -> str:
     """RFC 3339, UTC, milliseconds."""
-    return (
-        datetime.fromtimestamp(seconds, UTC)
-        .isoformat(timespec="milliseconds")
-        .replace("+00:00", "Z")
-    )
+    whole = int(seconds)
+    return f"{_second(whole)}.{int((seconds - whole) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(whole: int) -> str:
+    """The part that is the same for all that happens within a second."""
+    return datetime.fromtimestamp(whole, UTC).isoformat()[:19]
 
 
 def operation_fields(state: OperationState) -> dict[str, Any]:

@@ -20,7 +20,9 @@ def idempotency_key(text: str) -> str:
     A bare value is taken too, since many clients send one; it is the same key as the quoted one.
     """
     value = text.strip()
-    if value.startswith('"'):
+    if value[:1] == value[-1:] == '"' and value.count('"') == 2 and "\\" not in value:
+        value = value[1:-1]  # the usual case, without an escape
+    elif value.startswith('"'):
         if len(value) < 2 or not value.endswith('"'):
             raise MalformedRequest('Idempotency-Key lacks its closing quote: send "…".')
         inner = value[1:-1]

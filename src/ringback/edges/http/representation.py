@@ -61,13 +61,13 @@ def headers_of(service: Service, state: OperationState) -> Headers:
 
 def acknowledgement(service: Service, request: Request, state: OperationState) -> Response:
     """The 202 (RFC 9110 §15.3.3): where to look, when, and the token to do it with."""
-    own = f"{request.prefix}/operations/{state.id}"
     fields = operation_fields(state)
-    fields["links"] = links(request, state.id)
-    fields["token"] = service.tokens.make(state)
-    fields["token_expires_at"] = timestamp(service.tokens.expires_at(state))
+    fields["links"] = own = links(request, state.id)
+    tokens = service.tokens
+    fields["token"] = tokens.make(state)
+    fields["token_expires_at"] = timestamp(tokens.expires_at(state))
     body = msgspec.json.encode(fields)
-    path = own.encode("latin-1")
+    path = own["self"].encode("latin-1")
     return Response(
         202,
         body,

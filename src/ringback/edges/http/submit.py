@@ -14,7 +14,7 @@ from ringback.edges.http.gate import Gate
 from ringback.edges.http.message import JSON, Request, Response, Send
 from ringback.edges.http.rates import Rates
 from ringback.edges.http.representation import acknowledgement, headers_of, representation
-from ringback.errors import Forbidden, Unauthenticated
+from ringback.errors import AccessError, Forbidden, Unauthenticated
 from ringback.hub import Hub
 from ringback.service import Service
 from ringback.tasks.registry import Task
@@ -37,8 +37,10 @@ class Submit:
         """Store the request, and acknowledge it."""
         service = self._service
         task = service.registry.submitted(request.path_parameter)
-        claims = await self._gate.claims(request)
-        await self._authorize(task, claims)
+        claims = self._gate.anonymous(request) or await self._gate.claims(request)
+        allowed = service.may("submit", claims, task)
+        if not (allowed if isinstance(allowed, bool) else await allowed):
+            raise _refusal(task, claims)
         self._rates.check(_caller(claims, request), time.monotonic())
         request.require_json()
         body = await request.body(self._max_body)
@@ -72,12 +74,6 @@ class Submit:
             response.headers.append((b"idempotency-replayed", b"true"))
         return response
 
-    async def _authorize(self, task: Task, claims: Claims) -> None:
-        if not await self._service.allowed("submit", claims, task):
-            if claims.subject is None:
-                raise Unauthenticated("Submitting needs a token that names you.")
-            raise Forbidden(f"You may not submit {task.name}.")
-
     async def _finished(self, request: Request, state: OperationState) -> Response:
         shown = await representation(self._service, request, state)
         shown["token"] = self._service.tokens.make(state)
@@ -88,6 +84,12 @@ class Submit:
             msgspec.json.encode(shown),
             [JSON, (b"content-location", location), *headers],
         )
+
+
+def _refusal(task: Task, claims: Claims) -> AccessError:
+    if claims.subject is None:
+        return Unauthenticated("Submitting needs a token that names you.")
+    return Forbidden(f"You may not submit {task.name}.")
 
 
 def _caller(claims: Claims, request: Request) -> str:
