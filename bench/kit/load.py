@@ -1,0 +1,79 @@
+"""The load generator: compiled on demand, run on the load's core, its report read back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.kit.errors import NotRun
+from bench.kit.machine import CoreTimes
+from bench.kit.paths import BENCH, BUILD
+from bench.kit.processes import LOAD_CORE, SERVER_CORE, Children
+
+SOURCE = BENCH / "load" / "load.c"
+COMPILE_TIMEOUT_S = 60.0
+GRACE_S = 10.0
+ACCEPTED = "202"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What to send, how long."""
+
+    port: int
+    path: str
+    body: str
+    seconds: float
+    warmup_s: float
+    connections: int
+    unique_keys: bool = True
+    method: str = "POST"
+    headers: tuple[str, ...] = ()
+
+
+def compiled() -> Path:
+    """The load generator's binary, newer than its source."""
+    binary = BUILD / "load"
+    if binary.exists() and binary.stat().st_mtime > SOURCE.stat().st_mtime:
+        return binary
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise SystemExit("no C compiler for the load generator (apt-get install gcc libc6-dev)")
+    BUILD.mkdir(exist_ok=True)
+    subprocess.run(
+        [compiler, "-O2", "-Wall", "-Wextra", "-o", str(binary), str(SOURCE)],
+        check=True,
+        timeout=COMPILE_TIMEOUT_S,
+    )
+    return binary
+
+
+def run(children: Children, load: Load) -> dict[str, object]:
+    """Run the load; its report, with how busy the server's core was meanwhile."""
+    argv: list[str | Path] = [
+        compiled(), "-p", str(load.port), "-c", str(load.connections),
+        "-d", str(load.seconds), "-w", str(load.warmup_s),
+        "-m", load.method, "-u", load.path, "-b", load.body,
+    ]  # fmt: skip
+    for header in load.headers:
+        argv += ["-H", header]
+    if load.unique_keys:
+        argv.append("-k")
+    before = CoreTimes.read(SERVER_CORE)
+    child = children.start(argv, name="load", on_core=LOAD_CORE)
+    try:
+        child.process.wait(load.seconds + load.warmup_s + GRACE_S)
+    except subprocess.TimeoutExpired:
+        raise NotRun("the load generator did not end in time") from None
+    usage = CoreTimes.read(SERVER_CORE).since(before)
+    children.stop(child)
+    if child.process.returncode != 0:
+        raise NotRun(child.log_tail())
+    report: dict[str, object] = json.loads(child.log.read_text())
+    statuses = report["statuses"]
+    if not isinstance(statuses, dict) or not statuses.get(ACCEPTED):
+        raise NotRun(f"nothing was accepted; answers by status: {statuses}")
+    return {**report, **usage}
