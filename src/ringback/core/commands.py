@@ -44,6 +44,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Progress, partial results and messages of a running attempt, committed together."""
 
     attempt: int
+    """``lifecycle.NOBODY`` before any: the bytes of an upload arriving."""
     progress: float | None = None
     message: str | None = None
     parts: tuple[bytes, ...] = ()
@@ -61,9 +62,10 @@ class Succeed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fail(msgspec.Struct, frozen=True, kw_only=True):
-    """The attempt failed."""
+    """The attempt failed; or what was queued can never run."""
 
     attempt: int
+    """``lifecycle.NOBODY`` for what is queued."""
     problem: bytes
     """RFC 9457, JSON."""
     retryable: bool = True
@@ -84,7 +86,7 @@ class Release(msgspec.Struct, frozen=True):
 
 
 class Expire(msgspec.Struct, frozen=True):
-    """Its lease is over."""
+    """Take it from a worker whose lease is over; does nothing while it is not."""
 
     attempt: int
     jitter: float = 0.0

@@ -6,6 +6,8 @@ it performs nothing.
 
 At least once, and exactly one terminal state: a worker's command carries the attempt it was
 given at the claim, and a command of another attempt raises ``LeaseLost`` and changes nothing.
+While the operation is queued nobody's attempt runs, whatever was claimed before: what then
+acts on it (an upload, say) carries ``NOBODY``.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ from ringback.errors import LeaseLost, TimedOut, TransitionError
 
 MAX_PROGRESS_MESSAGE = 500
 """Characters of a progress message: it is a line for a person, repeated on every change."""
-
+NOBODY = 0
+"""The attempt of a command that comes from no worker; attempts count from 1."""
 
 Q, R, S, F, C = (
     Status.QUEUED,
@@ -81,17 +84,16 @@ def accept(state: OperationState) -> Change:
 def decide(state: OperationState, command: Command, now: float) -> Change | None:
     """What ``command`` does to ``state`` at ``now``; None when it does nothing.
 
-    Raises ``LeaseLost`` when a worker's command is not of the current attempt, and
+    Raises ``LeaseLost`` when a worker's command is not of the running attempt, and
     ``TransitionError`` when the table has no such transition.
     """
     verb = VERBS[type(command)]
     attempt: int | None = getattr(command, "attempt", None)
-    if attempt is not None and attempt != state.attempt:
+    running = state.attempt if state.status is Status.RUNNING else NOBODY
+    if attempt is not None and attempt != running:
         raise LeaseLost(operation=state.id, attempt=attempt, current=state.attempt)
     allowed = TRANSITIONS.get((state.status, verb))
     if allowed is None:
-        if attempt is not None:  # it ended meanwhile: the worker's lease went with it
-            raise LeaseLost(operation=state.id, attempt=attempt, current=state.attempt)
         raise TransitionError(
             f"An operation that is {state.status.value} does not take {verb.value}.",
             operation=state.id,
@@ -113,6 +115,8 @@ def _effect(state: OperationState, command: Command, now: float) -> Change | Non
         case Fail():
             return _fail(state, command, now)
         case Expire(jitter=jitter):
+            if not retry.lease_over(state, now):
+                return None  # renewed since it was looked at
             change = _expire(state, jitter, now)
             return msgspec.structs.replace(change, lease=state.lease_until)
         case Release():
@@ -157,8 +161,10 @@ def claim(state: OperationState, worker: str, now: float) -> Change:
 
 def _report(state: OperationState, report: Report, now: float) -> Change | None:
     after, messages = _reported(state, report, now)
-    if not messages and not report.publications:
-        return None
+    if not messages:
+        if not report.publications:
+            return None
+        after = _replace(state, updated_at=now)  # when its publications were made
     return Change(before=state, after=after, messages=messages, publications=report.publications)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ringback.core.model import OperationState, Policy
 
 CLOCK_SLACK = 1.0
-"""Seconds a lease may lie further ahead than its length before the clock is held to have jumped."""
+"""Seconds that a time may lie further ahead than it can before the clock is held to have jumped:
+what the clocks of several machines differ by."""
 
 
 def backoff(policy: Policy, failures: int, jitter: float) -> float:
@@ -38,3 +39,16 @@ def lease_over(state: OperationState, now: float) -> bool:
     if until is None:
         return True
     return until <= now or until > now + state.policy.lease + CLOCK_SLACK
+
+
+def waits_until(ready_at: float, queued_at: float, attempt: int, now: float) -> float:
+    """When an operation queued at ``queued_at`` may be claimed, seen from ``now``: its
+    ``ready_at``, unless the clock was set back since.
+
+    Queued later than now, it waits as long as it had to then, but from now on; else it would
+    hang until the old time came round. A time that the caller named stays what it is.
+    """
+    named = attempt == 0 and ready_at > queued_at
+    if queued_at <= now + CLOCK_SLACK or named:
+        return ready_at
+    return now + max(0.0, ready_at - queued_at)

@@ -7,6 +7,7 @@ import logging
 import time
 
 from ringback.core.commands import Expire
+from ringback.core.model import Status
 from ringback.errors import LeaseLost, RingbackError, TransitionError
 from ringback.service import Service, jitter
 
@@ -80,12 +81,14 @@ class Upkeep:
             if not self._clock.trusts(state.policy.lease, monotonic):
                 continue
             try:
-                await service.apply(state, Expire(state.attempt, jitter()))
+                after = await service.apply(state, Expire(state.attempt, jitter()))
             except (LeaseLost, TransitionError):
-                continue  # it was renewed or settled after all, or another process was faster
+                continue  # it was settled after all, or another process was faster
             except RingbackError as error:
                 log.warning("The lease of %s cannot be expired: %s", state.id, error)
                 continue
+            if after.status is Status.RUNNING:
+                continue  # it was renewed after all
             expired += 1
             log.warning("The worker %s of %s was lost.", state.worker, state.id)
         return expired
