@@ -1,197 +1,257 @@
-"""Handing out queued operations: the job that the writer runs for ``claim``."""
+"""Handing out queued operations: the job that the writer runs for ``claim``.
+
+An operation carries the policy it was accepted with, so one task may have queued ones of
+several. For each task, the operations of each policy and the lanes (``lanes``) of each are walked
+in order, and merged; what a limit refuses takes its whole queue out of the walk.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import heapq
+import itertools
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from ringback.core.lifecycle import claim as decide_claim
-from ringback.core.model import Claimed, Demand, OperationState, Policy
-from ringback.engines.sqlite import rows
+from ringback.core.model import HELD, Claimed, Demand, OperationState, Policy
+from ringback.core.retry import CLOCK_SLACK, waits_until
+from ringback.engines.sqlite import lanes, rows
 from ringback.engines.sqlite.commit import append_messages, store
 from ringback.engines.sqlite.writer import Transaction
 
-MAX_PASSED_OVER = 500
-"""Operations at their key's limit that a claim steps over one by one; then it goes by key."""
-MAX_KEYS = 2000
-"""Distinct keys a claim looks at when it goes by key: a bound of its time, some milliseconds."""
+Place = tuple[int, float, int]
+"""Where something stands in the order: (-priority, ready_at, row)."""
 
-_HEAD = "SELECT row, limit_key, ready_at FROM operations INDEXED BY operations_ready "
+PLAIN = "operations INDEXED BY operations_ready WHERE status = 'queued' AND lane IS NULL AND "
+"""The queued operations that stand in no lane, by task, policy, priority and time."""
+LANES = "lanes INDEXED BY lanes_open WHERE "
+"""The lanes, likewise."""
+MAX_PRIORITY = 1 << 62
+"""Above any priority there is."""
+
+_What = tuple[str | None, int | None]
+"""An operation: its limited key, or None; and no lane. A lane: its key, and its row."""
+_Walk = Generator[tuple[Place, _What], None, None]
+_Next = tuple[Place, int, _What, int, _Walk]
+"""The next step of a walk, with a serial number, and the policy whose walk it is."""
 
 
 def claim(
     transaction: Transaction, worker: str, demands: Sequence[Demand], limit: int, now: float
 ) -> Claimed:
     """Take up to ``limit`` operations; see ``ports.Engine.claim`` for which."""
-    candidates: list[tuple[int, float, int]] = []
-    next_ready: float | None = None
+    if now < transaction.claimed_at - CLOCK_SLACK:
+        mend_waits(transaction, now)
+    transaction.claimed_at = now
+    found: list[Place] = []
     for demand in demands:
         wanted = min(limit, demand.slots)
         if wanted > 0:
-            search = _Search(transaction, demand.task, wanted, now)
-            candidates.extend(search.found)
-            next_ready = _sooner(next_ready, search.next_ready)
-    candidates.sort()
-    taken = [_take(transaction, worker, row, now) for _, _, row in candidates[:limit]]
-    return Claimed(tuple(taken), next_ready)
+            found += _Search(transaction, demand.task, now).best(wanted)
+    found.sort()
+    taken = [_take(transaction, worker, row, now) for _, _, row in found[:limit]]
+    if len(taken) >= limit:
+        return Claimed(tuple(taken), None)
+    tasks = [demand.task for demand in demands if demand.slots > 0]
+    waiting = (at for task in tasks for at in _next_ready(transaction, task, now))
+    return Claimed(tuple(taken), min(waiting, default=None))
 
 
 def _take(transaction: Transaction, worker: str, row: int, now: float) -> OperationState:
-    cursor = transaction.cursor
-    before = rows.by_row(cursor.connection, row)
+    before = rows.by_row(transaction.cursor.connection, row)
     change = decide_claim(before, worker, now)
-    after = change.after
-    store(transaction, row, before, after)
+    if lanes.has_lane(before.policy, before.limit_key):
+        lanes.started(transaction, before, now)
+    store(transaction, row, before, change.after)
     append_messages(transaction, row, change)
-    rate = before.policy.rate_per_key
-    if rate and before.limit_key is not None:
-        cursor.execute(
-            "INSERT OR REPLACE INTO rates VALUES (?, ?, ?)",
-            (before.task, before.limit_key, now + 1.0 / rate),
-        )
-    return after
+    return change.after
+
+
+def mend_waits(transaction: Transaction, now: float) -> None:
+    """Have what was queued before the clock was set back wait from now on (``waits_until``)."""
+    cursor = transaction.cursor
+    for index, condition in (
+        ("operations_ready", "lane IS NULL"),
+        ("operations_in_lane", "lane IS NOT NULL"),
+    ):
+        waiting: list[Any] = cursor.execute(
+            "SELECT row, ready_at, updated_at, attempt "  # noqa: S608 - our own names
+            f"FROM operations INDEXED BY {index} "
+            f"WHERE status = 'queued' AND {condition} AND ready_at > ? AND ready_at < ?",
+            (now, HELD),
+        ).fetchall()
+        for row, ready_at, queued_at, attempt in waiting:
+            until = waits_until(ready_at, queued_at, attempt, now)
+            if until != ready_at:
+                cursor.execute(
+                    "UPDATE operations SET ready_at = ?, updated_at = ? WHERE row = ?",
+                    (until, now, row),
+                )
+    cursor.execute("DELETE FROM rates WHERE started_at > ?", (now + CLOCK_SLACK,))
+    shut: list[Any] = cursor.execute(
+        "SELECT row FROM lanes WHERE open_at > ? AND open_at < ?", (now, HELD)
+    ).fetchall()
+    for (lane,) in shut:
+        lanes.changed(transaction, lane)
 
 
 class _Search:
     """One task's eligible operations, best first, under its limits."""
 
-    def __init__(self, transaction: Transaction, task: str, wanted: int, now: float) -> None:
-        self._cursor = transaction.cursor
+    def __init__(self, transaction: Transaction, task: str, now: float) -> None:
+        self._transaction = transaction
         self._connection = transaction.cursor.connection
         self._task = task
         self._now = now
-        self.found: list[tuple[int, float, int]] = []
-        """(-priority, ready_at, row)"""
-        self.next_ready: float | None = None
-        self._policy: Policy | None = None
-        self._taken: dict[str, int] = {}
-        self._full: dict[str, bool] = {}
-        for priority in self._priorities():
-            if len(self.found) >= wanted:
-                break
-            wanted = min(wanted, self._room(priority) + len(self.found))
-            self._at_priority(priority, wanted)
+        self._found: list[Place] = []
+        self._heap: list[_Next] = []
+        self._serial = itertools.count()
+        self._running: int | None = None
+        self._running_by_key: dict[str, int] | None = None
+        self._turns: set[str] = set()
+        """Keys under a rate of which one was found: the next has to wait."""
+        self._shut: list[tuple[float, int]] = []
+        """Lanes that wait for their key's rate, and until when."""
 
-    def _priorities(self) -> Iterator[int]:
-        """The priorities that have queued operations, highest first: a step of the index each."""
-        row = self._cursor.execute(
-            "SELECT priority FROM operations INDEXED BY operations_ready "
-            "WHERE status = 'queued' AND task = ? ORDER BY priority DESC LIMIT 1",
-            (self._task,),
-        ).fetchone()
-        while row is not None:
-            yield row[0]
-            row = self._cursor.execute(
-                "SELECT priority FROM operations INDEXED BY operations_ready "
-                "WHERE status = 'queued' AND task = ? AND priority < ? "
-                "ORDER BY priority DESC LIMIT 1",
-                (self._task, row[0]),
-            ).fetchone()
+    def best(self, wanted: int) -> list[Place]:
+        """The first ``wanted`` that may start now."""
+        for source in (PLAIN, LANES):
+            for policy in _policies(self._transaction, source, self._task):
+                self._push(policy, self._walk(source, policy))
+        while self._heap and len(self._found) < wanted:
+            place, _, (key, lane), policy, walk = heapq.heappop(self._heap)
+            limits = rows.policy_of(self._transaction, policy)
+            if not self._has_room(limits):
+                continue  # for nothing of this policy: none of its walks goes on
+            if lane is not None:
+                if self._admits(key, limits, lane):
+                    self._push(policy, self._in_lane(lane, key, -place[0]))
+            elif self._admits(key, limits):
+                self._find(place, key)
+            else:
+                continue  # nor for the rest of this lane
+            self._push(policy, walk)
+        for *_, walk in self._heap:  # a statement left open would hold on to its snapshot
+            walk.close()
+        self._heap.clear()
+        for shut in self._shut:
+            self._transaction.cursor.execute("UPDATE lanes SET open_at = ? WHERE row = ?", shut)
+        return self._found
 
-    def _room(self, priority: int) -> int:
-        """How many more of this task may run, by the policy of the next in line."""
-        if self._policy is None:
-            row: Any = self._cursor.execute(
-                _HEAD + "WHERE status = 'queued' AND task = ? AND priority = ? "
-                "ORDER BY ready_at, row LIMIT 1",
-                (self._task, priority),
-            ).fetchone()
-            self._policy = rows.by_row(self._connection, row[0]).policy
-        overall = self._policy.concurrency
-        if overall is None:
-            return 1 << 30
-        running = self._cursor.execute(
-            "SELECT COUNT(*) FROM operations INDEXED BY operations_running "
-            "WHERE status = 'running' AND task = ?",
-            (self._task,),
-        ).fetchone()
-        return max(0, overall - (running[0] if running else 0) - len(self.found))
+    def _push(self, policy: int, walk: _Walk) -> None:
+        step = next(walk, None)
+        if step is not None:
+            place, what = step
+            heapq.heappush(self._heap, (place, next(self._serial), what, policy, walk))
 
-    def _at_priority(self, priority: int, wanted: int) -> None:
-        passed_over = 0
-        cursor: Any = self._connection.cursor()
-        for row, key, ready_at in cursor.execute(
-            _HEAD + "WHERE status = 'queued' AND task = ? AND priority = ? ORDER BY ready_at, row",
-            (self._task, priority),
-        ):
-            if ready_at > self._now:
-                self.next_ready = _sooner(self.next_ready, ready_at)
-                break
-            if len(self.found) >= wanted:
-                break
-            if key is not None and not self._admit(key):
-                passed_over += 1
-                if passed_over >= MAX_PASSED_OVER:
-                    self._by_key(priority, wanted)
-                    break
-                continue
-            self.found.append((-priority, ready_at, row))
-        cursor.close()
+    def _walk(self, source: str, policy: int) -> _Walk:
+        """The ready operations, or open lanes, of a policy."""
+        columns, order = (
+            ("NULL, NULL", "ready_at, row")
+            if source is PLAIN
+            else ("limit_key, row", "open_at, head")
+        )
+        at = order.partition(",")[0]
+        for priority in _priorities(self._transaction, source, self._task, policy):
+            ready: Any = self._connection.execute(
+                f"SELECT {order}, {columns} FROM {source} task = ? AND policy = ? "  # noqa: S608
+                f"AND priority = ? AND {at} <= ? ORDER BY {order}",
+                (self._task, policy, priority, self._now),
+            )
+            for moment, row, key, lane in ready:
+                yield (-priority, moment, row), (key, lane)
 
-    def _by_key(self, priority: int, wanted: int) -> None:
-        """The first of each key that has room: what a long tail of one key would hide."""
-        chosen = {row for _, _, row in self.found}
-        key = ""
-        for _ in range(MAX_KEYS):
-            if len(self.found) >= wanted:
-                return
-            step = self._cursor.execute(
-                "SELECT limit_key FROM operations INDEXED BY operations_ready_by_key "
-                "WHERE status = 'queued' AND task = ? AND limit_key > ? "
-                "ORDER BY limit_key LIMIT 1",
-                (self._task, key),
-            ).fetchone()
-            if step is None:
-                return
-            key = step[0]
-            if self._full.get(key):
-                continue
-            first: list[Any] = self._connection.execute(
-                "SELECT row, ready_at FROM operations INDEXED BY operations_ready_by_key "
-                "WHERE status = 'queued' AND task = ? AND limit_key = ? AND priority = ? "
-                "AND ready_at <= ? ORDER BY ready_at LIMIT ?",
-                (self._task, key, priority, self._now, wanted),
-            ).fetchall()
-            for row, ready_at in first:
-                if row in chosen:
-                    continue
-                if len(self.found) >= wanted or not self._admit(key):
-                    break
-                self.found.append((-priority, ready_at, row))
+    def _in_lane(self, lane: int, key: str | None, priority: int) -> _Walk:
+        ready: Any = self._connection.execute(
+            "SELECT ready_at, row FROM operations INDEXED BY operations_in_lane "
+            "WHERE status = 'queued' AND lane = ? AND ready_at <= ? ORDER BY ready_at, row",
+            (lane, self._now),
+        )
+        for ready_at, row in ready:
+            yield (-priority, ready_at, row), (key, None)
 
-    def _admit(self, key: str) -> bool:
-        """Whether one more of this key may start now; counts it if so."""
-        if self._full.get(key):
-            return False
-        if self._policy is None:
+    def _find(self, place: Place, key: str | None) -> None:
+        self._found.append(place)
+        if key is not None:
+            self._turns.add(key)
+            if self._running_by_key is not None:
+                self._running_by_key[key] = self._running_by_key.get(key, 0) + 1
+
+    def _has_room(self, policy: Policy) -> bool:
+        """Whether one more of the task may run, by this policy."""
+        if policy.concurrency is None:
             return True
-        per_key, rate = self._policy.concurrency_per_key, self._policy.rate_per_key
-        if per_key is not None:
-            if key not in self._taken:
-                running = self._cursor.execute(
-                    "SELECT COUNT(*) FROM operations INDEXED BY operations_running "
-                    "WHERE status = 'running' AND task = ? AND limit_key = ?",
-                    (self._task, key),
+        if self._running is None:
+            count: Any = self._connection.execute(
+                "SELECT COUNT(*) FROM operations INDEXED BY operations_running "
+                "WHERE status = 'running' AND task = ?",
+                (self._task,),
+            ).get
+            self._running = int(count)
+        return self._running + len(self._found) < policy.concurrency
+
+    def _admits(self, key: str | None, policy: Policy, lane: int | None = None) -> bool:
+        """Whether one more of the key may start now, by this policy."""
+        if key is None:
+            return True
+        if policy.rate_per_key:
+            if key in self._turns:
+                return False
+            next_at = lanes.key_ready_at(self._transaction, self._task, key)
+            if next_at > self._now:
+                if lane is not None:
+                    self._shut.append((next_at, lane))
+                return False
+        if policy.concurrency_per_key is None:
+            return True
+        if self._running_by_key is None:
+            counts: Any = self._connection.execute(
+                "SELECT limit_key, COUNT(*) FROM operations INDEXED BY operations_running "
+                "WHERE status = 'running' AND task = ? GROUP BY limit_key",
+                (self._task,),
+            )
+            self._running_by_key = dict(counts)
+        return self._running_by_key.get(key, 0) < policy.concurrency_per_key
+
+
+def _policies(transaction: Transaction, source: str, task: str) -> Iterator[int]:
+    """The policies of a task's queued operations: a step of the index each."""
+    policy = -1
+    while True:
+        found: Any = transaction.cursor.execute(
+            f"SELECT policy FROM {source} task = ? AND policy > ? ORDER BY policy LIMIT 1",  # noqa: S608
+            (task, policy),
+        ).fetchone()
+        if found is None:
+            return
+        policy = found[0]
+        yield policy
+
+
+def _priorities(transaction: Transaction, source: str, task: str, policy: int) -> Iterator[int]:
+    """The priorities among them, highest first."""
+    priority = MAX_PRIORITY
+    while True:
+        found: Any = transaction.cursor.execute(
+            f"SELECT priority FROM {source} task = ? AND policy = ? AND priority < ? "  # noqa: S608
+            "ORDER BY priority DESC LIMIT 1",
+            (task, policy, priority),
+        ).fetchone()
+        if found is None:
+            return
+        priority = found[0]
+        yield priority
+
+
+def _next_ready(transaction: Transaction, task: str, now: float) -> Iterator[float]:
+    """When the next of each queue of a task is ready."""
+    for source, at in ((PLAIN, "ready_at"), (LANES, "open_at")):
+        for policy in _policies(transaction, source, task):
+            for priority in _priorities(transaction, source, task, policy):
+                found: Any = transaction.cursor.execute(
+                    f"SELECT {at} FROM {source} task = ? AND policy = ? AND priority = ? "  # noqa: S608
+                    f"AND {at} > ? AND {at} < ? ORDER BY {at} LIMIT 1",
+                    (task, policy, priority, now, HELD),
                 ).fetchone()
-                self._taken[key] = running[0] if running else 0
-            if self._taken[key] >= per_key:
-                self._full[key] = True
-                return False
-            self._taken[key] += 1
-        if rate:
-            next_at = self._cursor.execute(
-                "SELECT next_at FROM rates WHERE task = ? AND limit_key = ?", (self._task, key)
-            ).fetchone()
-            if next_at is not None and self._now < next_at[0] <= self._now + 1.0 / rate:
-                self._full[key] = True
-                self.next_ready = _sooner(self.next_ready, next_at[0])
-                return False
-            self._full[key] = True  # the next of this key has to wait for its turn
-            self.next_ready = _sooner(self.next_ready, self._now + 1.0 / rate)
-        return True
-
-
-def _sooner(one: float | None, other: float | None) -> float | None:
-    if one is None or other is None:
-        return one if other is None else other
-    return min(one, other)
+                if found is not None:
+                    yield found[0]

@@ -51,6 +51,13 @@ def _claim_key(
 ) -> OperationState | None:
     """Record the key, or return the operation it is for already."""
     cursor = transaction.cursor
+    record = (key.scope, key.payload, state.id, key.expires_at)
+    if transaction.queued < max_queued:  # the usual case: there is room, and the key is new
+        cursor.execute(
+            "INSERT INTO idempotency_keys VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", record
+        )
+        if cursor.connection.changes():
+            return None
     found = cursor.execute(
         "SELECT payload, operation, expires_at FROM idempotency_keys WHERE scope = ?", (key.scope,)
     ).fetchone()
@@ -64,12 +71,9 @@ def _claim_key(
                 "Use a new key to do the work again.",
                 operation=found[1],
             )
-        return rows.decode(cursor.connection, row)
+        return rows.decode(row)
     _check_room(transaction, max_queued)
-    cursor.execute(
-        "INSERT OR REPLACE INTO idempotency_keys VALUES (?, ?, ?, ?)",
-        (key.scope, key.payload, state.id, key.expires_at),
-    )
+    cursor.execute("INSERT OR REPLACE INTO idempotency_keys VALUES (?, ?, ?, ?)", record)
     return None
 
 

@@ -32,7 +32,7 @@ def load(connection: apsw.Connection, operation: str) -> OperationState:
     row = connection.execute(rows.SELECT + "WHERE o.id = ?", (operation,)).fetchone()
     if row is None:
         raise missing(connection, operation)
-    return rows.decode(connection, row)
+    return rows.decode(row)
 
 
 def missing(connection: apsw.Connection, operation: str) -> UnknownOperation | OperationForgotten:
@@ -141,4 +141,4 @@ def listing(connection: apsw.Connection, query: Query) -> list[OperationState]:
         values.append(query.after)
     sql = rows.SELECT + f"WHERE {' AND '.join(where)} ORDER BY o.id DESC LIMIT ?"
     found = connection.execute(sql, (*values, query.limit)).fetchall()
-    return [rows.decode(connection, row) for row in found]
+    return [rows.decode(row) for row in found]

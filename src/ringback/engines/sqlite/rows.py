@@ -9,6 +9,7 @@ import apsw
 import msgspec
 
 from ringback.core.model import OperationState, Policy, Status
+from ringback.engines.sqlite import lanes
 from ringback.engines.sqlite.writer import Transaction
 
 INLINE_PAYLOAD = 2048
@@ -48,11 +49,35 @@ COLUMNS = [
 
 SELECT = (
     f"SELECT {', '.join('o.' + name for name in COLUMNS)}, "  # noqa: S608 - our own names
-    "p.value, o.input, o.result, o.result_large, o.row "
+    "p.value, "
+    # Within the one statement, so that a large payload is of the same moment as its row.
+    "coalesce(o.input, "
+    "(SELECT data FROM payloads WHERE operation = o.row AND kind = 'input')), "
+    "CASE WHEN o.result_large THEN "
+    "(SELECT data FROM payloads WHERE operation = o.row AND kind = 'result') "
+    "ELSE o.result END, o.row "
     "FROM operations AS o JOIN policies AS p ON p.row = o.policy "
 )
 
-_INSERTED = [*COLUMNS, "policy", "input", "result", "result_large"]
+NEW = [
+    "id",
+    "task",
+    "status",
+    "version",
+    "attempt",
+    "failures",
+    "priority",
+    "ready_at",
+    "limit_key",
+    "subject",
+    "created_at",
+    "updated_at",
+    "parent",
+    "traceparent",
+]
+"""Those that a new operation has; the others begin with their defaults."""
+
+_INSERTED = [*NEW, "policy", "lane", "input"]
 INSERT = (
     f"INSERT INTO operations ({', '.join(_INSERTED)}) "  # noqa: S608 - our own names
     f"VALUES ({', '.join('?' * len(_INSERTED))})"
@@ -77,7 +102,7 @@ UPDATE = _update(CHANGING)
 UPDATE_KEEPING_LEASE = _update(_KEEPING_LEASE)
 
 _STATUS = {status.value: status for status in Status}
-_plain = operator.attrgetter(*COLUMNS)
+_new = operator.attrgetter(*NEW)
 _changing = operator.attrgetter(*CHANGING)
 _keeping_lease = operator.attrgetter(*_KEEPING_LEASE)
 _decode_policy = msgspec.json.Decoder(Policy).decode
@@ -85,74 +110,63 @@ _encode_policy = msgspec.json.encode
 _policies: dict[bytes, Policy] = {}
 
 
-def decode(connection: apsw.Connection, row: tuple[Any, ...]) -> OperationState:
+def decode(row: tuple[Any, ...]) -> OperationState:
     """The record in a row that ``SELECT`` gave."""
-    *plain, policy, data, result, result_large, number = row
+    *plain, policy, data, result, _ = row
     fields = dict(zip(COLUMNS, plain, strict=True))
-    known = _policies.get(policy)
-    if known is None:
-        if len(_policies) >= MAX_CACHED_POLICIES:
-            _policies.clear()
-        known = _policies[policy] = _decode_policy(policy)
     fields["status"] = _STATUS[fields["status"]]
     fields["cancel_requested"] = bool(fields["cancel_requested"])
     fields["dead_letter"] = bool(fields["dead_letter"])
-    if data is None:
-        data = _payload(connection, number, "input")
-    if result_large:
-        result = _payload(connection, number, "result")
-    return OperationState(policy=known, input=data, result=result, **fields)
+    return OperationState(policy=_policy(policy), input=data, result=result, **fields)
+
+
+def _policy(value: bytes) -> Policy:
+    known = _policies.get(value)
+    if known is None:
+        if len(_policies) >= MAX_CACHED_POLICIES:
+            _policies.clear()
+        known = _policies[value] = _decode_policy(value)
+    return known
 
 
 def by_row(connection: apsw.Connection, row: int) -> OperationState:
     """The operation in a row that is known to be there."""
     found: Any = connection.execute(SELECT + "WHERE o.row = ?", (row,)).fetchone()
-    return decode(connection, found)
+    return decode(found)
 
 
 MAX_CACHED_POLICIES = 1000
 """There are about as many as tasks; the bound is for an application that makes them up."""
 
 
-def _payload(connection: apsw.Connection, row: int, kind: str) -> bytes:
-    found = connection.execute(
-        "SELECT data FROM payloads WHERE operation = ? AND kind = ?", (row, kind)
-    ).fetchone()
-    return bytes(found[0]) if found else b"null"
-
-
 def insert(transaction: Transaction, state: OperationState) -> None:
-    """Store a new operation."""
+    """Store a new operation, and queue it."""
     cursor = transaction.cursor
     large_input = len(state.input) > INLINE_PAYLOAD
-    large_result = state.result is not None and len(state.result) > INLINE_PAYLOAD
-    cursor.execute(
-        INSERT,
-        (
-            *_plain(state),
-            policy_row(transaction, state.policy),
-            None if large_input else state.input,
-            None if large_result else state.result,
-            large_result,
-        ),
-    )
-    if large_input or large_result:
+    policy = policy_row(transaction, state.policy)
+    lane = None
+    if lanes.has_lane(state.policy, state.limit_key):
+        lane = lanes.find(transaction, policy, state)
+    cursor.execute(INSERT, (*_new(state), policy, lane, None if large_input else state.input))
+    if lane is not None or large_input:
         row = cursor.connection.last_insert_rowid()
+        if lane is not None:
+            lanes.joined(transaction, lane, row, state)
         if large_input:
             _store_payload(cursor, row, "input", state.input)
-        if large_result and state.result is not None:
-            _store_payload(cursor, row, "result", state.result)
 
 
 def update(
     transaction: Transaction, row: int, before: OperationState, after: OperationState
 ) -> None:
-    """Store what changed of an operation."""
+    """Store what changed of an operation, and of its place in the queue."""
     cursor = transaction.cursor
     if after.lease_until == before.lease_until:
         cursor.execute(UPDATE_KEEPING_LEASE, (*_keeping_lease(after), row))
     else:
         cursor.execute(UPDATE, (*_changing(after), row))
+    if lanes.has_lane(after.policy, after.limit_key):
+        _move(transaction, row, before, after)
     if after.result is not before.result and after.result is not None:
         large = len(after.result) > INLINE_PAYLOAD
         cursor.execute(
@@ -168,6 +182,22 @@ def update(
         )
         if large:
             _store_payload(cursor, row, "input", after.input)
+
+
+def _move(
+    transaction: Transaction, row: int, before: OperationState, after: OperationState
+) -> None:
+    """Have the operation leave its lane, join one, or stand elsewhere in it."""
+    cursor = transaction.cursor
+    queued = after.status is Status.QUEUED
+    if before.status is Status.QUEUED:
+        if not queued or after.ready_at != before.ready_at:
+            lane: Any = cursor.execute("SELECT lane FROM operations WHERE row = ?", (row,)).get
+            lanes.changed(transaction, lane)
+    elif queued:
+        joined = lanes.find(transaction, policy_row(transaction, after.policy), after)
+        cursor.execute("UPDATE operations SET lane = ? WHERE row = ?", (joined, row))
+        lanes.joined(transaction, joined, row, after)
 
 
 def _store_payload(cursor: apsw.Cursor, row: int, kind: str, data: bytes) -> None:
@@ -186,3 +216,11 @@ def policy_row(transaction: Transaction, policy: Policy) -> int:
             transaction.policies.clear()
         transaction.policies[policy] = row
     return row
+
+
+def policy_of(transaction: Transaction, row: int) -> Policy:
+    """The policy in a row that is known to be there."""
+    found: Any = transaction.cursor.execute(
+        "SELECT value FROM policies WHERE row = ?", (row,)
+    ).fetchone()
+    return _policy(found[0])

@@ -38,6 +38,7 @@ MIGRATIONS: tuple[str, ...] = (
         limit_key TEXT,
         subject TEXT,
         policy INTEGER NOT NULL REFERENCES policies (row),
+        lane INTEGER,          -- NULL: its key is not limited
         created_at REAL NOT NULL,
         updated_at REAL NOT NULL,
         started_at REAL,
@@ -60,13 +61,11 @@ MIGRATIONS: tuple[str, ...] = (
         diagnosis TEXT
     );
     -- The work queue: what a claim walks, in the order it hands out.
-    CREATE INDEX operations_ready ON operations (task, priority DESC, ready_at, row, limit_key)
-        WHERE status = 'queued';
-    -- The same by key, to step over a key that is at its limit.
-    CREATE INDEX operations_ready_by_key ON operations (task, limit_key, priority DESC, ready_at)
-        WHERE status = 'queued' AND limit_key IS NOT NULL;
-    CREATE INDEX operations_running ON operations (task, limit_key, lease_until)
-        WHERE status = 'running';
+    CREATE INDEX operations_ready ON operations (task, policy, priority DESC, ready_at, row)
+        WHERE status = 'queued' AND lane IS NULL;
+    CREATE INDEX operations_in_lane ON operations (lane, ready_at, row)
+        WHERE status = 'queued' AND lane IS NOT NULL;
+    CREATE INDEX operations_running ON operations (task, limit_key) WHERE status = 'running';
     CREATE INDEX operations_by_subject ON operations (subject, id) WHERE subject IS NOT NULL;
     CREATE INDEX operations_by_parent ON operations (parent, id) WHERE parent IS NOT NULL;
     CREATE INDEX operations_dead ON operations (id) WHERE dead_letter;
@@ -138,10 +137,24 @@ MIGRATIONS: tuple[str, ...] = (
     ) WITHOUT ROWID;
     CREATE INDEX forgotten_expiring ON forgotten (expires_at);
 
+    -- Queues of operations whose key is limited; see lanes.py.
+    CREATE TABLE lanes (
+        row INTEGER PRIMARY KEY,
+        task TEXT NOT NULL,
+        limit_key TEXT NOT NULL,
+        policy INTEGER NOT NULL,
+        priority INTEGER NOT NULL,
+        open_at REAL NOT NULL,
+        head INTEGER NOT NULL, -- the first in it: what lanes that open together are ordered by
+        UNIQUE (task, limit_key, policy, priority)
+    );
+    CREATE INDEX lanes_open ON lanes (task, policy, priority DESC, open_at, head);
+
     -- When each key of a rate-limited task may start its next operation (GCRA).
     CREATE TABLE rates (
         task TEXT NOT NULL,
         limit_key TEXT NOT NULL,
+        started_at REAL NOT NULL,
         next_at REAL NOT NULL,
         PRIMARY KEY (task, limit_key)
     ) WITHOUT ROWID;

@@ -37,7 +37,7 @@ def renew(
         if found is None:
             lost.add(operation)
             continue
-        state = rows.decode(cursor.connection, found)
+        state = rows.decode(found)
         cursor.execute(
             "UPDATE operations SET lease_until = ? WHERE row = ?",
             (now + state.policy.lease, found[-1]),
@@ -53,7 +53,7 @@ def overdue(connection: apsw.Connection, now: float, limit: int) -> list[Operati
     # what counts as over (a lease from before the clock was set back) is the core's to say.
     found: list[OperationState] = []
     for row in connection.execute(rows.SELECT + "WHERE o.status = 'running'").fetchall():
-        state = rows.decode(connection, row)
+        state = rows.decode(row)
         if lease_over(state, now):
             found.append(state)
             if len(found) >= limit:

@@ -57,7 +57,7 @@ STORE_ERRORS = (
 class Transaction:
     """What a job works with. A job makes all its checks before its first write."""
 
-    __slots__ = ("changed", "cursor", "policies", "queued", "queued_before")
+    __slots__ = ("changed", "claimed_at", "cursor", "policies", "queued", "queued_before")
 
     def __init__(self, connection: apsw.Connection) -> None:
         self.cursor = connection.cursor()
@@ -68,6 +68,8 @@ class Transaction:
         self.queued_before = 0
         self.policies: dict[Any, int] = {}
         """Rows of policies that are known to be stored."""
+        self.claimed_at = float("inf")
+        """When this connection last claimed, to notice that the clock was set back."""
 
     def begin(self) -> None:
         self.cursor.execute("BEGIN IMMEDIATE")
