@@ -8,6 +8,7 @@ nobody, and take less time than handing them to a thread would.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
@@ -27,12 +28,14 @@ from ringback.core.model import (
     Query,
 )
 from ringback.engines.sqlite import claims, commit, logs, upkeep
+from ringback.engines.sqlite.file import STORE_ERRORS, opening_error, reason
 from ringback.engines.sqlite.hints import Neighbours, Watch
-from ringback.engines.sqlite.writer import RETRY_AFTER, STORE_ERRORS, Writer
+from ringback.engines.sqlite.writer import RETRY_AFTER, Writer
 from ringback.errors import ConfigurationError, StoreUnavailable
 from ringback.ports import Hint
 
 T = TypeVar("T")
+log = logging.getLogger("ringback.sqlite")
 
 FILE = "ringback.db"
 """The name of the database in the data folder."""
@@ -59,8 +62,8 @@ class SqliteEngine:
         self._max_queued = max_queued
         self._topic_retention = topic_retention
         self._path = self.folder / FILE
-        self._writer = Writer(self._path, self._committed)
-        self._neighbours = Neighbours(self.folder, self._hint)
+        self._writer = Writer(self._path, self._committed, self._reopen_reader)
+        self._neighbours = Neighbours(self.folder, self._told)
         self._reader: apsw.Connection | None = None
         self._watch: Watch | None = None
         self._listeners: list[Hint] = []
@@ -76,29 +79,23 @@ class SqliteEngine:
             ) from error
         await self._writer.open()
         try:
-            # Only the owner reads it: inputs and results are the users' own.
-            self._path.chmod(0o600)
-            self._reader = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
-            self._reader.execute("PRAGMA query_only = 1")
-            self._reader.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
-            self._reader.set_busy_timeout(
-                100
-            )  # only recovery after a crash ever makes a reader wait
-            epoch = await self.fact("epoch")
-            self._epoch = (epoch or b"").decode()
+            self._epoch = self._writer.epoch or ""
+            self._open_reader()
             self._neighbours.open()
-            self._watch = Watch(self._reader, self._hint)
+            self._watch = Watch(self._data_version, self._hint)
             self._watch.open()
-        except BaseException:
+        except BaseException as error:
             await self.__aexit__()
+            if isinstance(error, apsw.Error):
+                raise opening_error(error, self._path) from error
             raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         if self._watch is not None:
             await self._watch.close()
-        self._neighbours.close()
         await self._writer.close()
+        self._neighbours.close()
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -188,6 +185,30 @@ class SqliteEngine:
         )
         return await self.fact(name) or b""
 
+    def _open_reader(self) -> None:
+        reader = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
+        reader.execute("PRAGMA query_only = 1")
+        reader.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
+        reader.set_busy_timeout(READER_BUSY_MS)
+        self._reader = reader
+
+    def _reopen_reader(self) -> None:
+        """The file had failed, and may be another one since."""
+        failed = self._reader
+        if failed is None:  # the engine was closed meanwhile
+            return
+        try:
+            self._open_reader()
+        except STORE_ERRORS as error:
+            log.warning("The store cannot be read yet (%s): %s", reason(error), error)
+            return
+        failed.close(True)
+
+    def _data_version(self) -> int:
+        if self._reader is None:
+            return 0
+        return int(self._reader.pragma("data_version"))
+
     def _read(self, query: Callable[[apsw.Connection], T]) -> T:
         if self._reader is None:
             raise StoreUnavailable("The store is not open.", retry_after=RETRY_AFTER)
@@ -195,12 +216,17 @@ class SqliteEngine:
             return query(self._reader)
         except STORE_ERRORS as error:
             raise StoreUnavailable(
-                f"The store cannot be read ({error}). Try again after Retry-After.",
+                f"The store cannot be read ({reason(error)}). Try again after Retry-After.",
                 retry_after=RETRY_AFTER,
             ) from error
 
     def _committed(self, changed: frozenset[str]) -> None:
         self._neighbours.tell(changed)
+        self._told(changed)
+
+    def _told(self, changed: frozenset[str]) -> None:
+        if self._watch is not None:
+            self._watch.explained()
         self._hint(changed)
 
     def _hint(self, changed: frozenset[str]) -> None:

@@ -1,8 +1,9 @@
 """Telling the other processes of this machine that a commit happened.
 
 Each process that has the store open binds a Unix datagram socket in the data folder, and
-sends what it changed to all the others. A datagram may be lost: then the watch on SQLite's
-``data_version`` notices, a little later, that somebody committed something.
+sends what it changed to all the others. A datagram is not lost but refused, and then sent
+again. A process that dies between a commit and its hint leaves others uninformed: the watch on
+SQLite's ``data_version`` notices, a little later, that somebody committed something.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import os
 import secrets
 import socket
@@ -29,6 +31,12 @@ WATCH_EVERY = 0.5
 """Seconds between two looks at ``data_version``: how late a lost hint can be."""
 LIST_EVERY = 1.0
 """Seconds for which the list of the other processes' sockets is kept."""
+OWED_EVERY = 0.05
+"""Seconds between two tries to tell a process whose buffer was full."""
+HELLO = "$hello"
+"""What a process says that has just begun to listen."""
+
+log = logging.getLogger("ringback.sqlite")
 
 
 class Neighbours:
@@ -40,24 +48,36 @@ class Neighbours:
         self._own = self._folder / f"{os.getpid()}-{secrets.token_hex(3)}"
         self._socket: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._others: list[str] = []
-        self._listed_at = 0.0
+        self._others: set[str] = set()
+        self._listed_at = float("-inf")
+        self._owed: set[str] = set()
+        """Those whose buffer was full: they are told of everything as soon as it has room."""
+        self._retry: asyncio.TimerHandle | None = None
 
     def open(self) -> None:
         """Begin to listen. Without Unix sockets there is only the watch on ``data_version``."""
-        if not hasattr(socket, "AF_UNIX"):
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self._folder.stat().st_uid != os.getuid():
+                raise PermissionError(f"{self._folder} belongs to somebody else")
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._socket.setblocking(False)
+            self._socket.bind(str(self._own))
+        except (OSError, AttributeError) as error:
+            log.warning("Changes by other processes are seen %g s late: %s", WATCH_EVERY, error)
+            self.close()
             return
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._loop = asyncio.get_running_loop()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        self._socket.bind(str(self._own))
         self._loop.add_reader(self._socket, self._receive)
+        self.tell(frozenset({HELLO}))
 
     def close(self) -> None:
         """Stop listening."""
-        if self._socket is not None and self._loop is not None:
-            self._loop.remove_reader(self._socket)
+        if self._retry is not None:
+            self._retry.cancel()
+        if self._socket is not None:
+            if self._loop is not None:
+                self._loop.remove_reader(self._socket)
             self._socket.close()
             self._socket = None
             self._own.unlink(missing_ok=True)
@@ -69,21 +89,50 @@ class Neighbours:
         now = self._loop.time()
         if now - self._listed_at > LIST_EVERY:
             self._listed_at = now
-            self._others = [str(path) for path in self._folder.iterdir() if path != self._own]
+            self._list()
         if not self._others:
             return
         data = "\n".join(changed).encode()
         if len(data) > MAX_DATAGRAM:
             data = EVERYTHING.encode()
-        for other in tuple(self._others):
-            try:
-                self._socket.sendto(data, other)
-            except BlockingIOError:
-                continue  # it is busy, and will see by itself that something changed
-            except OSError:  # its process is gone
-                self._others.remove(other)
-                with contextlib.suppress(OSError):
-                    Path(other).unlink(missing_ok=True)
+        for other in self._others - self._owed:
+            self._send(data, other)
+
+    def _list(self) -> None:
+        try:
+            found = {str(path) for path in self._folder.iterdir()}
+        except OSError:  # the data folder was removed: the commits say so
+            found = set()
+        self._others = found - {str(self._own)}
+        self._owed &= self._others
+
+    def _send(self, data: bytes, other: str) -> bool:
+        """Send to one of the others; whether it has been told."""
+        if self._socket is None:
+            return False
+        try:
+            self._socket.sendto(data, other)
+        except (ConnectionRefusedError, FileNotFoundError):
+            self._lose(other)
+        except OSError:  # its buffer is full, or ours
+            self._owed.add(other)
+            if self._retry is None and self._loop is not None:
+                self._retry = self._loop.call_later(OWED_EVERY, self._send_owed)
+            return False
+        return True
+
+    def _send_owed(self) -> None:
+        self._retry = None
+        owed, self._owed = self._owed, set()
+        for other in owed:
+            self._send(EVERYTHING.encode(), other)
+
+    def _lose(self, other: str) -> None:
+        """A process is gone, perhaps after a commit that it had no time to tell of."""
+        self._others.discard(other)
+        with contextlib.suppress(OSError):
+            Path(other).unlink(missing_ok=True)
+        self._received(frozenset({EVERYTHING}))
 
     def _receive(self) -> None:
         changed: set[str] = set()
@@ -96,19 +145,28 @@ class Neighbours:
                 break
             except (OSError, UnicodeDecodeError):
                 changed.add(EVERYTHING)
+        if HELLO in changed:
+            self._listed_at = float("-inf")
+            changed.discard(HELLO)
         if changed:
             self._received(frozenset(changed))
 
 
 class Watch:
-    """Notices commits of other connections by SQLite's own counter."""
+    """Notices commits of other connections by SQLite's own counter.
+
+    Those that a hint told of need no second one, which would wake every follower: so it only
+    speaks up when the counter moved and nobody said why. While the engine is young the others
+    may not know of it, and it speaks up at any move.
+    """
 
     def __init__(
-        self, connection: apsw.Connection, changed: Callable[[frozenset[str]], None]
+        self, version: Callable[[], int], changed: Callable[[frozenset[str]], None]
     ) -> None:
-        self._connection = connection
+        self._version = version
         self._changed = changed
         self._task: asyncio.Task[None] | None = None
+        self._explained = False
 
     def open(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="ringback-watch")
@@ -119,15 +177,22 @@ class Watch:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    def explained(self) -> None:
+        """A commit was told of, our own or another's."""
+        self._explained = True
+
     async def _run(self) -> None:
-        seen = None
+        seen = self._version()
+        clock = asyncio.get_running_loop().time
+        young_until = clock() + LIST_EVERY + WATCH_EVERY
         while True:
+            await asyncio.sleep(WATCH_EVERY)
             with contextlib.suppress(apsw.Error):
-                version = self._connection.pragma("data_version")
-                if seen is not None and version != seen:
+                version = self._version()
+                if version != seen and (not self._explained or clock() < young_until):
                     self._changed(frozenset({EVERYTHING}))
                 seen = version
-            await asyncio.sleep(WATCH_EVERY)
+            self._explained = False
 
 
 def _socket_folder(folder: Path) -> Path:

@@ -57,12 +57,19 @@ def read(
         ).fetchone()
         if found is None:
             raise missing(connection, operation)
-        start = after if after is not None and after != BEGINNING else Position(epoch, 0)
+        row, head = found
         sql = (
             "SELECT offset, kind, data, at FROM operation_messages "
             "WHERE operation = ? AND offset > ? ORDER BY offset LIMIT ?"
         )
-        return _page(connection, sql, found[0], topic, Position(epoch, found[1]), start, limit)
+        if after is None:
+            oldest = connection.execute(
+                "SELECT min(offset) FROM operation_messages WHERE operation = ?", (row,)
+            ).get
+            after = Position(epoch, oldest - 1 if oldest is not None else head)
+        elif after == BEGINNING:
+            after = Position(epoch, 0)
+        return _page(connection, sql, row, topic, Position(epoch, head), after, limit)
     found = connection.execute(
         "SELECT row, epoch, head FROM topics WHERE name = ?", (topic,)
     ).fetchone()

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import apsw
 
-from ringback.engines.sqlite.schema import configure, migrate
+from ringback.engines.sqlite.file import PASSING, STORE_ERRORS, File, opening_error, reason
 from ringback.errors import ConfigurationError, RingbackError, StoreUnavailable
 
 T = TypeVar("T")
@@ -37,21 +37,6 @@ RETRY_AFTER = 2
 """Seconds after which a client may try again when the store could not commit."""
 
 log = logging.getLogger("ringback.sqlite")
-
-STORE_ERRORS = (
-    apsw.BusyError,
-    apsw.LockedError,
-    apsw.FullError,
-    apsw.IOError,
-    apsw.ReadOnlyError,
-    apsw.CantOpenError,
-    apsw.PermissionsError,
-    apsw.ProtocolError,
-    apsw.NoMemError,
-    apsw.CorruptError,
-    apsw.NotADBError,
-)
-"""What the disk, a lock or the folder does to us, as against a mistake of ours."""
 
 
 class Transaction:
@@ -97,17 +82,27 @@ _Outcome = tuple["asyncio.Future[Any]", Any, BaseException | None]
 class Writer:
     """The writing connection of one process, and its thread."""
 
-    def __init__(self, path: Path, committed: Callable[[frozenset[str]], None]) -> None:
-        """``committed`` is called on the event loop with what each transaction changed."""
+    def __init__(
+        self,
+        path: Path,
+        committed: Callable[[frozenset[str]], None],
+        reopened: Callable[[], None],
+    ) -> None:
+        """Both are called on the event loop: ``committed`` with what each transaction changed,
+        ``reopened`` when the file had failed and has been opened anew.
+        """
         self._path = path
         self._committed = committed
+        self._reopened = reopened
         self._batches: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._waiting: list[_Job] = []
         self._scheduled = False
         self._writing = False
         self._loop: asyncio.AbstractEventLoop  # from open() on
         self._thread: threading.Thread | None = None
-        self._store: tuple[apsw.Connection, Transaction] | None = None
+        self._store: tuple[File, Transaction] | None = None
+        self.epoch: str | None = None
+        """That of the operations' logs, once the file was opened."""
         self._closed = True
         self._busy_since = 0.0
 
@@ -120,7 +115,11 @@ class Writer:
             target=self._run, args=(opened,), name="ringback-writer", daemon=True
         )
         self._thread.start()
-        await opened
+        try:
+            await opened
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Commit what is waiting, then end the thread."""
@@ -171,25 +170,20 @@ class Writer:
 
     def _run(self, opened: asyncio.Future[None]) -> None:
         try:
-            self._connect()
+            self._store = self._connect()
         except BaseException as error:  # handed to whoever opens the engine
-            self._loop.call_soon_threadsafe(
-                _finish, opened, None, _opening_error(error, self._path)
-            )
-            return
-        self._loop.call_soon_threadsafe(_finish, opened, None, None)
+            self._tell(_finish, opened, None, opening_error(error, self._path))
+        else:
+            self._tell(_finish, opened, None, None)
         while (batch := self._batches.get()) is not None:
-            self._report(*self._write(batch))
+            self._tell(self._settle, *self._write(batch))
         if self._store is not None:
             self._store[0].close()
 
-    def _connect(self) -> tuple[apsw.Connection, Transaction]:
-        connection = apsw.Connection(str(self._path))
-        connection.set_busy_handler(self._wait_for_lock)
-        configure(connection)
-        migrate(connection)
-        self._store = connection, Transaction(connection)
-        return self._store
+    def _connect(self) -> tuple[File, Transaction]:
+        file = File(self._path, self._wait_for_lock, epoch=self.epoch)
+        self.epoch = file.epoch
+        return file, Transaction(file.connection)
 
     def _wait_for_lock(self, calls: int) -> bool:
         now = time.monotonic()
@@ -218,14 +212,15 @@ class Writer:
             changed |= more
         return outcomes, changed
 
-    def _report(self, outcomes: list[_Outcome], changed: frozenset[str]) -> None:
+    def _tell(self, callback: Callable[..., None], *arguments: Any) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._settle, outcomes, changed)
+            self._loop.call_soon_threadsafe(callback, *arguments)
         except RuntimeError:  # the loop was closed under us: nobody is left to be told
             log.debug("The event loop closed before a commit could be reported.")
 
     def _attempt(self, batch: list[_Job]) -> tuple[list[_Outcome], frozenset[str]]:
-        connection, transaction = self._store or self._connect()
+        file, transaction = self._store or self._reconnect()
+        file.check()
         outcomes: list[_Outcome] = []
         try:
             transaction.begin()
@@ -237,25 +232,32 @@ class Writer:
             changed = frozenset(transaction.changed)
             transaction.commit()
         except BaseException:
-            transaction.rollback(connection)
+            transaction.rollback(file.connection)
             raise
         return outcomes, changed
 
+    def _reconnect(self) -> tuple[File, Transaction]:
+        """Open the file anew. One that is gone is not made again: nobody would see the loss."""
+        try:
+            self._store = self._connect()
+        except ConfigurationError as error:
+            raise apsw.CantOpenError(str(error)) from error
+        self._tell(self._reopened)
+        return self._store
+
     def _unavailable(self, batch: list[_Job], error: apsw.Error) -> list[_Outcome]:
-        log.error("The store cannot commit: %s", error)
-        if not isinstance(error, apsw.BusyError) and self._store is not None:
+        log.error("The store cannot commit (%s): %s", reason(error), error)
+        if not isinstance(error, PASSING) and self._store is not None:
             # The file may have gone bad under this connection; the next batch opens it anew.
-            try:
-                self._store[0].close(True)
-            except apsw.Error:
-                log.warning("The failed connection did not close cleanly.")
+            self._store[0].close()
             self._store = None
-        refusal = StoreUnavailable(
-            f"The store cannot commit ({_reason(error)}), so nothing was accepted. "
-            "Try again after Retry-After.",
-            retry_after=RETRY_AFTER,
+        text = (
+            f"The store cannot commit ({reason(error)}), so nothing was accepted. "
+            "Try again after Retry-After."
         )
-        return [(future, None, refusal) for _, future in batch]
+        return [
+            (future, None, StoreUnavailable(text, retry_after=RETRY_AFTER)) for _, future in batch
+        ]
 
 
 def _finish(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
@@ -265,29 +267,3 @@ def _finish(future: asyncio.Future[Any], result: Any, error: BaseException | Non
         future.set_exception(error)
     else:
         future.set_result(result)
-
-
-def _opening_error(error: BaseException, path: Path) -> BaseException:
-    if isinstance(error, apsw.Error):
-        return ConfigurationError(
-            f"The data folder cannot be used ({_reason(error)}): {path.parent}. "
-            "Give a folder that this user can write to with --data or RINGBACK_DATA."
-        )
-    return error
-
-
-def _reason(error: apsw.Error) -> str:
-    """What happened, in words an operator understands."""
-    match error:
-        case apsw.FullError():
-            return "the disk is full"
-        case apsw.BusyError() | apsw.LockedError():
-            return "another process has locked the database"
-        case apsw.ReadOnlyError():
-            return "the folder is read-only"
-        case apsw.CantOpenError() | apsw.PermissionsError():
-            return "the file cannot be opened"
-        case apsw.CorruptError() | apsw.NotADBError():
-            return "the file is damaged or is no Ringback database"
-        case _:
-            return f"input or output error: {error}"
