@@ -150,7 +150,9 @@ class SqliteEngine:
         await self._writer.run(lambda tx: upkeep.forget(tx, operation, now))
 
     async def sweep(self, now: float) -> int:
-        return await self._writer.run(lambda tx: upkeep.sweep(tx, now, self._topic_retention))
+        return await self._writer.run(
+            lambda tx: upkeep.sweep(tx, now, self._topic_retention), long=True
+        )
 
     # Hints
 

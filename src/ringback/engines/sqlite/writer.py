@@ -1,10 +1,14 @@
-"""One thread that writes, and commits what concurrent requests bring in one transaction.
+"""One connection that writes, and commits what concurrent requests bring in one transaction.
 
 A commit waits for the disk; while it waits, the requests that arrive gather, and the next
 commit takes them all. So the cost of an fsync is shared by as many as there are, without a
-timer, and a lone request waits for the end of its loop turn and for nobody else. The loop hands
-over one batch at a time: thread and loop change places once for each commit, not for each
-request, which matters more than the statements do where both share a core.
+timer, and a lone request waits for the end of its loop turn and for nobody else.
+
+The statements run on the event loop, the commit in a thread. A statement takes microseconds,
+and handing each to a thread costs more than that: SQLite lets go of the interpreter lock
+around every one, and the thread then queues for it behind the loop. What may wait goes to the
+thread whole: a lock that another process holds, a job that is known to be long, a connection
+to be opened. One batch is under way at a time, so loop and thread never meet in SQLite.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import apsw
 
@@ -25,8 +29,9 @@ from ringback.errors import ConfigurationError, RingbackError, StoreUnavailable
 
 T = TypeVar("T")
 
-MAX_BATCH = 512
-"""Jobs in one transaction: what a commit of some milliseconds gathers under full load."""
+MAX_BATCH = 256
+"""Jobs in one transaction: what a commit of some milliseconds gathers under full load, and a few
+milliseconds of statements at most."""
 MAX_PENDING = 20_000
 """Jobs waiting for the writer; beyond it, the store is not keeping up and says so at once."""
 BUSY_TIMEOUT = 2.0
@@ -75,8 +80,24 @@ class Transaction:
         self.policies.clear()
 
 
-_Job = tuple[Callable[[Transaction], Any], "asyncio.Future[Any]"]
-_Outcome = tuple["asyncio.Future[Any]", Any, BaseException | None]
+class _Job(NamedTuple):
+    work: Callable[[Transaction], Any]
+    future: asyncio.Future[Any]
+    long: bool
+
+
+class _Outcome(NamedTuple):
+    future: asyncio.Future[Any]
+    result: Any
+    error: BaseException | None
+
+
+class _Prepared(NamedTuple):
+    """A batch whose statements have run: it lacks its commit."""
+
+    batch: list[_Job]
+    outcomes: list[_Outcome]
+    changed: frozenset[str]
 
 
 class Writer:
@@ -94,7 +115,7 @@ class Writer:
         self._path = path
         self._committed = committed
         self._reopened = reopened
-        self._batches: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[list[_Job] | _Prepared | None] = queue.SimpleQueue()
         self._waiting: list[_Job] = []
         self._scheduled = False
         self._writing = False
@@ -104,6 +125,8 @@ class Writer:
         self.epoch: str | None = None
         """That of the operations' logs, once the file was opened."""
         self._closed = True
+        self._patient = True
+        """Whether a lock may be waited for: in the thread, and never on the loop."""
         self._busy_since = 0.0
 
     async def open(self) -> None:
@@ -130,8 +153,12 @@ class Writer:
             self._batches.put(None)  # else the last batch's end says so
         await asyncio.to_thread(self._thread.join)
 
-    def run(self, job: Callable[[Transaction], T]) -> asyncio.Future[T]:
-        """Have ``job`` done in the next transaction; the future is done once that is on disk."""
+    def run(self, work: Callable[[Transaction], T], *, long: bool = False) -> asyncio.Future[T]:
+        """Have ``work`` done in the next transaction; the future is done once that is on disk.
+
+        ``long`` work takes milliseconds, and is kept off the event loop. Work may be done
+        again from its beginning, if the transaction it was in had to be rolled back.
+        """
         if self._closed:
             raise StoreUnavailable("The store is not open.", retry_after=RETRY_AFTER)
         if len(self._waiting) >= MAX_PENDING:
@@ -139,14 +166,14 @@ class Writer:
                 "The disk does not keep up with what is to be stored.", retry_after=RETRY_AFTER
             )
         future: asyncio.Future[T] = self._loop.create_future()
-        self._waiting.append((job, future))
+        self._waiting.append(_Job(work, future, long))
         if not self._writing and not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self._hand_over)
+            self._loop.call_soon(self._begin)
         return future
 
-    def _hand_over(self) -> None:
-        """Give the thread all that waits, if it is idle."""
+    def _begin(self) -> None:
+        """Write all that waits, if no batch is under way."""
         self._scheduled = False
         if self._writing:
             return
@@ -156,13 +183,33 @@ class Writer:
             return
         self._writing = True
         batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-        self._batches.put(batch)
+        self._batches.put(self._prepare(batch) or batch)
+
+    def _prepare(self, batch: list[_Job]) -> _Prepared | None:
+        """Run a batch's statements here and now; None where that is the thread's to do."""
+        if self._store is None or any(job.long for job in batch):
+            return None
+        file, transaction = self._store
+        self._patient = False
+        try:
+            file.check()
+            transaction.begin()
+            outcomes = _run_all(batch, transaction)
+            return _Prepared(batch, outcomes, frozenset(transaction.changed))
+        except Exception as error:
+            # The thread does it all again: it waits for locks, and finds out what is at fault.
+            log.debug("A batch goes to the thread: %s", error)
+            transaction.rollback(file.connection)
+            return None
+        finally:
+            self._patient = True
 
     def _settle(self, outcomes: list[_Outcome], changed: frozenset[str]) -> None:
         self._writing = False
-        self._hand_over()  # first, so that the disk is busy while the outcomes are told
         for future, result, error in outcomes:
             _finish(future, result, error)
+        if self._waiting or self._closed:
+            self._begin()
         if changed:
             self._committed(changed)
 
@@ -176,7 +223,10 @@ class Writer:
         else:
             self._tell(_finish, opened, None, None)
         while (batch := self._batches.get()) is not None:
-            self._tell(self._settle, *self._write(batch))
+            if isinstance(batch, _Prepared):
+                self._tell(self._settle, *self._commit(batch))
+            else:
+                self._tell(self._settle, *self._write(batch))
         if self._store is not None:
             self._store[0].close()
 
@@ -186,6 +236,8 @@ class Writer:
         return file, Transaction(file.connection)
 
     def _wait_for_lock(self, calls: int) -> bool:
+        if not self._patient:
+            return False
         now = time.monotonic()
         if calls == 0:
             self._busy_since = now
@@ -193,6 +245,17 @@ class Writer:
             return False
         time.sleep(BUSY_NAP)
         return True
+
+    def _commit(self, prepared: _Prepared) -> tuple[list[_Outcome], frozenset[str]]:
+        if self._store is None:
+            return self._write(prepared.batch)
+        file, transaction = self._store
+        try:
+            transaction.commit()
+        except STORE_ERRORS as error:
+            transaction.rollback(file.connection)
+            return self._unavailable(prepared.batch, error), frozenset()
+        return prepared.outcomes, prepared.changed
 
     def _write(self, batch: list[_Job]) -> tuple[list[_Outcome], frozenset[str]]:
         try:
@@ -202,7 +265,7 @@ class Writer:
         except Exception as error:
             if len(batch) == 1:
                 log.exception("A write failed; its caller is told.")
-                return [(batch[0][1], None, error)], frozenset()
+                return [_Outcome(batch[0].future, None, error)], frozenset()
         # One job is at fault: the others must not suffer with it.
         outcomes: list[_Outcome] = []
         changed: frozenset[str] = frozenset()
@@ -221,14 +284,9 @@ class Writer:
     def _attempt(self, batch: list[_Job]) -> tuple[list[_Outcome], frozenset[str]]:
         file, transaction = self._store or self._reconnect()
         file.check()
-        outcomes: list[_Outcome] = []
         try:
             transaction.begin()
-            for job, future in batch:
-                try:
-                    outcomes.append((future, job(transaction), None))
-                except RingbackError as error:  # refused by a check, before any write
-                    outcomes.append((future, None, error))
+            outcomes = _run_all(batch, transaction)
             changed = frozenset(transaction.changed)
             transaction.commit()
         except BaseException:
@@ -256,8 +314,19 @@ class Writer:
             "Try again after Retry-After."
         )
         return [
-            (future, None, StoreUnavailable(text, retry_after=RETRY_AFTER)) for _, future in batch
+            _Outcome(job.future, None, StoreUnavailable(text, retry_after=RETRY_AFTER))
+            for job in batch
         ]
+
+
+def _run_all(batch: list[_Job], transaction: Transaction) -> list[_Outcome]:
+    outcomes: list[_Outcome] = []
+    for work, future, _ in batch:
+        try:
+            outcomes.append(_Outcome(future, work(transaction), None))
+        except RingbackError as error:  # refused by a check, before any write
+            outcomes.append(_Outcome(future, None, error))
+    return outcomes
 
 
 def _finish(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
