@@ -141,7 +141,8 @@ def _effect(state: OperationState, command: Command, now: float) -> Change | Non
 
 def claim(state: OperationState, worker: str, now: float) -> Change:
     """A queued operation given to a worker. For engines, which choose only from the queued."""
-    fresh = not state.policy.resumable
+    # Before the first attempt there is nothing to resume but, say, an upload's own progress.
+    fresh = not state.policy.resumable or state.attempt == 0
     after = _replace(
         state,
         status=Status.RUNNING,
