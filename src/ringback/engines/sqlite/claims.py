@@ -125,7 +125,7 @@ class _Search:
                 continue  # for nothing of this policy: none of its walks goes on
             if lane is not None:
                 if self._admits(key, limits, lane):
-                    self._push(policy, self._in_lane(lane, key, -place[0]))
+                    self._push(policy, self._in_lane(lane, key, place, limits))
             elif self._admits(key, limits):
                 self._find(place, key)
             else:
@@ -161,14 +161,17 @@ class _Search:
             for moment, row, key, lane in ready:
                 yield (-priority, moment, row), (key, lane)
 
-    def _in_lane(self, lane: int, key: str | None, priority: int) -> _Walk:
+    def _in_lane(self, lane: int, key: str | None, place: Place, policy: Policy) -> _Walk:
+        priority, opened, _ = place
+        if policy.rate_per_key:  # ready is what has its turn
+            opened = max(opened, lanes.key_ready_at(self._transaction, self._task, key))
         ready: Any = self._connection.execute(
             "SELECT ready_at, row FROM operations INDEXED BY operations_in_lane "
             "WHERE status = 'queued' AND lane = ? AND ready_at <= ? ORDER BY ready_at, row",
             (lane, self._now),
         )
         for ready_at, row in ready:
-            yield (-priority, ready_at, row), (key, None)
+            yield (priority, max(ready_at, opened), row), (key, None)
 
     def _find(self, place: Place, key: str | None) -> None:
         self._found.append(place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 from ringback.core.model import (
     Accepted,
@@ -87,22 +88,20 @@ def _insert(transaction: Transaction, state: OperationState) -> None:
 def commit(transaction: Transaction, change: Change) -> None:
     """Store a change if nothing changed since it was decided; else raise ``Conflict``."""
     before, after = change.before, change.after
-    cursor = transaction.cursor
-    if before is None:
-        _insert(transaction, after)
-    else:
-        found = cursor.execute(
-            "SELECT row, lease_until, version, status, attempt FROM operations WHERE id = ?",
-            (before.id,),
-        ).fetchone()
-        if found is None or found[2:] != (before.version, before.status, before.attempt):
-            raise Conflict(operation=before.id)
-        row, lease_until = found[:2]
-        if change.lease is not None and lease_until != change.lease:
-            raise Conflict(operation=before.id)
-        if after is not before:
-            store(transaction, row, before, after)
-        append_messages(transaction, row, change)
+    found: Any = transaction.cursor.execute(
+        "SELECT row, lease_until, version, status, attempt FROM operations WHERE id = ?",
+        (after.id,),
+    ).fetchone()
+    if before is None or found is None:
+        raise Conflict(operation=after.id)
+    row, lease_until, *stored = found
+    if stored != [before.version, before.status, before.attempt]:
+        raise Conflict(operation=after.id)
+    if change.lease is not None and lease_until != change.lease:
+        raise Conflict(operation=after.id)
+    if after is not before:
+        store(transaction, row, before, after)
+    append_messages(transaction, row, change)
     for publication in change.publications:
         append_topic(transaction, publication, after.updated_at)
     for event in change.events:

@@ -59,7 +59,8 @@ class Transaction:
         self.policies: dict[Any, int] = {}
         """Rows of policies that are known to be stored."""
         self.claimed_at = float("inf")
-        """When this connection last claimed, to notice that the clock was set back."""
+        """When this connection last claimed, to notice that the clock was set back. Infinity:
+        that is not known, and has to be looked into."""
 
     def begin(self) -> None:
         self.cursor.execute("BEGIN IMMEDIATE")
@@ -74,10 +75,11 @@ class Transaction:
             )
         self.cursor.execute("COMMIT")
 
-    def rollback(self, connection: apsw.Connection) -> None:
-        if not connection.get_autocommit():  # SQLite may have rolled back by itself
+    def rollback(self) -> None:
+        if not self.cursor.connection.get_autocommit():  # SQLite may have rolled back by itself
             self.cursor.execute("ROLLBACK")
         self.policies.clear()
+        self.claimed_at = float("inf")
 
 
 class _Job(NamedTuple):
@@ -199,10 +201,26 @@ class Writer:
         except Exception as error:
             # The thread does it all again: it waits for locks, and finds out what is at fault.
             log.debug("A batch goes to the thread: %s", error)
-            transaction.rollback(file.connection)
+            self._roll_back()
             return None
         finally:
             self._patient = True
+
+    def _roll_back(self) -> None:
+        """Undo what was not committed. A connection that cannot even do that is given up."""
+        if self._store is None:
+            return
+        try:
+            self._store[1].rollback()
+        except apsw.Error as error:
+            log.warning("A failed transaction could not be rolled back: %s", error)
+            self._drop()
+
+    def _drop(self) -> None:
+        """Give up the connection; the next batch opens the file anew."""
+        if self._store is not None:
+            self._store[0].close()
+            self._store = None
 
     def _settle(self, outcomes: list[_Outcome], changed: frozenset[str]) -> None:
         self._writing = False
@@ -249,12 +267,15 @@ class Writer:
     def _commit(self, prepared: _Prepared) -> tuple[list[_Outcome], frozenset[str]]:
         if self._store is None:
             return self._write(prepared.batch)
-        file, transaction = self._store
         try:
-            transaction.commit()
+            self._store[1].commit()
         except STORE_ERRORS as error:
-            transaction.rollback(file.connection)
+            self._roll_back()
             return self._unavailable(prepared.batch, error), frozenset()
+        except Exception:
+            log.exception("A commit failed; its batch is written anew.")
+            self._roll_back()
+            return self._write(prepared.batch)
         return prepared.outcomes, prepared.changed
 
     def _write(self, batch: list[_Job]) -> tuple[list[_Outcome], frozenset[str]]:
@@ -290,7 +311,7 @@ class Writer:
             changed = frozenset(transaction.changed)
             transaction.commit()
         except BaseException:
-            transaction.rollback(file.connection)
+            self._roll_back()
             raise
         return outcomes, changed
 
@@ -305,10 +326,8 @@ class Writer:
 
     def _unavailable(self, batch: list[_Job], error: apsw.Error) -> list[_Outcome]:
         log.error("The store cannot commit (%s): %s", reason(error), error)
-        if not isinstance(error, PASSING) and self._store is not None:
-            # The file may have gone bad under this connection; the next batch opens it anew.
-            self._store[0].close()
-            self._store = None
+        if not isinstance(error, PASSING):
+            self._drop()  # the file may have gone bad under this connection
         text = (
             f"The store cannot commit ({reason(error)}), so nothing was accepted. "
             "Try again after Retry-After."
