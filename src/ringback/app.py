@@ -10,24 +10,25 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, get_type_hints, overload
 
 from ringback.core.access import ANONYMOUS, Claims
 from ringback.core.model import OperationState, Position
 from ringback.edges.asgi import AsgiApp
 from ringback.edges.http import HttpEdge
-from ringback.edges.http.events import wait_until_terminal
 from ringback.edges.http.gate import Authenticate
 from ringback.errors import ConfigurationError
 from ringback.home import open_engine
-from ringback.hub import Hub
+from ringback.hub import Hub, wait_until_terminal
 from ringback.ids import Clock, wall
 from ringback.ports import FullEngine
 from ringback.service import Authorize, Service
 from ringback.settings import Settings
+from ringback.tasks import catalogue
 from ringback.tasks.registry import (
     MAX_RESULT,
     EventHandler,
@@ -42,24 +43,22 @@ from ringback.tasks.registry import (
     where_to_run,
 )
 from ringback.tasks.signature import Signature, to_json_bytes
-from ringback.uploads import Uploads
+from ringback.uploads import Upload, Uploads
 from ringback.worker.worker import Worker
 
 F = TypeVar("F", bound=Callable[..., Any])
 log = logging.getLogger("ringback")
 
 
+@dataclasses.dataclass(frozen=True)
 class Running:
     """A started application: its parts, for whoever drives it."""
 
-    def __init__(
-        self, service: Service, hub: Hub, uploads: Uploads, worker: Worker | None, http: HttpEdge
-    ) -> None:
-        self.service = service
-        self.hub = hub
-        self.uploads = uploads
-        self.worker = worker
-        self.http = http
+    service: Service
+    hub: Hub
+    uploads: Uploads
+    worker: Worker | None
+    http: HttpEdge
 
 
 class Ringback:
@@ -98,33 +97,19 @@ class Ringback:
     @overload
     def task(self, function: F, /) -> F: ...
 
+    # fmt: off
     @overload
     def task(
-        self,
-        function: None = None,
-        /,
-        *,
-        name: str | None = ...,
-        retries: int = ...,
+        self, function: None = None, /, *, name: str | None = ..., retries: int = ...,
         retry_on: type[BaseException] | tuple[type[BaseException], ...] = ...,
-        backoff: Seconds = ...,
-        backoff_max: Seconds = ...,
-        timeout: Seconds | None = ...,
-        lease: Seconds = ...,
-        concurrency: int | None = ...,
-        concurrency_per_key: int | None = ...,
-        rate_per_key: float | None = ...,
-        key: Callable[..., str] | None = ...,
-        priority: int = ...,
-        run_in: RunIn | None = ...,
-        idempotency_key: bool = ...,
-        retention: Seconds = ...,
-        max_result: int = ...,
-        cancel_grace: Seconds = ...,
-        resumable: bool = ...,
-        public: bool = ...,
-        allow: Predicate | None = ...,
+        backoff: Seconds = ..., backoff_max: Seconds = ..., timeout: Seconds | None = ...,
+        lease: Seconds = ..., concurrency: int | None = ..., concurrency_per_key: int | None = ...,
+        rate_per_key: float | None = ..., key: Callable[..., str] | None = ...,
+        priority: int = ..., run_in: RunIn | None = ..., idempotency_key: bool = ...,
+        retention: Seconds = ..., max_result: int = ..., cancel_grace: Seconds = ...,
+        resumable: bool = ..., public: bool = ..., allow: Predicate | None = ...,
     ) -> Callable[[F], F]: ...
+    # fmt: on
 
     def task(
         self,
@@ -244,12 +229,25 @@ class Ringback:
 
         The function takes the ``Upload`` (and the ``Operation``). Its operation exists from the
         moment the upload is declared, and starts when the bytes are complete. ``max_size`` in
-        bytes and ``types`` (media types, ``image/*``) bound what is taken.
+        bytes and ``types`` (media types, ``image/*``) bound what is taken. The file is kept as
+        long as the operation can be read: the ``retention`` among ``options``, those of ``task``.
         """
 
         def register(function: F) -> F:
-            label = prefix.strip("/").replace("/", ".") or "any"
-            task = self._internal(function, name or f"upload:{label}:{function.__name__}", options)
+            if any(handler.prefix == prefix for handler in self.registry.uploads):
+                raise ConfigurationError(f"Two handlers take the uploads of {prefix!r}. Keep one.")
+            label = re.sub(r"[^A-Za-z0-9_.-]", ".", prefix.strip("/")) or "any"
+            task = self._internal(
+                function,
+                name or f"upload:{label}:{function.__name__}",
+                options,
+                unusable={"idempotency_key", "key"},
+            )
+            if get_type_hints(function).get(task.signature.whole or "") is not Upload:
+                raise ConfigurationError(
+                    f"{function.__qualname__} handles uploads, so it takes one parameter that is "
+                    "annotated Upload, and the operation if it wants."
+                )
             self.registry.uploads.append(
                 UploadHandler(prefix=prefix, task=task, max_size=max_size, types=tuple(types))
             )
@@ -257,11 +255,17 @@ class Ringback:
 
         return register
 
-    def _internal(self, function: Callable[..., Any], name: str, options: dict[str, Any]) -> Task:
-        unusable = {"public", "allow", "idempotency_key", "key"} & options.keys()
-        if unusable:
+    def _internal(
+        self,
+        function: Callable[..., Any],
+        name: str,
+        options: dict[str, Any],
+        unusable: Set[str] = frozenset({"public", "allow", "idempotency_key", "key"}),
+    ) -> Task:
+        wrong = sorted(unusable & options.keys())
+        if wrong:
             raise ConfigurationError(
-                f"A handler is not submitted by callers, so it takes no {', '.join(unusable)}."
+                f"A handler is not submitted like a task, so it takes no {', '.join(wrong)}."
             )
         other = Ringback(self.name)
         other.task(name=name, **options)(function)
@@ -279,14 +283,16 @@ class Ringback:
             self._settings = Settings.load(**self._given)
         return self._settings
 
+    @property
+    def development(self) -> bool:
+        """Whether no caller can be known: there is neither a key nor ``authenticate``."""
+        return self.settings.development and self._authenticate is None
+
     def configure(self, **settings: Any) -> None:
         """Change settings before the start; None leaves one as it is."""
         if self._running is not None:
             raise ConfigurationError("The application runs; configure it before it is started.")
-        self._given = {
-            **self._given,
-            **{name: value for name, value in settings.items() if value is not None},
-        }
+        self._given |= {name: value for name, value in settings.items() if value is not None}
         self._settings = None
 
     @asynccontextmanager
@@ -310,14 +316,16 @@ class Ringback:
                 settings,
                 clock=self._clock,
                 authorize=self._authorize,
+                development=self.development,
             )
             await service.start()
+            await opened.set_fact(catalogue.FACT, catalogue.write(self.registry))
             hub = Hub(opened)
             stack.callback(hub.close)
             uploads = Uploads(service)
             started = None
             if worker:
-                started = Worker(service)
+                started = Worker(service, chores=uploads.chores)
                 await started.start()
                 stack.push_async_callback(started.stop, settings.grace)
             http = HttpEdge(service, hub, uploads, self._authenticate)
@@ -341,7 +349,9 @@ class Ringback:
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
         """For the host application: ``FastAPI(lifespan=rb.lifespan)``."""
-        async with self.running():
+        async with AsyncExitStack() as stack:
+            if self._running is None:  # else whoever serves the host has started it
+                await stack.enter_async_context(self.running())
             yield
 
     # Using it from Python
@@ -377,16 +387,8 @@ class Ringback:
 
     async def wait(self, operation: str, timeout: Seconds | None = None) -> OperationState:
         """An operation once it has ended. Raises ``TimeoutError`` after ``timeout`` seconds."""
-        running = self.started
-        state = await running.service.engine.load(operation)
-        left = float("inf") if timeout is None else seconds(timeout)
-        while not state.terminal:
-            step = min(left, 3600.0)
-            state = await wait_until_terminal(running.service, running.hub, state, step)
-            left -= step
-            if left <= 0 and not state.terminal:
-                raise TimeoutError(f"{operation} is still {state.status.value}.")
-        return state
+        engine, limit = self.started.service.engine, None if timeout is None else seconds(timeout)
+        return await wait_until_terminal(self.started.hub, engine, operation, limit)
 
     async def publish(self, topic: str, data: Any) -> Position:
         """Publish a message to a topic; returns its position."""

@@ -8,16 +8,21 @@
     │   ├── UnknownTask             404
     │   ├── UnknownOperation        404
     │   ├── MethodNotAllowed        405
+    │   ├── UploadStalled           408
     │   ├── NotFinished             409
     │   ├── StillOpen               409
     │   ├── OffsetMismatch          409
+    │   ├── UploadBusy              409
     │   ├── OperationForgotten      410
+    │   ├── UploadEnded             410
+    │   ├── UploadExpired           410
     │   ├── StaleVersion            412
     │   ├── PayloadTooLarge         413
     │   ├── UnsupportedMediaType    415
     │   ├── InvalidInput            422
     │   ├── IdempotencyKeyReused    422
-    │   └── ChecksumMismatch        422
+    │   ├── ChecksumMismatch        422
+    │   └── HeadersTooLarge         431
     ├── AccessError             who may do it
     │   ├── Unauthenticated         401
     │   └── Forbidden               403
@@ -131,6 +136,15 @@ class MethodNotAllowed(RequestError):
     title = "Method not allowed"
 
 
+class UploadStalled(RequestError):
+    """No more bytes came. What came is stored: ask for the upload's offset and go on there."""
+
+    code = "upload-stalled"
+    status = 408
+    title = "Upload stalled"
+    retryable = True
+
+
 class NotFinished(RequestError):
     """The operation has no result yet. Follow its events, or ask again after Retry-After."""
 
@@ -157,6 +171,15 @@ class OffsetMismatch(RequestError):
     title = "Wrong offset"
 
 
+class UploadBusy(RequestError):
+    """Another request sends bytes of this upload. Let it end, then go on at the new offset."""
+
+    code = "upload-busy"
+    status = 409
+    title = "Upload busy"
+    retryable = True
+
+
 class OperationForgotten(RequestError):
     """The operation was here and has been forgotten: its retention passed, or it was deleted."""
 
@@ -165,6 +188,22 @@ class OperationForgotten(RequestError):
     title = "Operation forgotten"
     subject: str | None = None
     """Whom it belonged to: nobody else is told that it was ever here."""
+
+
+class UploadEnded(RequestError):
+    """The upload's operation ended before its bytes were complete. Declare another upload."""
+
+    code = "upload-ended"
+    status = 410
+    title = "Upload ended"
+
+
+class UploadExpired(RequestError):
+    """The bytes were not complete in time. Declare the upload again, and send them at once."""
+
+    code = "upload-expired"
+    status = 410
+    title = "Upload expired"
 
 
 class StaleVersion(RequestError):
@@ -213,6 +252,14 @@ class ChecksumMismatch(RequestError):
     code = "checksum-mismatch"
     status = 422
     title = "Checksum mismatch"
+
+
+class HeadersTooLarge(RequestError):
+    """The headers are larger than this server accepts. Send fewer or shorter ones."""
+
+    code = "headers-too-large"
+    status = 431
+    title = "Headers too large"
 
 
 class AccessError(RingbackError):

@@ -7,10 +7,13 @@ before it reads, so that what is committed between the read and the wait still r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ringback.ports import EVERYTHING, Hints
+from ringback.core.model import OperationState
+from ringback.errors import CapacityError
+from ringback.ports import EVERYTHING, Engine, Hints
 
 _Bell = asyncio.Event
 
@@ -58,8 +61,8 @@ class Hub:
                 bell.set()
 
 
-async def rung(bell: asyncio.Event, timeout: float) -> bool:
-    """Wait for a bell for at most ``timeout`` seconds; whether it rang."""
+async def rung(bell: asyncio.Event, timeout: float | None) -> bool:
+    """Wait for a bell, for at most ``timeout`` seconds if they are given; whether it rang."""
     if bell.is_set():
         return True
     try:
@@ -68,3 +71,47 @@ async def rung(bell: asyncio.Event, timeout: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def _never() -> bool:
+    return False
+
+
+async def wait_for(
+    hub: Hub,
+    engine: Engine,
+    state: OperationState,
+    enough: Callable[[OperationState], bool],
+    seconds: float | None,
+    *,
+    bell: asyncio.Event,
+    given_up: Callable[[], bool] = _never,
+) -> OperationState:
+    """The operation once it is enough; or as it is, when the time is over or the hub closes.
+
+    ``bell`` is the operation's; whoever gives up rings it.
+    """
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while True:
+        bell.clear()
+        state = await engine.load(state.id)
+        if enough(state) or hub.closing or given_up():
+            return state
+        remaining = None if deadline is None else deadline - time.monotonic()
+        if remaining is not None and remaining <= 0:
+            return state
+        await rung(bell, remaining)
+
+
+async def wait_until_terminal(
+    hub: Hub, engine: Engine, operation: str, seconds: float | None
+) -> OperationState:
+    """An operation once it has ended. Raises ``TimeoutError``, or ``CapacityError`` at the stop."""
+    state = await engine.load(operation)
+    with hub.bell(state.topic) as bell:
+        state = await wait_for(hub, engine, state, lambda new: new.terminal, seconds, bell=bell)
+    if state.terminal:
+        return state
+    if hub.closing:
+        raise CapacityError("The application is being stopped; the operation goes on later.")
+    raise TimeoutError(f"{operation} is still {state.status.value}.")

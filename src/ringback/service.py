@@ -32,7 +32,6 @@ from ringback.core.model import (
     Query,
 )
 from ringback.core.topics import check_publishable
-from ringback.core.view import timestamp
 from ringback.errors import (
     Conflict,
     Forbidden,
@@ -48,6 +47,7 @@ from ringback.ids import Clock, child_trace, new_id
 from ringback.ports import FullEngine
 from ringback.security.tokens import OperationTokens
 from ringback.settings import Settings
+from ringback.tasks.events import cloud_event
 from ringback.tasks.registry import MAX_LIMIT_KEY, Registry, Task
 from ringback.tasks.signature import to_json_bytes
 
@@ -56,6 +56,8 @@ MAX_CONFLICTS = 50
 somebody else got ahead, so the whole always advances; the bound only stops a mistake of ours."""
 MAX_MESSAGE = 256 * 1024
 """Bytes of one published message or partial result."""
+DIGEST_SIZE = 16
+"""Bytes of the digests an idempotency record holds: no two requests share one by chance."""
 MAX_DELAY = 366 * 86400.0
 """Seconds an operation may be asked to wait before it starts."""
 SHOWN_PARTS = 1000
@@ -77,12 +79,15 @@ class Service:
         *,
         clock: Clock,
         authorize: Authorize | None = None,
+        development: bool | None = None,
     ) -> None:
+        """``development``: whether no caller can be known; by default, as the settings say."""
         self.name = name
         self.engine = engine
         self.registry = registry
         self.settings = settings
         self.clock = clock
+        self.development = settings.development if development is None else development
         self._authorize = authorize
         self._tokens: OperationTokens | None = None
 
@@ -148,10 +153,24 @@ class Service:
         return self.engine.accept(accept(state), record)
 
     def hold(
-        self, task: Task, body: bytes, claims: Claims, *, operation: str, traceparent: str | None
+        self,
+        task: Task,
+        body: bytes,
+        claims: Claims,
+        *,
+        operation: str,
+        traceparent: str | None,
+        key: str | None = None,
+        payload: bytes = b"",
     ) -> Awaitable[Accepted]:
-        """Store an operation that waits to be started, say for its upload."""
+        """Store an operation that waits to be started, say for its upload.
+
+        ``payload`` is what the caller sent: what has to be the same under the same ``key``.
+        """
         now = self.clock()
+        record = None
+        if key is not None:
+            record = self._idempotency(task, claims, key, payload, now)
         state = OperationState(
             id=operation,
             task=task.name,
@@ -165,20 +184,21 @@ class Service:
             created_at=now,
             updated_at=now,
         )
-        return self.engine.accept(accept(state), None)
+        return self.engine.accept(accept(state), record)
 
     def _idempotency(
         self, task: Task, claims: Claims, key: str, body: bytes, now: float
     ) -> IdempotencyRecord:
-        # A subject cannot contain NUL-joined parts of another scope: lengths are fixed first.
-        scope = hashlib.blake2b(digest_size=16)
-        for part in (claims.subject or "", task.name, key):
-            encoded = part.encode()
-            scope.update(len(encoded).to_bytes(4) + encoded)
-        canonical = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
+        subject = claims.subject or ""
+        # The lengths keep one scope's parts from being read as another's.
+        scope = f"{len(subject)}:{len(task.name)}:{subject}{task.name}{key}".encode()
+        try:
+            canonical = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
+        except msgspec.DecodeError as error:
+            raise MalformedRequest(f"The body cannot be compared with another: {error}.") from None
         return IdempotencyRecord(
-            scope=scope.digest(),
-            payload=hashlib.blake2b(canonical, digest_size=16).digest(),
+            scope=hashlib.blake2b(scope, digest_size=DIGEST_SIZE).digest(),
+            payload=hashlib.blake2b(canonical, digest_size=DIGEST_SIZE).digest(),
             expires_at=now + self.settings.idempotency_retention,
         )
 
@@ -214,9 +234,9 @@ class Service:
         if isinstance(target, OperationState):
             return may_follow(claims, target)
         if isinstance(target, Task):
-            return may_submit(
-                claims, development=self.settings.development, public=target.public
-            ) and (target.allow is None or target.allow(claims))
+            return may_submit(claims, development=self.development, public=target.public) and (
+                target.allow is None or target.allow(claims)
+            )
         return claims.subject is not None
 
     async def find(self, claims: Claims, query: Query) -> Sequence[OperationState]:
@@ -242,8 +262,11 @@ class Service:
         parts: list[Any] = []
         while True:
             page = await self.engine.read(state.topic, page_after, 500)
+            # A part that came after this state was loaded is not of it: a follower gets it next.
             parts.extend(
-                msgspec.Raw(message.data) for message in page.messages if message.kind is Kind.PART
+                msgspec.Raw(message.data)
+                for message in page.messages
+                if message.kind is Kind.PART and message.position.offset <= state.version
             )
             if not page.messages or page.position.offset >= state.version:
                 return parts[-SHOWN_PARTS:]
@@ -255,10 +278,13 @@ class Service:
 
     # Changing
 
-    async def apply(self, state: OperationState, command: Command) -> OperationState:
+    async def apply(
+        self, state: OperationState, command: Command, *, exact: bool = False
+    ) -> OperationState:
         """Have a command decided and committed; decides anew when the operation changed.
 
-        Raises what ``decide`` raises: for a worker, ``LeaseLost``.
+        With ``exact`` it is about this state alone, and raises ``StaleVersion`` then. Raises
+        what ``decide`` raises: for a worker, ``LeaseLost``.
         """
         for _ in range(MAX_CONFLICTS):
             change = decide(state, command, self.clock())
@@ -268,28 +294,21 @@ class Service:
                 await self.engine.commit(self._with_handlers(change))
             except Conflict:
                 state = await self.engine.load(state.id)
+                if exact:
+                    raise StaleVersion(version=state.version) from None
                 continue
             return change.after
         raise Conflict(operation=state.id)
 
-    async def cancel(
-        self, operation: str, claims: Claims, *, version: int | None = None
-    ) -> OperationState:
-        """Ask for an operation to stop; it may still succeed. Idempotent."""
-        state = await self.load(operation, claims, "cancel")
-        if version is not None and state.version != version:
-            raise StaleVersion(version=state.version)
-        return await self.apply(state, Cancel())
-
-    async def forget(self, operation: str, claims: Claims) -> None:
-        """Delete a terminal operation."""
-        state = await self.load(operation, claims, "forget")
-        await self.engine.forget(state.id, self.clock())
+    async def cancel(self, state: OperationState, *, exact: bool = False) -> OperationState:
+        """Ask for a loaded operation to stop; it may still succeed. Idempotent."""
+        return await self.apply(state, Cancel(), exact=exact)
 
     async def redrive(self, operation: str, claims: Claims) -> OperationState:
         """Do a dead letter's work again; the new operation."""
         state = await self.load(operation, claims, "redrive")
-        if self._authorize is None and not (claims.admin or claims.subject == state.subject):
+        owner = claims.subject is not None and claims.subject == state.subject
+        if self._authorize is None and not (owner or claims.admin or self.development):
             raise Forbidden(f"Redriving needs the scope {ADMIN_SCOPE} or the owner's token.")
         again = new_id(self.clock())
         await self.apply(state, Redrive(again, child_trace(state.traceparent)))
@@ -338,6 +357,11 @@ class Service:
 def validate(task: Task, body: bytes) -> Any:
     """The input as the task's types. Raises ``MalformedRequest`` for what is no JSON."""
     try:
+        if b"NaN" in body or b"Infinity" in body:  # pydantic takes them for numbers; JSON has none
+            msgspec.json.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequest(f"The body is not JSON: {error}.") from None
+    try:
         return task.signature.validate(body)
     except InvalidInput as error:
         cause = error.__context__
@@ -364,25 +388,6 @@ def publication(topic: str, data: Any) -> Publication:
             limit=MAX_MESSAGE,
         )
     return Publication(check_publishable(topic), encoded)
-
-
-def cloud_event(event: Event) -> bytes:
-    """The event in CloudEvents' JSON format (CloudEvents JSON 1.0 §3)."""
-    fields: dict[str, Any] = {
-        "specversion": "1.0",
-        "id": event.id,
-        "source": event.source,
-        "type": event.type,
-        "time": timestamp(event.time),
-        "datacontenttype": "application/json",
-        "sequence": str(event.sequence),
-        "data": msgspec.Raw(event.data),
-    }
-    if event.subject is not None:
-        fields["subject"] = event.subject
-    if event.traceparent is not None:
-        fields["traceparent"] = event.traceparent
-    return msgspec.json.encode(fields)
 
 
 _random = random.SystemRandom()

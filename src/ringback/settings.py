@@ -7,12 +7,21 @@ file, then the default here. Every setting says its unit. Durations are seconds,
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from ringback.errors import ConfigurationError
 
@@ -20,12 +29,19 @@ PREFIX = "RINGBACK_"
 FILE_VARIABLE = "RINGBACK_SETTINGS"
 """Names the file."""
 DEFAULT_FILE = Path("ringback.toml")
+MIN_SECRET = 32
+"""Bytes of the key that operations' tokens are made with: as many as its digest has."""
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\\\s?#@,]+")
+"""As browsers send one (RFC 6454 §6.2)."""
 
 
 class Settings(BaseModel):
     """Everything that can be set, with its default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     data: Path = Field(Path("ringback-data"), description="Folder of the embedded store.")
     engine: str = Field(
@@ -115,10 +131,34 @@ class Settings(BaseModel):
         86400.0, gt=0, description="Seconds in which a declared upload has to be complete."
     )
 
+    @field_validator("secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value().encode()) < MIN_SECRET:
+            raise ValueError(
+                f"it has fewer than {MIN_SECRET} bytes; make one with: openssl rand -base64 48"
+            )
+        return secret
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin; give scheme, host and port, without a path: "
+                    "https://example.org"
+                )
+        return origins
+
     @property
     def development(self) -> bool:
         """Whether there is no key by which a caller could be known."""
         return not (self.jwt_secret or self.jwt_public_key or self.jwks_url)
+
+    def origin(self, name: str) -> str:
+        """Where a setting in force comes from: a variable, a file, code, or the default."""
+        return self._origins.get(name, "default")
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, /, **given: Any) -> Self:
@@ -144,9 +184,11 @@ class Settings(BaseModel):
             if value is not None:
                 values[name], origin[name] = value, f"{name}="
         try:
-            return cls(**values)
+            settings = cls(**values)
         except ValidationError as error:
             raise ConfigurationError(_explain(error, origin)) from None
+        settings._origins.update(origin)
+        return settings
 
 
 def _read(file: Path) -> dict[str, Any]:

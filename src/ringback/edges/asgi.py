@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, ExitStack
 from typing import Any, Protocol
 
 from starlette.middleware.cors import CORSMiddleware
 
+from ringback.edges.farewell import farewell
 from ringback.edges.http import HttpEdge
 from ringback.edges.http.message import Receive, Request, Scope, Send, problem_response
-from ringback.errors import RingbackError
+from ringback.errors import CapacityError, RingbackError
+from ringback.hub import Hub
 from ringback.settings import Settings
 
 EXPOSED = (
@@ -29,6 +31,7 @@ EXPOSED = (
     "Content-Location",
     "Upload-Offset",
     "Upload-Length",
+    "Upload-Complete",
     "WWW-Authenticate",
 )
 """Answer headers that a page of another origin may read."""
@@ -43,6 +46,9 @@ class Served(Protocol):
 
     @property
     def http(self) -> HttpEdge: ...
+
+    @property
+    def hub(self) -> Hub: ...
 
 
 class Startable(Protocol):
@@ -62,14 +68,17 @@ class AsgiApp:
         self._handler: Any = None
         self._context: AbstractAsyncContextManager[Served] | None = None
         self._starting: asyncio.Lock | None = None
+        self._serving = ExitStack()
 
     def serve(self, served: Served) -> None:
         """Answer with an application that somebody else has started and will stop."""
         self._handler = _with_cors(served.http, self._application.settings.cors_origins)
+        self._serving.enter_context(farewell(served.hub.close))
 
     def withdraw(self) -> None:
         """The application that was served is being stopped."""
         self._handler = None
+        self._serving.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -78,10 +87,11 @@ class AsgiApp:
             if handler is None:
                 try:
                     handler = await self._start()
-                except RingbackError as error:
+                except Exception as error:
+                    _log_failure(error)
                     request = Request(scope, receive)
-                    log.error("The application cannot start: %s", error)
-                    await problem_response(error, request).send(request, send)
+                    refusal = CapacityError("The application cannot start. Its log says why.")
+                    await problem_response(refusal, request).send(request, send)
                     return
             await handler(scope, receive, send)
         elif kind == "lifespan":
@@ -112,14 +122,20 @@ class AsgiApp:
             if self._handler is None:
                 await self._start()
         except Exception as error:
-            if not isinstance(error, RingbackError):
-                log.exception("The application cannot start.")
+            _log_failure(error)
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()  # lifespan.shutdown
         await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _log_failure(error: Exception) -> None:
+    if isinstance(error, RingbackError):
+        log.error("The application cannot start: %s", error)
+    else:
+        log.error("The application cannot start.", exc_info=error)
 
 
 def _with_cors(edge: HttpEdge, origins: Sequence[str]) -> Any:

@@ -6,38 +6,41 @@ of a public key with a shared secret (RFC 8725 §2.1) are refused before anythin
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
 from typing import Any
 
-import httpx
 import msgspec
 from joserfc import jwk, jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, UnsupportedAlgorithmError
+from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64decode
 
 from ringback.core.access import Claims
-from ringback.errors import ConfigurationError, StoreUnavailable, Unauthenticated
+from ringback.errors import ConfigurationError, Unauthenticated
 from ringback.ids import Clock
+from ringback.security.jwks import RemoteKeys
 from ringback.settings import Settings
 
 MAX_TOKEN_LENGTH = 8 * 1024
 """Characters: what common servers take as one header."""
+MAX_SUBJECT_LENGTH = 255
+"""Characters: OpenID Connect's bound for ``sub`` (Core §2)."""
 CACHED_TOKENS = 4096
 """Verified tokens remembered: a signature costs 15 to 90 microseconds, a look-up one."""
 CACHED_FOR = 60.0
 """Seconds a verified token is remembered, so that a removed key counts within a minute."""
-JWKS_LIFETIME = 600.0
-"""Seconds after which the issuer's keys are fetched again."""
-JWKS_PAUSE = 10.0
-"""Seconds between two fetches that an unknown key id asks for: nobody can make us hammer."""
-JWKS_TIMEOUT = 5.0
-"""Seconds for one fetch."""
+MAX_TIME = 1e12
+"""Seconds since the epoch that a time in a token stays below: some 30,000 years."""
+MIN_SECRET = 32
+"""Bytes of a shared secret (RFC 7518 §3.2)."""
 
-HMAC_ALGORITHMS = ("HS256", "HS384", "HS512")
-PUBLIC_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "ES512", "EdDSA")
+HMAC_ALGORITHMS = frozenset({"HS256", "HS384", "HS512"})
+PUBLIC_ALGORITHMS = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"}
+    | {"EdDSA", "Ed25519"}
+)
 
 log = logging.getLogger("ringback.auth")
 
@@ -49,15 +52,20 @@ class Authenticator:
         self._settings = settings
         self._clock = clock
         self._cache: OrderedDict[bytes, tuple[float, Claims]] = OrderedDict()
-        self._jwks = _RemoteKeys(settings.jwks_url, clock) if settings.jwks_url else None
+        self._remote = RemoteKeys(settings.jwks_url, clock) if settings.jwks_url else None
         self._secret: jwk.OctKey | None = None
         self._public: jwk.Key | None = None
         if settings.jwt_secret is not None:
             value = settings.jwt_secret.get_secret_value()
-            if len(value.encode()) < 32:
+            if len(value.encode()) < MIN_SECRET:
                 raise ConfigurationError(
-                    "jwt_secret is too short: HS256 needs 32 bytes or more (RFC 7518 §3.2). "
-                    "Make one with: openssl rand -base64 48"
+                    f"jwt_secret is too short: HS256 needs {MIN_SECRET} bytes or more "
+                    "(RFC 7518 §3.2). Make one with: openssl rand -base64 48"
+                )
+            if value.lstrip().startswith("-----BEGIN"):
+                raise ConfigurationError(
+                    "jwt_secret is a PEM: whoever has that public key could sign. Give it as "
+                    "jwt_public_key."
                 )
             self._secret = jwk.OctKey.import_key(value)
         if settings.jwt_public_key is not None:
@@ -66,7 +74,7 @@ class Authenticator:
     async def claims(self, token: str) -> Claims:
         """The claims of a JWT. Raises ``Unauthenticated``, saying what is wrong with it."""
         if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
-            raise Unauthenticated("The token is longer than any this server takes.")
+            raise Unauthenticated("The token is longer than any this server takes, or no JWT.")
         now = self._clock()
         digest = hashlib.blake2b(token.encode(), digest_size=16).digest()
         cached = self._cache.get(digest)
@@ -84,14 +92,18 @@ class Authenticator:
     async def _verify(self, token: str) -> dict[str, Any]:
         header = _header(token)
         algorithm = header.get("alg")
+        if not isinstance(algorithm, str):
+            raise Unauthenticated("The token does not say how it is signed (alg).")
         if algorithm in HMAC_ALGORITHMS and self._secret is not None:
-            return _decode(token, self._secret, HMAC_ALGORITHMS)
+            return _decode(token, [self._secret], _HMAC)
         if algorithm in PUBLIC_ALGORITHMS:
-            if self._public is not None:
-                return _decode(token, self._public, PUBLIC_ALGORITHMS)
-            if self._jwks is not None:
-                keys = await self._jwks.keys_for(header.get("kid"))
-                return _decode(token, keys, PUBLIC_ALGORITHMS)
+            keys = [self._public] if self._public is not None else []
+            if self._remote is not None:
+                keys += await self._remote.candidates(header.get("kid"), algorithm)
+            if keys:
+                return _decode(token, keys, _PUBLIC)
+            if self._remote is not None:
+                raise Unauthenticated("The token is signed with a key that its issuer has not.")
         raise Unauthenticated("The token is signed in a way that this server does not accept.")
 
     def _check(self, claims: dict[str, Any], now: float) -> Claims:
@@ -111,6 +123,10 @@ class Authenticator:
         subject = claims.get("sub")
         if not isinstance(subject, str) or not subject:
             raise Unauthenticated("The token names no subject (sub).")
+        if len(subject) > MAX_SUBJECT_LENGTH or not subject.isprintable():
+            raise Unauthenticated(
+                f"The token's subject (sub) is not 1 to {MAX_SUBJECT_LENGTH} printable characters."
+            )
         scope = claims.get("scope")
         return Claims(
             subject=subject,
@@ -118,48 +134,6 @@ class Authenticator:
             expires_at=expires_at,
             extra=claims,
         )
-
-
-class _RemoteKeys:
-    """A JWK Set at a URL (RFC 7517 §5), fetched again when it is old or lacks a key."""
-
-    def __init__(self, url: str, clock: Clock) -> None:
-        self._url = url
-        self._clock = clock
-        self._keys: jwk.KeySet | None = None
-        self._fetched_at = float("-inf")
-        self._tried_at = float("-inf")
-        self._lock = asyncio.Lock()
-
-    async def keys_for(self, kid: object) -> jwk.KeySet:
-        async with self._lock:
-            now = self._clock()
-            known = self._keys is not None and (
-                kid is None or any(key.kid == kid for key in self._keys.keys)
-            )
-            stale = not 0 <= now - self._fetched_at < JWKS_LIFETIME
-            may_try = not 0 <= now - self._tried_at < JWKS_PAUSE
-            if (stale or not known) and may_try:
-                self._tried_at = now
-                await self._fetch(now)
-            if self._keys is None:
-                raise StoreUnavailable(
-                    "The issuer's keys cannot be fetched, so no token can be verified. "
-                    "Try again after Retry-After.",
-                    retry_after=JWKS_PAUSE,
-                )
-            return self._keys
-
-    async def _fetch(self, now: float) -> None:
-        try:
-            async with httpx.AsyncClient(timeout=JWKS_TIMEOUT) as client:
-                answer = await client.get(self._url)
-                answer.raise_for_status()
-            self._keys = jwk.KeySet.import_key_set(answer.json())
-            self._fetched_at = now
-        except (httpx.HTTPError, JoseError, ValueError, KeyError) as error:
-            # The keys we have stay good: an issuer that is away must not lock everybody out.
-            log.warning("The issuer's keys at %s cannot be fetched: %s", self._url, error)
 
 
 def _header(token: str) -> dict[str, Any]:
@@ -172,12 +146,33 @@ def _header(token: str) -> dict[str, Any]:
     return head
 
 
-def _decode(token: str, key: Any, algorithms: tuple[str, ...]) -> dict[str, Any]:
-    try:
-        return dict(jwt.decode(token, key, algorithms=list(algorithms)).claims)
-    except (JoseError, ValueError) as error:
-        log.debug("A token was refused: %s", error)
-        raise Unauthenticated("The token's signature does not verify.") from None
+class _Registry(JWSRegistry):
+    """What headers and algorithms are taken; unknown headers are ignored (RFC 7515 §4)."""
+
+    max_header_length = MAX_TOKEN_LENGTH
+
+    def __init__(self, algorithms: frozenset[str]) -> None:
+        super().__init__(algorithms=algorithms, strict_check_header=False)
+        self._taken = algorithms
+
+    def get_alg(self, name: str) -> Any:
+        # Without the library's warning for each token that says EdDSA, as RFC 8037 calls it.
+        if name not in self._taken or name not in self.algorithms:
+            raise UnsupportedAlgorithmError(f"Algorithm {name!r} is not taken")
+        return self.algorithms[name]
+
+
+_HMAC = _Registry(HMAC_ALGORITHMS)
+_PUBLIC = _Registry(PUBLIC_ALGORITHMS)
+
+
+def _decode(token: str, keys: list[Any], registry: _Registry) -> dict[str, Any]:
+    for key in keys:
+        try:
+            return dict(jwt.decode(token, key, registry=registry).claims)
+        except (JoseError, ValueError, TypeError) as error:
+            log.debug("A token was refused: %s", error)
+    raise Unauthenticated("The token's signature does not verify.")
 
 
 def _number(claims: dict[str, Any], name: str) -> float | None:
@@ -186,6 +181,8 @@ def _number(claims: dict[str, Any], name: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Unauthenticated(f"The token's {name} is no number.")
+    if not abs(value) < MAX_TIME:
+        raise Unauthenticated(f"The token's {name} is out of range.")
     return float(value)
 
 

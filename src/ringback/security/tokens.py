@@ -16,6 +16,8 @@ from ringback.errors import Unauthenticated
 
 DIGEST_SIZE = 16
 """Bytes: 128 bits cannot be guessed online."""
+EXPIRY_SIZE = 5
+"""Bytes of the expiry, in seconds since the epoch: enough until the year 36812."""
 PREFIX = "rbo_"
 """Makes a token recognizable to people and to scanners for leaked secrets."""
 TOKEN_LENGTH = len(PREFIX) + 28
@@ -36,28 +38,28 @@ class OperationTokens:
 
     def make(self, state: OperationState) -> str:
         """The token of an operation."""
-        expiry = int(state.created_at + self.lifetime).to_bytes(5)
-        return PREFIX + base64.urlsafe_b64encode(
-            expiry + self._digest(state.id, expiry)
-        ).decode().rstrip("=")
+        expiry = int(state.created_at + self.lifetime).to_bytes(EXPIRY_SIZE)
+        raw = expiry + self._digest(state.id, expiry)  # 21 bytes: no padding
+        return PREFIX + base64.urlsafe_b64encode(raw).decode()
 
-    def opens(self, token: str, operation: str, now: float) -> bool:
-        """Whether ``token`` is this operation's.
+    def opens(self, token: str, operation: str, now: float) -> float | None:
+        """Until when ``token`` opens this operation; None if it is not this operation's.
 
         Raises ``Unauthenticated`` for one that is, but has expired.
         """
         if len(token) != TOKEN_LENGTH or not token.startswith(PREFIX) or not token.isascii():
-            return False
+            return None
         try:
             raw = base64.b64decode(token[len(PREFIX) :], b"-_", validate=True)
         except ValueError:
-            return False
-        expiry, digest = raw[:5], raw[5:]
+            return None
+        expiry, digest = raw[:EXPIRY_SIZE], raw[EXPIRY_SIZE:]
         if not hmac.compare_digest(digest, self._digest(operation, expiry)):
-            return False
-        if int.from_bytes(expiry) <= now:
+            return None
+        expires_at = float(int.from_bytes(expiry))
+        if expires_at <= now:
             raise Unauthenticated("The operation's token has expired.")
-        return True
+        return expires_at
 
     def _digest(self, operation: str, expiry: bytes) -> bytes:
         return hashlib.blake2b(

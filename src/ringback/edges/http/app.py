@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from ringback.edges.http.describe import Describe
-from ringback.edges.http.events import Events, Streams
+from ringback.edges.http.events import Events
 from ringback.edges.http.gate import Authenticate, Gate
 from ringback.edges.http.message import (
     Disconnected,
@@ -21,6 +20,7 @@ from ringback.edges.http.message import (
 from ringback.edges.http.operations import Operations
 from ringback.edges.http.submit import Submit
 from ringback.edges.http.uploads import UploadRoutes
+from ringback.edges.http.waiting import Streams, Waiting
 from ringback.errors import MethodNotAllowed, NotFound, RingbackError
 from ringback.hub import Hub
 from ringback.service import Service
@@ -43,35 +43,32 @@ class HttpEdge:
         settings = service.settings
         self._gate = Gate(settings, service.tokens, service.clock, authenticate)
         streams = Streams(settings.max_streams)
-        self._submit = Submit(service, hub, self._gate, streams)
-        self._operations = Operations(service, hub, self._gate, streams)
+        waiting = Waiting(service, hub, streams)
+        self._submit = Submit(service, self._gate, waiting)
+        self._operations = Operations(service, self._gate, waiting)
         self._events = Events(service, hub, self._gate, streams)
-        self._uploads = UploadRoutes(service, uploads, self._gate)
+        self._uploads = UploadRoutes(service, uploads, self._gate, self._submit.rates)
         self._describe = Describe(service)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        started = False
-
-        async def sending(message: MutableMapping[str, Any]) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
         response: Response | None
         try:
+            if scope.get("query_string"):
+                request.hide_token()
             self._gate.admit(request)
-            response = await self._route(request)(request, sending)
+            response = await self._route(request)(request, send)
         except RingbackError as error:
-            if error.status >= 500 and error.status != 503:
-                log.error("%s %s: %s", request.method, request.path, error)
+            if error.status == LAST_RESORT.status:  # ours to mend, and to read about in the log
+                log.error("%s %s: %s", request.method, request.instance, error)
+                error = LAST_RESORT
             response = problem_response(error, request)
         except Disconnected:
             return  # nobody is left to answer
         except Exception:
-            log.exception("%s %s failed.", request.method, request.path)
+            log.exception("%s %s failed.", request.method, request.instance)
             response = problem_response(LAST_RESORT, request)
-        if response is not None and not started:
+        if response is not None and not request.answered:
             await response.send(request, send)
 
     def _route(self, request: Request) -> Handler:
@@ -105,7 +102,11 @@ class HttpEdge:
             case ["uploads", upload]:
                 request.path_parameter = upload
                 return self._methods(
-                    request, GET=self._uploads.show, PUT=self._uploads.put, PATCH=self._uploads.put
+                    request,
+                    GET=self._uploads.show,
+                    PUT=self._uploads.put,
+                    PATCH=self._uploads.put,
+                    DELETE=self._uploads.cancel,
                 )
             case ["openapi.json"]:
                 return self._methods(request, GET=self._describe.openapi)

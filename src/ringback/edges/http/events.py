@@ -1,12 +1,9 @@
-"""``GET /operations/{id}/events``: Server-Sent Events; and the waiting that long polls share."""
+"""``GET /operations/{id}/events``: Server-Sent Events."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import msgspec
 
@@ -15,7 +12,8 @@ from ringback.core.model import BEGINNING, Kind, Message, OperationState, Page, 
 from ringback.edges.http.gate import Gate
 from ringback.edges.http.message import Request, Response, Send
 from ringback.edges.http.representation import representation
-from ringback.errors import OperationForgotten, QueueFull, UnknownOperation
+from ringback.edges.http.waiting import Client, Streams, watched
+from ringback.errors import OperationForgotten, UnknownOperation
 from ringback.hub import Hub, rung
 from ringback.service import Service
 from ringback.wire import sse
@@ -28,61 +26,8 @@ PAGE = 200
 """Messages read and sent at once."""
 EARLIEST = "earliest"
 """As a position: from the first message there is."""
-
-
-class Streams:
-    """Counts what is held open."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._open = 0
-
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold a place. Raises ``QueueFull`` when all are taken."""
-        if self._open >= self._limit:
-            raise QueueFull(
-                f"This process holds {self._limit} streams and long polls open already. Poll "
-                "without waiting, or try again after Retry-After.",
-                retry_after=5,
-            )
-        self._open += 1
-        try:
-            yield
-        finally:
-            self._open -= 1
-
-
-async def wait_for_change(
-    service: Service, hub: Hub, state: OperationState, seconds: float
-) -> OperationState:
-    """The operation at its next change, or as it is after so many seconds (RFC 6202 §5.5)."""
-    return await _wait(service, hub, state, seconds, lambda new: new.version != state.version)
-
-
-async def wait_until_terminal(
-    service: Service, hub: Hub, state: OperationState, seconds: float
-) -> OperationState:
-    """The operation once it has ended, or as it is after so many seconds."""
-    return await _wait(service, hub, state, seconds, lambda new: new.terminal)
-
-
-async def _wait(
-    service: Service,
-    hub: Hub,
-    state: OperationState,
-    seconds: float,
-    enough: Callable[[OperationState], bool],
-) -> OperationState:
-    deadline = time.monotonic() + seconds
-    with hub.bell(state.topic) as bell:
-        while True:
-            bell.clear()
-            state = await service.engine.load(state.id)
-            remaining = deadline - time.monotonic()
-            if enough(state) or remaining <= 0 or hub.closing:
-                return state
-            await rung(bell, remaining)
+FOREIGN = Position("?", 0)
+"""Stands for a position that is none of ours: it reads as a gap."""
 
 
 class Events:
@@ -99,10 +44,8 @@ class Events:
         operation = request.path_parameter
         claims = await self._gate.claims(request, operation)
         state = await self._service.load(operation, claims)
-        text = request.header(b"last-event-id")
-        if text is None:
-            text = request.query.get("after")
-        after = _position(text)
+        # An EventSource that reconnects asks for the same URL, and its header is the newer word.
+        after = _position(request.header(b"last-event-id") or request.query.get("after"))
         if after is not None and state.terminal and after == self._service.position(state):
             return Response(204)  # stops an EventSource for good (WHATWG HTML, 9.2.2)
         with self._streams.place():
@@ -115,7 +58,7 @@ def _position(text: str | None) -> Position | None:
         return None
     if text == EARLIEST:
         return BEGINNING
-    return Position.parse(text) or Position("?", 0)  # not ours: reads as a gap
+    return Position.parse(text) or FOREIGN
 
 
 class _Stream:
@@ -126,9 +69,9 @@ class _Stream:
         self._hub = hub
         self._request = request
         self._send = send
-        self._gone = False
 
     async def run(self, state: OperationState, claims: Claims, after: Position | None) -> None:
+        self._request.answered = True
         await self._send(
             {
                 "type": "http.response.start",
@@ -140,29 +83,17 @@ class _Stream:
                 ],
             }
         )
-        if self._request.method == "HEAD":
+        if self._request.method != "HEAD":
+            with self._hub.bell(state.topic) as bell, contextlib.suppress(OSError):
+                # A server may raise OSError for what is sent to a client that went away.
+                async with watched(self._request, bell) as client:
+                    # An operation forgotten meanwhile ends its stream; a reconnect gets the 410.
+                    with contextlib.suppress(UnknownOperation, OperationForgotten):
+                        await self._follow(state, claims, after, bell, client)
+                if client.gone:
+                    return
+        with contextlib.suppress(OSError):
             await self._send({"type": "http.response.body", "body": b""})
-            return
-        with self._hub.bell(state.topic) as bell:
-            watching = asyncio.ensure_future(self._watch(bell))
-            try:
-                await self._follow(state, claims, after, bell)
-            except (UnknownOperation, OperationForgotten):
-                pass  # forgotten while it was followed: the stream ends, a reconnect gets 410
-            finally:
-                watching.cancel()
-        if not self._gone:
-            with contextlib.suppress(OSError):
-                await self._send({"type": "http.response.body", "body": b""})
-
-    async def _watch(self, bell: asyncio.Event) -> None:
-        """See the client go."""
-        while True:
-            message = await self._request.receive()
-            if message["type"] == "http.disconnect":
-                self._gone = True
-                bell.set()
-                return
 
     async def _follow(
         self,
@@ -170,19 +101,20 @@ class _Stream:
         claims: Claims,
         after: Position | None,
         bell: asyncio.Event,
+        client: Client,
     ) -> None:
         head = sse.retry(RECONNECT)
         if after is None:
             head += await self._snapshot(state)
             after = self._service.position(state)
-            if state.terminal:
-                await self._write(head)
-                return
         await self._write(head)
-        while not self._gone and not self._hub.closing:
+        while not (state.terminal and after == self._service.position(state)):
             bell.clear()
-            if claims.expires_at is not None and self._service.clock() >= claims.expires_at:
-                return  # what the token allowed ends with it
+            left = HEARTBEAT
+            if claims.expires_at is not None:
+                left = min(left, claims.expires_at - self._service.clock())
+            if client.gone or self._hub.closing or left <= 0:
+                return  # what a token allowed ends with it
             page = await self._service.engine.read(state.topic, after, PAGE)
             if page.gap:
                 state = await self._service.engine.load(state.id)
@@ -193,11 +125,8 @@ class _Stream:
                 await self._write(b"".join(_frame(message) for message in page.messages))
                 if _has_status(page):
                     state = await self._service.engine.load(state.id)
-            elif not await rung(bell, HEARTBEAT):
+            elif not await rung(bell, left):
                 await self._write(sse.COMMENT)
-                continue
-            if state.terminal and after.offset >= state.version:
-                return
 
     async def _snapshot(self, state: OperationState) -> bytes:
         shown = await representation(self._service, self._request, state)
@@ -205,8 +134,7 @@ class _Stream:
         return sse.event("snapshot", msgspec.json.encode(shown), position)
 
     async def _write(self, data: bytes) -> None:
-        if not self._gone:
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
 
 def _frame(message: Message) -> bytes:

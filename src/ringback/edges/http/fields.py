@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 
 from ringback.errors import MalformedRequest
 
 MAX_KEY_LENGTH = 255
 """Characters of an Idempotency-Key; a UUID has 36."""
+MAX_WAIT_DIGITS = 6
+"""Digits of a wait that count: eleven days are as good as any longer one."""
 
+_STRING = re.compile(r'"((?:[^"\\]|\\["\\])*)"(?:\s*;[^"]*)?')
+"""A structured-field string (RFC 8941 §3.3.3), with parameters that mean nothing here."""
+_BARE = re.compile(r'[^",;\\\s]+')
 _NAME = r"[a-zA-Z0-9!#$%&'*+.^_`|~-]+"
 _PREFERENCE = re.compile(rf'\s*({_NAME})\s*(?:=\s*("?)([^",;]*)\2)?\s*(?:;[^,]*)?')
+_TAG = re.compile(r'(W/)?"([^"]*)"')
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+"""RFC 3339 §5.6."""
 
 
 def idempotency_key(text: str) -> str:
@@ -23,12 +35,14 @@ def idempotency_key(text: str) -> str:
     if value[:1] == value[-1:] == '"' and value.count('"') == 2 and "\\" not in value:
         value = value[1:-1]  # the usual case, without an escape
     elif value.startswith('"'):
-        if len(value) < 2 or not value.endswith('"'):
-            raise MalformedRequest('Idempotency-Key lacks its closing quote: send "…".')
-        inner = value[1:-1]
-        value = re.sub(r'\\(["\\])', r"\1", inner)
-        if re.search(r'(?<!\\)(?:\\\\)*"', inner):
-            raise MalformedRequest("Idempotency-Key has an unescaped quote in it.")
+        match = _STRING.fullmatch(value)
+        if match is None:
+            raise MalformedRequest(
+                'Idempotency-Key is one string in quotes: send "…", with \\" for a quote in it.'
+            )
+        value = re.sub(r'\\(["\\])', r"\1", match[1])
+    elif value and not _BARE.fullmatch(value):
+        raise MalformedRequest("Idempotency-Key is to be sent once, and in quotes.")
     if not 1 <= len(value) <= MAX_KEY_LENGTH:
         raise MalformedRequest(f"Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters.")
     if not value.isascii() or not value.isprintable():
@@ -52,35 +66,38 @@ def preferences(text: str | None) -> tuple[bool, float | None]:
         if name == "respond-async":
             asynchronous = True
         elif name == "wait" and value and value.isascii() and value.isdigit() and wait is None:
-            wait = float(value[:6])
+            wait = float(value[:MAX_WAIT_DIGITS])
     return asynchronous, wait
 
 
-def entity_tags(text: str) -> set[str]:
-    """The opaque parts of an If-Match or If-None-Match field (RFC 9110 §13.1); ``*`` as itself."""
+def entity_tags(text: str, *, weak: bool) -> set[str]:
+    """The opaque parts of an If-Match or If-None-Match field (RFC 9110 §13.1); ``*`` as itself.
+
+    If-Match compares strongly: a weak tag (``weak=False``) is as if it were not there.
+    """
     if text.strip() == "*":
         return {"*"}
-    return set(re.findall(r'(?:W/)?"([^"]*)"', text))
+    return {tag for mark, tag in _TAG.findall(text) if weak or not mark}
 
 
 def start_at(query: dict[str, str], now: float) -> float | None:
     """When an operation is to start: ``start_at`` (RFC 3339) or ``delay`` (seconds)."""
-    if "delay" in query:
-        try:
-            delay = float(query["delay"])
-        except ValueError:
-            delay = -1.0
-        if not 0 <= delay < float("inf"):
-            raise MalformedRequest("delay is a number of seconds, 0 or more.")
-        return now + delay
-    if "start_at" in query:
-        try:
-            moment = datetime.fromisoformat(query["start_at"].replace(" ", "+"))
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=UTC)
-            return moment.timestamp()
-        except (ValueError, OverflowError):
-            raise MalformedRequest(
-                "start_at is a date and time as in RFC 3339: 2030-01-31T12:00:00Z."
-            ) from None
-    return None
+    delay, moment = query.get("delay"), query.get("start_at")
+    if delay is not None:
+        if moment is not None:
+            raise MalformedRequest("Give either delay or start_at.", parameter="delay")
+        if not _SECONDS.fullmatch(delay):
+            raise MalformedRequest("delay is a number of seconds, 0 or more.", parameter="delay")
+        return now + float(delay)
+    if moment is None:
+        return None
+    moment = moment.replace(" ", "+")  # an unescaped + reads as a space
+    try:
+        if not _DATE_TIME.fullmatch(moment):
+            raise ValueError
+        return datetime.fromisoformat(moment.upper()).timestamp()
+    except (ValueError, OverflowError):
+        raise MalformedRequest(
+            "start_at is a date and time as in RFC 3339: 2030-01-31T12:00:00Z.",
+            parameter="start_at",
+        ) from None

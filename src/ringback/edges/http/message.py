@@ -6,13 +6,21 @@ need, and reads a header only when it is asked for.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote, unquote_plus
 
 import msgspec
 
-from ringback.errors import MalformedRequest, PayloadTooLarge, RingbackError, UnsupportedMediaType
+from ringback.errors import (
+    HeadersTooLarge,
+    MalformedRequest,
+    PayloadTooLarge,
+    RingbackError,
+    UnsupportedMediaType,
+)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,6 +31,10 @@ MAX_QUERY = 4096
 """Bytes of a query string: no route needs a tenth of it."""
 MAX_HEADERS = 64 * 1024
 """Bytes of all headers; servers in front of us bound them too."""
+MAX_LENGTH_DIGITS = 18
+"""Digits of a Content-Length that is read as a number; a longer one is over any limit."""
+MAX_INSTANCE = 200
+"""Characters of a path that a problem repeats."""
 
 JSON = (b"content-type", b"application/json")
 PROBLEM = (b"content-type", b"application/problem+json")
@@ -37,9 +49,11 @@ class Request:
     """One request."""
 
     __slots__ = (
+        "_depth",
         "_headers",
         "_query",
         "_raw_headers",
+        "answered",
         "method",
         "path",
         "path_parameter",
@@ -52,35 +66,61 @@ class Request:
         self.scope = scope
         self.receive = receive
         self.method: str = scope["method"]
-        prefix: str = scope.get("root_path", "")
-        path: str = scope["path"]
-        # Servers before ASGI 2.4 leave the prefix out of the path, later ones put it in.
-        if prefix and path.startswith(prefix):
-            path = path[len(prefix) :]
-        self.prefix = prefix.rstrip("/")
-        self.path = path
+        root: str = scope.get("root_path", "")
+        self.prefix = ""
+        """What stands before our paths in links, as it goes into a URL."""
+        self.path: str = scope["path"]
+        """The path below that prefix."""
+        self._depth = 1
+        if root:
+            self._leave_prefix(root)
         self.path_parameter = ""
         """The variable segment of the path, once it is routed."""
+        self.answered = False
+        """Whether a handler that answers by itself has begun to."""
         self._raw_headers: Headers = scope["headers"]
         self._headers: dict[bytes, bytes] | None = None
         self._query: dict[str, str] | None = None
 
+    def _leave_prefix(self, root: str) -> None:
+        """Find our own path below what we are mounted at."""
+        self.prefix = _quoted(root.rstrip("/"))
+        # A server may leave out of the path what a proxy in front of it took away; a framework
+        # then says how much of the prefix that is.
+        for prefix in (root, root.removeprefix(self.scope.get("app_root_path", ""))):
+            mounted = prefix.rstrip("/")
+            if mounted and (self.path + "/").startswith(mounted + "/"):
+                self.path = self.path[len(mounted) :]
+                self._depth = mounted.count("/") + 1
+                return
+
     def header(self, name: bytes) -> str | None:
         """A header's value, by its lower-case name; repeated ones joined (RFC 9110 §5.3)."""
         if self._headers is None:
-            headers: dict[bytes, bytes] = {}
-            size = 0
-            for key, value in self._raw_headers:
-                size += len(key) + len(value)
-                headers[key] = headers[key] + b", " + value if key in headers else value
-            if size > MAX_HEADERS:
-                raise PayloadTooLarge(
-                    f"The headers have {size} bytes; at most {MAX_HEADERS} are taken.",
-                    limit=MAX_HEADERS,
-                )
-            self._headers = headers
+            self._headers = self._read_headers()
         found = self._headers.get(name)
         return None if found is None else found.decode("latin-1")
+
+    def headers(self) -> dict[str, str]:
+        """All of them."""
+        if self._headers is None:
+            self._headers = self._read_headers()
+        return {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers.items()
+        }
+
+    def _read_headers(self) -> dict[bytes, bytes]:
+        headers: dict[bytes, bytes] = {}
+        size = 0
+        for key, value in self._raw_headers:
+            size += len(key) + len(value)
+            headers[key] = headers[key] + b", " + value if key in headers else value
+        if size > MAX_HEADERS:
+            raise HeadersTooLarge(
+                f"The headers have {size} bytes; at most {MAX_HEADERS} are taken.",
+                limit=MAX_HEADERS,
+            )
+        return headers
 
     @property
     def query(self) -> dict[str, str]:
@@ -94,16 +134,29 @@ class Request:
             )
         return self._query
 
+    def hide_token(self) -> None:
+        """Take the token out of the query string that the server is about to log.
+
+        Ours has been read before: ``query`` keeps it.
+        """
+        raw: bytes = self.scope["query_string"]
+        if "token" in self.query:
+            self.scope["query_string"] = b"&".join(
+                b"token=hidden" if _is_token(pair) else pair for pair in raw.split(b"&")
+            )
+
     @property
     def segments(self) -> list[str]:
-        """The path's segments, decoded after splitting."""
+        """The path's segments, decoded after splitting, so that ``%2F`` separates nothing."""
         raw: bytes | None = self.scope.get("raw_path")
         if raw is not None and b"%" in raw:
-            text = raw.decode("latin-1")
-            if self.prefix and text.startswith(self.prefix):
-                text = text[len(self.prefix) :]
-            return [unquote(segment) for segment in text.strip("/").split("/")]
-        return self.path.strip("/").split("/")
+            return [unquote(part) for part in raw.decode("latin-1").split("/")[self._depth :]]
+        return self.path.split("/")[1:]
+
+    @property
+    def instance(self) -> str:
+        """The path as a URI reference (RFC 9457 §3.1.5)."""
+        return self.prefix + quote(self.path[:MAX_INSTANCE])
 
     def declared_length(self) -> int | None:
         """``Content-Length``, where there is one."""
@@ -112,7 +165,7 @@ class Request:
             return None
         if not text.isascii() or not text.isdigit():
             raise MalformedRequest("Content-Length is no number.")
-        return int(text)
+        return int(text[:MAX_LENGTH_DIGITS])
 
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises ``PayloadTooLarge`` as soon as it is known to be larger."""
@@ -190,10 +243,11 @@ def problem_response(error: RingbackError, request: Request | None = None) -> Re
     """An error as an RFC 9457 problem, with the headers that belong to its status."""
     problem = error.problem()
     if request is not None:
-        problem["instance"] = request.prefix + request.path
+        problem["instance"] = request.instance
     headers: Headers = [PROBLEM, NOT_STORED]
-    if error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after + 0.499))))
+    wait = error.retry_after
+    if wait is not None or error.status in (429, 503):
+        headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait or 0))))
     if error.status == 401:
         challenge = b'Bearer realm="ringback"'
         if request is not None and request.header(b"authorization") is not None:
@@ -203,3 +257,12 @@ def problem_response(error: RingbackError, request: Request | None = None) -> Re
     if error.status == 405 and isinstance(allow, list):
         headers.append((b"allow", ", ".join(allow).encode()))
     return Response(error.status, msgspec.json.encode(problem), headers)
+
+
+def _is_token(pair: bytes) -> bool:
+    return unquote_plus(pair.partition(b"=")[0].decode("latin-1")) == "token"
+
+
+@functools.lru_cache(maxsize=64)
+def _quoted(prefix: str) -> str:
+    return quote(prefix)

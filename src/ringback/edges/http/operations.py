@@ -9,7 +9,6 @@ import msgspec
 from ringback.core.model import OperationState, Position, Query, Status
 from ringback.core.view import operation_fields
 from ringback.edges.http import fields
-from ringback.edges.http.events import Streams, wait_for_change, wait_until_terminal
 from ringback.edges.http.gate import Gate
 from ringback.edges.http.message import (
     JSON,
@@ -28,42 +27,55 @@ from ringback.edges.http.representation import (
     representation,
     retry_after,
 )
-from ringback.errors import MalformedRequest, NotFinished
-from ringback.hub import Hub
+from ringback.edges.http.waiting import Waiting
+from ringback.errors import (
+    MalformedRequest,
+    NotFinished,
+    OperationCancelled,
+    StaleVersion,
+)
+from ringback.ids import is_id
 from ringback.service import Service
 
 MAX_LIMIT = 100
 """Operations in one page of a list."""
+DEFAULT_LIMIT = 50
+"""Operations in a page, unless the caller says otherwise."""
+FILTERS = ("status", "task", "parent", "dead_letter", "after", "limit")
+"""Parameters of a list: what the link to the next page repeats."""
 
 
 class Operations:
     """The routes of operations, but for their events."""
 
-    def __init__(self, service: Service, hub: Hub, gate: Gate, streams: Streams) -> None:
+    def __init__(self, service: Service, gate: Gate, waiting: Waiting) -> None:
         self._service = service
-        self._hub = hub
         self._gate = gate
-        self._streams = streams
-        self._max_wait = service.settings.max_wait
+        self._waiting = waiting
 
     async def _load(self, request: Request, action: str = "follow") -> OperationState:
         operation = request.path_parameter
         claims = await self._gate.claims(request, operation)
-        return await self._service.load(operation, claims, action)
+        state = await self._service.load(operation, claims, action)
+        condition = request.header(b"if-match")
+        if condition is not None:
+            _require_match(condition, state)
+        return state
 
     async def show(self, request: Request, send: Send) -> Response:
         """The operation as it stands; with If-None-Match and Prefer: wait, at its next change."""
         state = await self._load(request)
-        known = request.header(b"if-none-match")
-        tags = fields.entity_tags(known) if known is not None else set()
-        _, wait = fields.preferences(request.header(b"prefer"))
-        applied: Headers = []
-        if _matches(tags, state) and wait is not None and not state.terminal:
-            wait = min(wait, self._max_wait)
-            with self._streams.place():
-                state = await wait_for_change(self._service, self._hub, state, wait)
-            applied = [(b"preference-applied", b"wait=%d" % int(wait))]
-        headers = [*headers_of(self._service, state), *applied]
+        tags = _known(request)
+        wait = None
+        if _matches(tags, state) and not state.terminal:
+            _, wait = fields.preferences(request.header(b"prefer"))
+        version = state.version
+        state, applied = await self._waiting.until(
+            request, state, wait, lambda new: new.version != version
+        )
+        headers = headers_of(self._service, state)
+        if applied is not None:
+            headers.append((b"preference-applied", applied))
         if _matches(tags, state):
             return Response(304, headers=headers)
         text = request.query.get("after")
@@ -75,55 +87,34 @@ class Operations:
         """The result alone; with Prefer: wait, once there is one."""
         state = await self._load(request)
         _, wait = fields.preferences(request.header(b"prefer"))
-        if wait is not None and not state.terminal:
-            with self._streams.place():
-                state = await wait_until_terminal(
-                    self._service, self._hub, state, min(wait, self._max_wait)
-                )
+        state, applied = await self._waiting.until(request, state, wait, lambda new: new.terminal)
         if not state.terminal:
             raise NotFinished(
                 operation_status=state.status.value,
                 retry_after=retry_after(state, self._service.clock()),
             )
         headers = headers_of(self._service, state)
-        if state.status is Status.SUCCEEDED:
-            return Response(200, state.result or b"null", [JSON, *headers])
-        if state.status is Status.CANCELLED:
-            problem = {
-                "type": "urn:ringback:problem:cancelled",
-                "title": "Cancelled",
-                "status": 410,
-                "detail": "The operation was cancelled, so it has no result.",
-                "instance": request.prefix + request.path,
-            }
-            return Response(410, msgspec.json.encode(problem), [PROBLEM, *headers])
-        problem = msgspec.json.decode(state.error or b"{}")
-        status = problem.get("status")
-        status = status if isinstance(status, int) and 400 <= status <= 599 else 500
-        problem["status"] = status
-        return Response(status, msgspec.json.encode(problem), [PROBLEM, *headers])
+        if applied is not None:
+            headers.append((b"preference-applied", applied))
+        if state.status is not Status.SUCCEEDED:
+            return _no_result(request, state, headers)
+        if _matches(_known(request), state):
+            return Response(304, headers=headers)
+        return Response(200, state.result or b"null", [JSON, *headers])
 
     async def cancel(self, request: Request, send: Send) -> Response:
         """Ask it to stop."""
-        operation = request.path_parameter
-        claims = await self._gate.claims(request, operation)
-        version = None
-        condition = request.header(b"if-match")
-        if condition is not None:
-            state = await self._service.load(operation, claims, "cancel")
-            if not _matches(fields.entity_tags(condition), state):
-                version = -1  # matches no state: the answer is 412
-        before = await self._service.load(operation, claims, "cancel")
-        state = await self._service.cancel(operation, claims, version=version)
+        before = await self._load(request, "cancel")
+        exact = request.header(b"if-match") is not None
+        state = await self._service.cancel(before, exact=exact)
         shown = await representation(self._service, request, state)
-        headers = [*headers_of(self._service, state)]
-        return json_response(200 if before.terminal else 202, shown, headers)
+        status = 200 if before.terminal else 202
+        return json_response(status, shown, headers_of(self._service, state))
 
     async def forget(self, request: Request, send: Send) -> Response:
         """Delete a terminal operation."""
-        operation = request.path_parameter
-        claims = await self._gate.claims(request, operation)
-        await self._service.forget(operation, claims)
+        state = await self._load(request, "forget")
+        await self._service.engine.forget(state.id, self._service.clock())
         return Response(204)
 
     async def redrive(self, request: Request, send: Send) -> Response:
@@ -137,7 +128,8 @@ class Operations:
     async def list(self, request: Request, send: Send) -> Response:
         """The caller's operations, newest first, a page at a time."""
         claims = await self._gate.claims(request)
-        query = _query(request.query)
+        parameters = {name: request.query[name] for name in FILTERS if name in request.query}
+        query = _query(parameters)
         found = await self._service.find(claims, query)
         shown = []
         for state in found:
@@ -147,28 +139,60 @@ class Operations:
         headers: Headers = [NOT_STORED]
         following = None
         if len(found) == query.limit:
-            parameters = {**request.query, "after": found[-1].id}
-            following = f"{request.prefix}{request.path}?{urlencode(parameters)}"
-            headers.append((b"link", f'<{following}>; rel="next"'.encode("latin-1", "replace")))
+            parameters["after"] = found[-1].id
+            following = f"{request.prefix}/operations?{urlencode(parameters)}"
+            headers.append((b"link", f'<{following}>; rel="next"'.encode()))
         return json_response(200, {"operations": shown, "next": following}, headers)
+
+
+def _known(request: Request) -> set[str]:
+    """The versions that the caller says it has."""
+    text = request.header(b"if-none-match")
+    return fields.entity_tags(text, weak=True) if text is not None else set()
 
 
 def _matches(tags: set[str], state: OperationState) -> bool:
     return "*" in tags or str(state.version) in tags
 
 
+def _require_match(condition: str, state: OperationState) -> None:
+    """Refuse what was decided on another version (RFC 9110 §13.1.1)."""
+    tags = fields.entity_tags(condition, weak=False)
+    if not tags and '"' not in condition:
+        raise MalformedRequest('If-Match is * or versions in quotes: If-Match: "3".')
+    if not _matches(tags, state):
+        raise StaleVersion(version=state.version)
+
+
+def _no_result(request: Request, state: OperationState, headers: Headers) -> Response:
+    """The problem that stands in the place of a result."""
+    if state.status is Status.CANCELLED:
+        problem = OperationCancelled("The operation was cancelled, so it has no result.").problem()
+        problem["status"] = 410
+    else:
+        problem = msgspec.json.decode(state.error or b"{}")
+    status = problem.get("status")
+    if not isinstance(status, int) or not 400 <= status <= 599:
+        status = 500
+    problem |= {"status": status, "instance": request.instance}
+    return Response(status, msgspec.json.encode(problem), [PROBLEM, *headers])
+
+
 def _query(parameters: dict[str, str]) -> Query:
     status = parameters.get("status")
-    limit = parameters.get("limit", "50")
+    limit = parameters.get("limit", str(DEFAULT_LIMIT))
+    dead = parameters.get("dead_letter")
     if status is not None and status not in {each.value for each in Status}:
         raise MalformedRequest(
             f"status is one of {', '.join(each.value for each in Status)}.", parameter="status"
         )
     if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= MAX_LIMIT:
         raise MalformedRequest(f"limit is a number from 1 to {MAX_LIMIT}.", parameter="limit")
-    dead = parameters.get("dead_letter")
     if dead is not None and dead not in ("true", "false"):
         raise MalformedRequest("dead_letter is true or false.", parameter="dead_letter")
+    for name in ("after", "parent"):
+        if name in parameters and not is_id(parameters[name]):
+            raise MalformedRequest(f"{name} is the id of an operation.", parameter=name)
     return Query(
         status=Status(status) if status is not None else None,
         task=parameters.get("task"),

@@ -8,14 +8,14 @@ import msgspec
 
 from ringback.core.access import Claims
 from ringback.core.model import OperationState
+from ringback.core.view import timestamp
 from ringback.edges.http import fields
-from ringback.edges.http.events import Streams, wait_until_terminal
 from ringback.edges.http.gate import Gate
 from ringback.edges.http.message import JSON, Request, Response, Send
 from ringback.edges.http.rates import Rates
 from ringback.edges.http.representation import acknowledgement, headers_of, representation
+from ringback.edges.http.waiting import Waiting
 from ringback.errors import AccessError, Forbidden, Unauthenticated
-from ringback.hub import Hub
 from ringback.service import Service
 from ringback.tasks.registry import Task
 
@@ -23,15 +23,13 @@ from ringback.tasks.registry import Task
 class Submit:
     """The accepting route."""
 
-    def __init__(self, service: Service, hub: Hub, gate: Gate, streams: Streams) -> None:
+    def __init__(self, service: Service, gate: Gate, waiting: Waiting) -> None:
         self._service = service
-        self._hub = hub
         self._gate = gate
-        self._streams = streams
+        self._waiting = waiting
         settings = service.settings
-        self._rates = Rates(settings.rate, settings.burst)
+        self.rates = Rates(settings.rate, settings.burst)
         self._max_body = settings.max_body
-        self._max_wait = settings.max_wait
 
     async def submit(self, request: Request, send: Send) -> Response:
         """Store the request, and acknowledge it."""
@@ -40,8 +38,8 @@ class Submit:
         claims = self._gate.anonymous(request) or await self._gate.claims(request)
         allowed = service.may("submit", claims, task)
         if not (allowed if isinstance(allowed, bool) else await allowed):
-            raise _refusal(task, claims)
-        self._rates.check(_caller(claims, request), time.monotonic())
+            raise refusal(task, claims)
+        self.rates.check(caller(claims, request), time.monotonic())
         request.require_json()
         body = await request.body(self._max_body)
         raw_key = request.header(b"idempotency-key")
@@ -56,29 +54,28 @@ class Submit:
             traceparent=request.header(b"traceparent"),
         )
         state = accepted.operation
-        applied: list[str] = []
+        applied = None
         if wait is not None:
-            wait = min(wait, self._max_wait)
-            with self._streams.place():
-                state = await wait_until_terminal(service, self._hub, state, wait)
-            applied.append(f"wait={int(wait)}")
-        if wait is None or not state.terminal:
+            state, applied = await self._waiting.until(request, state, wait, _ended)
+        if applied is not None and state.terminal:
+            response = await self._finished(request, state)
+        else:
             response = acknowledgement(service, request, state)
             if asynchronous:
-                applied.append("respond-async")
-        else:
-            response = await self._finished(request, state)
-        if applied:
-            response.headers.append((b"preference-applied", ", ".join(applied).encode()))
+                applied = b"respond-async" if applied is None else applied + b", respond-async"
+        if applied is not None:
+            response.headers.append((b"preference-applied", applied))
         if accepted.replayed:
             response.headers.append((b"idempotency-replayed", b"true"))
         return response
 
     async def _finished(self, request: Request, state: OperationState) -> Response:
         shown = await representation(self._service, request, state)
-        shown["token"] = self._service.tokens.make(state)
+        tokens = self._service.tokens
+        shown["token"] = tokens.make(state)
+        shown["token_expires_at"] = timestamp(tokens.expires_at(state))
         headers = headers_of(self._service, state)
-        location = f"{request.prefix}/operations/{state.id}".encode("latin-1")
+        location = f"{request.prefix}/operations/{state.id}".encode()
         return Response(
             200,
             msgspec.json.encode(shown),
@@ -86,14 +83,21 @@ class Submit:
         )
 
 
-def _refusal(task: Task, claims: Claims) -> AccessError:
+def _ended(state: OperationState) -> bool:
+    return state.terminal
+
+
+def refusal(task: Task, claims: Claims) -> AccessError:
+    """Why this caller may not submit."""
     if claims.subject is None:
         return Unauthenticated("Submitting needs a token that names you.")
     return Forbidden(f"You may not submit {task.name}.")
 
 
-def _caller(claims: Claims, request: Request) -> str:
+def caller(claims: Claims, request: Request) -> str:
+    """By what a caller's requests are counted: the subject, or else the address."""
+    """Whom the rate counts by; the marks keep a subject from being taken for an address."""
     if claims.subject is not None:
-        return claims.subject
+        return f"s{claims.subject}"
     client = request.scope.get("client")
-    return f"@{client[0]}" if client else "@"
+    return f"a{client[0]}" if client else "a"

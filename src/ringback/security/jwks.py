@@ -1,0 +1,109 @@
+"""The issuer's keys: a JWK Set at a URL (RFC 7517 §5), kept and refreshed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import httpx
+import msgspec
+from joserfc import jwk
+from joserfc.errors import JoseError
+
+from ringback.errors import CapacityError
+from ringback.ids import Clock
+
+LIFETIME = 600.0
+"""Seconds after which the keys are fetched again."""
+PAUSE = 10.0
+"""Seconds between two fetches: a token that names an unknown key asks for one, and nobody
+shall be able to make us hammer the issuer."""
+TIMEOUT = 5.0
+"""Seconds for one fetch."""
+MAX_SIZE = 512 * 1024
+"""Bytes of a set: hundreds of keys with their certificates."""
+
+log = logging.getLogger("ringback.auth")
+
+
+class RemoteKeys:
+    """A JWK Set, fetched again when it is old or lacks a key.
+
+    The keys we have stay good while the issuer is away: it must not lock everybody out.
+    """
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._url = url
+        self._clock = clock
+        self._keys: list[jwk.Key] = []
+        self._fetched_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._fetching: asyncio.Task[None] | None = None
+
+    async def candidates(self, kid: object, algorithm: str) -> list[jwk.Key]:
+        """The keys that may have made a signature. Raises ``CapacityError``.
+
+        Waits for the issuer only when no key we have will do.
+        """
+        now = self._clock()
+        found = self._find(kid, algorithm)
+        fresh = 0 <= now - self._fetched_at < LIFETIME
+        if not (found and fresh) and not 0 <= now - self._tried_at < PAUSE:
+            self._tried_at = now
+            self._fetching = asyncio.get_running_loop().create_task(self._fetch(now))
+        if not found and self._fetching is not None:
+            await asyncio.shield(self._fetching)
+            found = self._find(kid, algorithm)
+        if not self._keys:
+            raise CapacityError(
+                "The issuer's keys cannot be fetched, so no token can be verified. Try again "
+                "after Retry-After.",
+                retry_after=PAUSE,
+            )
+        return found
+
+    def _find(self, kid: object, algorithm: str) -> list[jwk.Key]:
+        return [
+            key
+            for key in self._keys
+            if (kid is None or key.kid == kid)
+            and key.get("alg") in (None, algorithm)
+            and key.get("use") in (None, "sig")
+        ]
+
+    async def _fetch(self, now: float) -> None:
+        try:
+            async with (
+                httpx.AsyncClient(timeout=TIMEOUT) as client,
+                client.stream("GET", self._url) as answer,
+            ):
+                answer.raise_for_status()
+                body = b""
+                async for chunk in answer.aiter_bytes():
+                    body += chunk
+                    if len(body) > MAX_SIZE:
+                        raise ValueError(f"it has more than {MAX_SIZE} bytes")
+            self._keys = parse(body)
+            self._fetched_at = now
+        except (httpx.HTTPError, ValueError) as error:
+            log.warning("The issuer's keys at %s cannot be fetched: %s", self._url, error)
+
+
+def parse(body: bytes) -> list[jwk.Key]:
+    """The public keys of a set; one that is not understood is left out (RFC 7517 §5).
+
+    Raises ``ValueError`` when none is left.
+    """
+    content = msgspec.json.decode(body)
+    entries = content.get("keys") if isinstance(content, dict) else None
+    keys: list[jwk.Key] = []
+    for entry in entries if isinstance(entries, list) else ():
+        # A secret key in a public place is no secret: whoever reads it could sign.
+        if isinstance(entry, dict) and entry.get("kty") in ("RSA", "EC", "OKP"):
+            try:
+                keys.append(jwk.import_key(entry))
+            except (JoseError, ValueError, TypeError, KeyError) as error:
+                log.warning("A key of the issuer is left out: %s", error)
+    if not keys:
+        raise ValueError("it is no JWK Set with a public key that is understood")
+    return keys
