@@ -60,6 +60,14 @@ class Room:
 TABLE: dict[str, Room] = {
     "__main__": Room(why="starts the command line", may=words("cli")),
     "cli": Room(why="the command line, above everything", may=None),
+    "demo": Room(
+        why="an application like a user's, and its page",
+        may=words("__init__ app uploads edges tasks core errors"),
+    ),
+    "serve": Room(
+        why="runs an application: sockets, signals, processes",
+        may=words("app worker settings errors"),
+    ),
     "__init__": Room(why="the public names", may=None),
     "app": Room(why="the composition root", may=None),
     "home": Room(why="from settings to an engine", may=words("settings engines ports core errors")),
@@ -74,6 +82,9 @@ TABLE: dict[str, Room] = {
     "uploads": Room(
         why="turns stored objects into operations over any engine",
         may=words("hub service security tasks settings ids wire ports core errors"),
+    ),
+    "client": Room(
+        why="an application that runs elsewhere, over HTTP", may=words("wire core errors")
     ),
     "hub": Room(why="one feed over any engine's log", may=words("ports core errors")),
     "service": Room(

@@ -76,7 +76,7 @@ def failure(
         problem = TaskFailed(f"The task raised {name}.", exception=name).problem()
         problem["type"] = "urn:ringback:problem:task-error"
         problem["title"] = "Task error"
-        if service.settings.development and str(error):
+        if service.development and str(error):
             problem["detail"] = f"{name}: {error}"[:500]
     problem["attempt"] = attempt.attempt
     text = "".join(traceback.format_exception(error))
