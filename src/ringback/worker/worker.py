@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -27,6 +27,7 @@ from ringback.errors import (
     StoreUnavailable,
     TimedOut,
 )
+from ringback.hub import rung
 from ringback.ports import EVERYTHING, QUEUE
 from ringback.service import Service, validate
 from ringback.tasks.registry import RunIn, Task
@@ -70,7 +71,14 @@ class _Run:
 class Worker:
     """Runs an application's operations, in this process."""
 
-    def __init__(self, service: Service, *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        *,
+        name: str | None = None,
+        chores: Sequence[Callable[[], Awaitable[None]]] = (),
+    ) -> None:
+        """``chores`` are further loops that look after the store, run while the worker runs."""
         self.name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._service = service
         settings = service.settings
@@ -88,12 +96,17 @@ class Worker:
         self._handlers: set[asyncio.Task[None]] = set()
         self._runners = Runners(settings.processes)
         self._wake = asyncio.Event()
+        self._pause = HEARTBEAT_MAX
+        """Seconds between this heartbeat and the next."""
+        self._sooner = asyncio.Event()
+        """Set when the next heartbeat must not wait that long."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
         self._loops: list[asyncio.Task[None]] = []
         self._unlisten: Callable[[], None] | None = None
         self._upkeep = Upkeep(service)
+        self._chores = chores
 
     @property
     def running(self) -> int:
@@ -108,6 +121,7 @@ class Worker:
             create(self._forever(self._claim_loop), name="ringback-claim"),
             create(self._forever(self._heartbeat_loop), name="ringback-heartbeat"),
             create(self._forever(self._upkeep.run), name="ringback-upkeep"),
+            *(create(self._forever(chore), name="ringback-chore") for chore in self._chores),
         ]
 
     async def stop(self, grace: float) -> None:
@@ -192,6 +206,8 @@ class Worker:
 
         run.attempt = RunningAttempt(self._service, state, (), stopped)
         self._runs[state.id] = run
+        if run.lease / HEARTBEAT_FRACTION < self._pause:
+            self._sooner.set()  # its lease would run out before the heartbeat that is due
         self._spawn(self._handle(run))
 
     def _spawn(self, coroutine: Any) -> None:
@@ -335,4 +351,6 @@ class Worker:
             late = time.monotonic() - started
             if running and late > shortest:
                 log.warning("Leases were renewed %.1f s late: something blocks the loop.", late)
-            await asyncio.sleep(pause)
+            self._pause = pause
+            await rung(self._sooner, pause)
+            self._sooner.clear()
