@@ -7,27 +7,44 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.kit import stores
+from bench.kit import ringback, stores
 from bench.kit.environments import python_of, script
 from bench.kit.load import Load
 from bench.kit.load import run as run_load
 from bench.kit.processes import Children, free_port, wait_for_port
+from bench.kit.report import CPU, Column, Part
 from bench.kit.rounds import Scenario
+from bench.kit.targets import Target
+from bench.kit.uvicorn import UVICORN_OPTIONS
 
 CONNECTIONS = 64
 SECONDS, QUICK_SECONDS = 5.0, 2.0
 WARMUP_S = 1.0  # connections open, pools filled, bytecode specialised
 PATH = "/tasks/noop"
 BODY = '{"n": 1}'
-UVICORN_OPTIONS = (
-    "--host", "127.0.0.1", "--loop", "uvloop", "--http", "httptools",
-    "--no-access-log", "--log-level", "warning",
-)  # fmt: skip
-
-# Ringback's own command line. A server without a worker: only the accept path is measured.
-RINGBACK_ARGUMENTS = ("--host", "127.0.0.1", "--workers", "0")
 RINGBACK_APP = "bench.servers.ringback_app:rb"
 RINGBACK_NOSTORE_APP = "bench.servers.ringback_nostore:rb"
+
+PART = Part(
+    name="accept",
+    title="Accept: `POST` → `202`, 64 connections, one core",
+    columns=(
+        Column(key="requests_per_s", heading="requests/s", digits=0, spread=True),
+        Column(key="p50_ms", heading="p50 ms", digits=2),
+        Column(key="p99_ms", heading="p99 ms", digits=2),
+        CPU,
+    ),
+    ratio_key="requests_per_s",
+    references=(("bare", "x baseline"), ("ringback", "x Ringback")),
+    targets=tuple(
+        Target(text=text, row="ringback", reference=reference, key="requests_per_s", bound=bound)
+        for text, reference, bound in (
+            ("Ringback / storage off", "ringback-nostore", 0.60),
+            ("Ringback / bare", "bare", 0.35),
+            ("Ringback / FastAPI + Celery everysec", "celery", 8.0),
+        )
+    ),
+)
 
 NOTHING = "nothing is stored"
 OPEN_STORE = Callable[[Children], str]
@@ -94,7 +111,8 @@ def _peer(
         ]  # fmt: skip
         if open_store is None:
             argv += ["--lifespan", "off"]
-        return _serve_and_load(children, argv, port, seconds, env)
+        wait_for_port(children.start(argv, name="server", env=env), port)
+        return _load(children, port, seconds)
 
     return Scenario(
         name=name, title=title, durability=durability, environment=environment, measure=measure
@@ -105,22 +123,16 @@ def _ringback(seconds: float, name: str, title: str, durability: str, app: str) 
     """Ringback through its own command, with its data in the run's folder."""
 
     def measure(children: Children) -> dict[str, object]:
-        port = free_port()
-        argv: list[str | Path] = [
-            script("ringback", "ringback"), "run", app,
-            "--port", str(port), "--data", children.folder / "ringback-data", *RINGBACK_ARGUMENTS,
-        ]  # fmt: skip
-        return _serve_and_load(children, argv, port, seconds, {})
+        # No worker: only the accept path is measured.
+        port = ringback.serve(children, app, children.folder / "data", works=False)
+        return _load(children, port, seconds)
 
     return Scenario(
         name=name, title=title, durability=durability, environment="ringback", measure=measure
     )
 
 
-def _serve_and_load(
-    children: Children, argv: list[str | Path], port: int, seconds: float, env: dict[str, str]
-) -> dict[str, object]:
-    wait_for_port(children.start(argv, name="server", env=env), port)
+def _load(children: Children, port: int, seconds: float) -> dict[str, object]:
     return run_load(
         children,
         Load(

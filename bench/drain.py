@@ -5,11 +5,12 @@ One client process on the load's core; one worker process and the store on the s
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from bench.kit.environments import python_of
 from bench.kit.errors import NotRun
 from bench.kit.machine import CoreTimes
 from bench.kit.processes import LOAD_CORE, SERVER_CORE, Child, Children
+from bench.kit.report import Column, Part
 from bench.kit.rounds import Scenario
 from bench.queues.driver import BACKLOG_LIMIT, IN_FLIGHT, QUICK_VARIABLE, SAMPLES
 from bench.queues.port import Settings
@@ -30,6 +32,20 @@ SHARED_MEMORY = Path("/dev/shm")
 
 LATENCY_FIRST = BACKLOG_LIMIT + IN_FLIGHT  # the backlog may overshoot by one batch
 STEADY_FIRST = LATENCY_FIRST + SAMPLES
+
+PART = Part(
+    name="drain",
+    title="Drain: accepted → claimed → done, one client, one worker process",
+    columns=(
+        Column(key="enqueued_per_s", heading="enqueued/s", digits=0, spread=True),
+        Column(key="drained_per_s", heading="drained/s", digits=0, spread=True),
+        Column(key="steady_per_s", heading="steady/s", digits=0, spread=True),
+        Column(key="start_p50_ms", heading="start p50 ms", digits=2),
+        Column(key="start_p99_ms", heading="start p99 ms", digits=2),
+    ),
+    ratio_key="steady_per_s",
+    references=(("ringback", "steady x Ringback"),),
+)
 
 EVERYSEC = "in memory; synced every second"
 ON_DISK = "on disk, fsync"
@@ -101,55 +117,78 @@ def _row(
 
 def _measure(children: Children, queue: _Queue, options: Options) -> dict[str, object]:
     """All phases of one queue, over one store."""
-    python = python_of(queue.environment)
+    python_of(queue.environment)  # before the store starts: installing may take a minute
     data = children.folder / "data"
     data.mkdir()
+    with shared_slots(children) as slots:
+        url = queue.open_store(children) if queue.open_store else ""
+        run = driver(
+            children, queue.module, data, slots,
+            quick=options.quick, environment=queue.environment, url=url,
+        )  # fmt: skip
+        before = CoreTimes.read(SERVER_CORE)
+        result = _phases(children, slots, run)
+        usage = CoreTimes.read(SERVER_CORE).since(before)
+        # Not how busy it was: the latency phase is idle by design.
+        return result | {key: usage[key] for key in ("server_core_others", "server_core_steal")}
+
+
+@contextlib.contextmanager
+def shared_slots(children: Children) -> Iterator[Slots]:
+    """The shared file of start times, while the context lasts."""
     # In memory where there is such a folder, so that marking a slot never waits for the disk.
     place = SHARED_MEMORY if SHARED_MEMORY.is_dir() else children.folder
     path = place / f"{children.folder.name}.slots"
     Slots.create(path)
     try:
-        url = queue.open_store(children) if queue.open_store else ""
-        env = Settings(url=url, data=str(data), slots=str(path)).to_env()
-        if options.quick:
-            env[QUICK_VARIABLE] = "1"
-        run = functools.partial(_driver, children, python, queue.module, env)
-        before = CoreTimes.read(SERVER_CORE)
-        result = _phases(children, Slots(path), run)
-        usage = CoreTimes.read(SERVER_CORE).since(before)
-        # Not how busy it was: the latency phase is idle by design.
-        return result | {key: usage[key] for key in ("server_core_others", "server_core_steal")}
+        yield Slots(path)
     finally:
         path.unlink(missing_ok=True)
+
+
+def driver(
+    children: Children,
+    module: str,
+    data: Path,
+    slots: Slots,
+    *,
+    quick: bool,
+    environment: str = "ringback",
+    url: str = "",
+) -> Callable[[str, int], Child]:
+    """What starts an adapter in a role of `bench.queues.driver`, in a process of its own."""
+    python = python_of(environment)
+    env = Settings(url=url, data=str(data), slots=str(slots.path)).to_env()
+    if quick:
+        env[QUICK_VARIABLE] = "1"
+
+    def start(role: str, first: int) -> Child:
+        return children.start(
+            [python, "-m", "bench.queues.driver", module, role, str(first)],
+            name=role,
+            on_core=SERVER_CORE if role == "worker" else LOAD_CORE,
+            env=env,
+        )
+
+    return start
 
 
 def _phases(
     children: Children, slots: Slots, run: Callable[[str, int], Child]
 ) -> dict[str, object]:
-    result = _client_phase(children, run("backlog", 0))
+    result = client_phase(children, run("backlog", 0))
     count = result["backlog"]
     assert isinstance(count, int)
     worker = run("worker", 0)
-    drained = _watch_drain(worker, slots, count)
+    drained = watch_drain(worker, slots, count)
     result |= drained
     if drained["done"] == count:
-        result |= _client_phase(children, run("latency", LATENCY_FIRST))
-        result |= _client_phase(children, run("steady", STEADY_FIRST))
+        result |= client_phase(children, run("latency", LATENCY_FIRST))
+        result |= client_phase(children, run("steady", STEADY_FIRST))
     return result
 
 
-def _driver(
-    children: Children, python: Path, module: str, env: dict[str, str], role: str, first: int
-) -> Child:
-    return children.start(
-        [python, "-m", "bench.queues.driver", module, role, str(first)],
-        name=role,
-        on_core=SERVER_CORE if role == "worker" else LOAD_CORE,
-        env=env,
-    )
-
-
-def _client_phase(children: Children, child: Child) -> dict[str, object]:
+def client_phase(children: Children, child: Child) -> dict[str, object]:
     """Wait for a client; what it printed last is its result."""
     try:
         child.process.wait(PHASE_TIMEOUT_S)
@@ -162,7 +201,7 @@ def _client_phase(children: Children, child: Child) -> dict[str, object]:
     return result
 
 
-def _watch_drain(worker: Child, slots: Slots, count: int) -> dict[str, object]:
+def watch_drain(worker: Child, slots: Slots, count: int) -> dict[str, object]:
     """Wait until the backlog is done, bounded; the rate is from the first start to the last."""
     deadline = time.monotonic() + DRAIN_TIMEOUT_S
     while slots.done(0, count) < count and time.monotonic() < deadline:

@@ -1,37 +1,59 @@
-"""Ringback's adapter for the drain benchmark: the place to plug it in.
+"""Ringback's adapter for the drain benchmark: the embedded store, opened by client and worker.
 
-The two functions of `bench.queues.port`, run in the environment `ringback`:
-
-`open_client(settings)`
-    Called in the client's process on core 1, for the backlog before any worker runs. Open the
-    engine in `settings.data` (or start a server without workers on core 0 and post to it) and
-    return an object with
-
-    - `async submit(indexes: range)`: one durable operation of the task `noop` for each index,
-      concurrently, so that they share a group commit; return when all are acknowledged;
-    - `async close()`: end whatever `open_client` started.
-
-`run_worker(settings)`
-    Called in the worker's process on core 0. Run one worker over the same `settings.data` until
-    SIGTERM. Its task is `async def noop(index: int) -> None: mark(index)`, with `mark` from
-    `bench.queues.port`; nothing else, as with the peers.
-
-Phases come in this order, each with a new client: backlog (no worker), then with the worker
-running: drain, latency, steady. Until the functions are written the table says "not run".
+Both open the same data folder, as a server and its worker do on one machine.
 """
 
 from __future__ import annotations
 
-from bench.queues.port import Client, Settings
+import asyncio
+import contextlib
+import signal
 
-MISSING = "bench/drain_ringback.py is not written yet: see its docstring"
+from bench.queues.port import Settings, mark
+from ringback import Ringback
+
+rb = Ringback("bench-drain")
 
 
-async def open_client(settings: Settings) -> Client:
-    """Connect as a program that submits operations would."""
-    raise SystemExit(MISSING)
+@rb.task
+async def noop(index: int) -> None:
+    """Note the start."""
+    mark(index)
+
+
+class RingbackClient:
+    """The application's own Python interface, without a worker in this process."""
+
+    def __init__(self, stack: contextlib.AsyncExitStack) -> None:
+        self._stack = stack
+
+    async def submit(self, indexes: range) -> None:
+        """All at once, so that they share a commit."""
+        await asyncio.gather(*(rb.submit("noop", {"index": index}) for index in indexes))
+
+    async def close(self) -> None:
+        """Close the store."""
+        await self._stack.aclose()
+
+
+async def open_client(settings: Settings) -> RingbackClient:
+    """Open the store, creating it."""
+    rb.configure(data=settings.data)
+    stack = contextlib.AsyncExitStack()
+    await stack.enter_async_context(rb.running(worker=False))
+    return RingbackClient(stack)
 
 
 def run_worker(settings: Settings) -> None:
-    """Run one worker process until SIGTERM."""
-    raise SystemExit(MISSING)
+    """One worker in this process, on uvloop as `ringback worker` runs it."""
+    import uvloop
+
+    rb.configure(data=settings.data)
+    uvloop.run(_work())
+
+
+async def _work() -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with rb.running(worker=True):
+        await stop.wait()

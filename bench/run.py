@@ -1,6 +1,7 @@
 """`python bench/run.py`: measure Ringback beside its peers, print and store the tables.
 
 Options: `--only accept,drain`, `--rows a,b`, `--quick`, `--runs N`, `--list`. See README.md.
+It ends with status 1 if a row of Ringback could not be measured.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ if __package__ in (None, ""):
     # Run as a file: the folder above makes `bench` importable.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from bench import accept, drain
-from bench.kit import machine, report
+from bench import accept, drain, growth, progress
+from bench.kit import machine, report, stores, targets
 from bench.kit.load import compiled
 from bench.kit.paths import RESULTS_JSON, RESULTS_MD
 from bench.kit.processes import LOAD_CORE, SERVER_CORE, core
@@ -35,18 +36,25 @@ HEADER = """# Results
 
 Written by `make bench`; do not edit. How to read it: [README.md](README.md).
 """
-PARTS: dict[str, tuple[report.Part, Callable[[bool], list[Scenario]]]] = {
-    "accept": (report.ACCEPT, lambda quick: accept.scenarios(accept.Options(quick=quick))),
-    "drain": (report.DRAIN, lambda quick: drain.scenarios(drain.Options(quick=quick))),
+Rows = Callable[[bool], list[Scenario]]
+PARTS: dict[str, tuple[report.Part, Rows]] = {
+    "accept": (accept.PART, lambda quick: accept.scenarios(accept.Options(quick=quick))),
+    "drain": (drain.PART, lambda quick: drain.scenarios(drain.Options(quick=quick))),
+    "progress": (progress.PART, lambda quick: progress.scenarios(progress.Options(quick=quick))),
+    "growth": (growth.PART, lambda quick: growth.scenarios(growth.Options(quick=quick))),
 }
+OURS = "ringback"
+"""The environment of the rows without which the benchmark has failed."""
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Measure Ringback beside its peers.")
-    parser.add_argument("--only", default=",".join(PARTS), help="parts: accept,drain")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"parts: {','.join(PARTS)}")
     parser.add_argument("--rows", default="", help="rows by name, as --list shows them")
-    parser.add_argument("--quick", action="store_true", help="one short run, fewer rows")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short run, fewer rows, nothing written"
+    )
     parser.add_argument("--runs", type=int, default=0, help=f"default {RUNS}, quick {QUICK_RUNS}")
     parser.add_argument(
         "--store-core", type=int, default=SERVER_CORE, choices=(SERVER_CORE, LOAD_CORE),
@@ -88,6 +96,8 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end_on_signal)
     compiled()
+    for missing in stores.missing():
+        print(f"MISSING: {missing}; its rows will not be measured", file=sys.stderr)
     os.sched_setaffinity(0, core(LOAD_CORE))  # whatever this process does, not on the server's
     work = Path(tempfile.mkdtemp(prefix="ringback-bench-"))
     work.chmod(FOLDER_MODE)
@@ -100,6 +110,21 @@ def main() -> None:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     publish(measured, under, options)
+    complain(measured)
+
+
+def complain(measured: dict[str, list[Outcome]]) -> None:
+    """Name what was not measured; end with 1 if that is something of Ringback."""
+    ours = False
+    for name, outcomes in measured.items():
+        for outcome in outcomes:
+            if outcome.not_run:
+                ours = ours or outcome.scenario.environment == OURS
+                print(
+                    f"NOT RUN: {name} {outcome.scenario.name}: {outcome.not_run}", file=sys.stderr
+                )
+    if ours:
+        raise SystemExit(1)
 
 
 def publish(
@@ -110,19 +135,20 @@ def publish(
     for name, outcomes in measured.items():
         part = PARTS[name][0]
         rows = report.table(part, outcomes)
-        print(f"\n{part.title}\n{report.text(rows)}")
+        held_to = targets.lines(part.targets, outcomes)
+        print("\n".join(["", part.title, report.text(rows), *held_to]))
         parts[name] = {
             "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "quick": options.quick,
             "runs": options.runs,
             "store_core": options.store_core,
             "machine": under,
             "versions": report.installed(outcomes),
             "table": rows,
+            "targets": held_to,
             "rows": report.record(outcomes),
         }
-    if options.rows:
-        print("\nnot written: --rows measures less than a table", file=sys.stderr)
+    if options.rows or options.quick:
+        print("\nnot written: --rows and --quick measure less than a table", file=sys.stderr)
         return
     RESULTS_JSON.parent.mkdir(exist_ok=True)
     RESULTS_JSON.write_text(json.dumps(parts, indent=1, ensure_ascii=False) + "\n")
@@ -142,7 +168,6 @@ def previous_parts() -> dict[str, dict[str, Any]]:
 
 def section(name: str, part: dict[str, Any]) -> str:
     """One part of RESULTS.md."""
-    kind = "**A quick run, for a first impression only.** " if part["quick"] else ""
     machine_line = ", ".join(
         f"{key.replace('_', ' ')} {value}" for key, value in part["machine"].items()
     )
@@ -150,12 +175,14 @@ def section(name: str, part: dict[str, Any]) -> str:
         [
             f"## {PARTS[name][0].title}",
             "",
-            f"{kind}Measured {part['measured_at']}.",
+            f"Measured {part['measured_at']}.",
             f"Medians of {part['runs']} interleaved runs (lowest to highest); server on core",
             f"{SERVER_CORE}, stores on core {part['store_core']}, load on core {LOAD_CORE}.",
             f"Machine: {machine_line}.",
             "",
             report.markdown(part["table"]),
+            "",
+            *[f"- {line}" for line in part.get("targets", ())],
             "",
         ]
     )

@@ -42,7 +42,7 @@ def python_of(name: str) -> Path:
     arguments = ["-r", str(requirements)]
     if name == "ringback":
         arguments += ["-e", str(ROOT)]
-    if uv := shutil.which("uv"):
+    if uv := shutil.which("uv") or shutil.which(ROOT / ".uv" / "bin" / "uv"):
         _run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)])
         _run([uv, "pip", "install", "--quiet", "--python", str(python), *arguments])
     else:

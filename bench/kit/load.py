@@ -68,7 +68,7 @@ def run(children: Children, load: Load) -> dict[str, object]:
         child.process.wait(load.seconds + load.warmup_s + GRACE_S)
     except subprocess.TimeoutExpired:
         raise NotRun("the load generator did not end in time") from None
-    usage = CoreTimes.read(SERVER_CORE).since(before)
+    after = CoreTimes.read(SERVER_CORE)
     children.stop(child)
     if child.process.returncode != 0:
         raise NotRun(child.log_tail())
@@ -76,4 +76,8 @@ def run(children: Children, load: Load) -> dict[str, object]:
     statuses = report["statuses"]
     if not isinstance(statuses, dict) or not statuses.get(ACCEPTED):
         raise NotRun(f"nothing was accepted; answers by status: {statuses}")
-    return {**report, **usage}
+    # The core was watched over the warm-up too, whose requests are not counted.
+    requests_per_s, seconds = report["requests_per_s"], load.seconds + load.warmup_s
+    assert isinstance(requests_per_s, float)
+    cpu_us = after.used_s(before) / (requests_per_s * seconds) * 1e6
+    return {**report, **after.since(before), "server_cpu_us": round(cpu_us, 1)}

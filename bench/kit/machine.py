@@ -15,6 +15,7 @@ SYNC_BYTES = 4096
 IDLE, IOWAIT, STEAL, COLUMNS = 3, 4, 7, 8
 # Fields of /proc/PID/stat after the name: 4 ppid, 14 utime, 15 stime, 39 processor
 STAT_PARENT, STAT_USER, STAT_SYSTEM, STAT_CORE = 1, 11, 12, 36
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,10 @@ class CoreTimes:
                     ours=_ticks_of_children(core),
                 )
         return cls(total=0, idle=0, steal=0, ours=0)
+
+    def used_s(self, before: CoreTimes) -> float:
+        """Seconds of the core that our processes used between two readings."""
+        return (self.ours - before.ours) / TICKS_PER_S
 
     def since(self, before: CoreTimes) -> dict[str, float]:
         """Shares of the core between two readings: busy, stolen by the hypervisor, not ours."""

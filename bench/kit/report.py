@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from bench.kit.environments import versions
 from bench.kit.errors import NotRun
 from bench.kit.rounds import Outcome
+from bench.kit.targets import Target
 
 BLANK = "-"
 SATURATED = 0.9  # a core this busy is what limits the figure
@@ -29,6 +30,10 @@ class Column:
     spread: bool = False
 
 
+CPU = Column(key="server_cpu_us", heading="CPU µs/request", digits=0, spread=True)
+"""Time used on the server's core, by server and store: hardly disturbed by neighbours."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """One benchmark: its table's columns and what the ratios are of."""
@@ -39,32 +44,10 @@ class Part:
     ratio_key: str
     # Rows the ratios are to: scenario name and heading.
     references: tuple[tuple[str, str], ...]
-
-
-ACCEPT = Part(
-    name="accept",
-    title="Accept: `POST` → `202`, 64 connections, one core",
-    columns=(
-        Column(key="requests_per_s", heading="requests/s", digits=0, spread=True),
-        Column(key="p50_ms", heading="p50 ms", digits=2),
-        Column(key="p99_ms", heading="p99 ms", digits=2),
-    ),
-    ratio_key="requests_per_s",
-    references=(("bare", "x baseline"), ("ringback", "x Ringback")),
-)
-DRAIN = Part(
-    name="drain",
-    title="Drain: accepted → claimed → done, one client, one worker process",
-    columns=(
-        Column(key="enqueued_per_s", heading="enqueued/s", digits=0, spread=True),
-        Column(key="drained_per_s", heading="drained/s", digits=0, spread=True),
-        Column(key="steady_per_s", heading="steady/s", digits=0, spread=True),
-        Column(key="start_p50_ms", heading="start p50 ms", digits=2),
-        Column(key="start_p99_ms", heading="start p99 ms", digits=2),
-    ),
-    ratio_key="steady_per_s",
-    references=(("ringback", "steady x Ringback"),),
-)
+    # Whether the server's core is meant to be idle at times.
+    waits: bool = False
+    # What is printed below the table.
+    targets: tuple[Target, ...] = ()
 
 
 def table(part: Part, outcomes: Sequence[Outcome]) -> list[list[str]]:
@@ -83,7 +66,7 @@ def table(part: Part, outcomes: Sequence[Outcome]) -> list[list[str]]:
         row += [_figure(outcome, column) for column in part.columns]
         for name, _ in part.references:
             row.append(_ratio(outcome, by_name.get(name), part.ratio_key))
-        rows.append([*row, "; ".join(_notes(outcome))])
+        rows.append([*row, "; ".join(_notes(part, outcome))])
     return rows
 
 
@@ -154,7 +137,7 @@ def _ratio(outcome: Outcome, reference: Outcome | None, key: str) -> str:
     return f"{mine / theirs:.2f}"
 
 
-def _notes(outcome: Outcome) -> list[str]:
+def _notes(part: Part, outcome: Outcome) -> list[str]:
     """What a reader must know before believing the row."""
     notes = []
     if outcome.not_run:
@@ -162,7 +145,7 @@ def _notes(outcome: Outcome) -> list[str]:
     load, server = outcome.median("cpu_share"), outcome.median("server_core_busy")
     if load is not None and load >= SATURATED:
         notes.append(f"**the load generator saturated ({load:.0%})**")
-    elif server is not None and server < SATURATED:
+    elif server is not None and server < SATURATED and not part.waits:
         notes.append(f"server core only {server:.0%} busy")
     stolen = outcome.median("server_core_steal")
     if stolen is not None and stolen >= STOLEN:
@@ -177,6 +160,8 @@ def _notes(outcome: Outcome) -> list[str]:
     unfinished = [run for run in outcome.runs if run.get("done", 0) != run.get("backlog", 0)]
     if unfinished:
         notes.append("**backlog not drained in time**")
+    if missed := sum(outcome.values("missed")):
+        notes.append(f"**{missed:.0f} events did not arrive**")
     return notes
 
 

@@ -6,6 +6,7 @@ does, server and store together.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -21,9 +22,20 @@ POSTGRES_USER = "postgres"
 POSTGRES_FOLDERS = "/usr/lib/postgresql"
 
 
+def missing() -> list[str]:
+    """What is not installed on this machine and some rows need, with the cure."""
+    found = []
+    for find in (_redis_server, functools.partial(_postgres_binary, "postgres")):
+        try:
+            find()
+        except NotRun as error:
+            found.append(str(error))
+    return found
+
+
 def redis(children: Children, *, fsync: str) -> str:
     """Redis with its append-only file; `fsync` is `always` or `everysec`."""
-    server = _system("redis-server", "redis-server")
+    server = _redis_server()
     port = free_port()
     data = _folder(children, "redis")
     child = children.start(
@@ -103,6 +115,10 @@ def _folder(children: Children, name: str) -> Path:
     folder = children.folder / f"{name}-data"
     folder.mkdir(mode=0o700)
     return folder
+
+
+def _redis_server() -> str:
+    return _system("redis-server", "redis-server")
 
 
 def _system(program: str, package: str) -> str:

@@ -20,6 +20,7 @@ class Slots:
     """The shared file, mapped."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), 0)
 
