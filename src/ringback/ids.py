@@ -57,6 +57,11 @@ def new_id(now: float) -> str:
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+def made_at(identity: str) -> float:
+    """When ``new_id`` made this id: seconds since the Unix epoch."""
+    return int(identity[:8] + identity[9:13], 16) / 1000
+
+
 def is_id(text: str) -> bool:
     """Whether ``text`` has the form of an operation's id."""
     return _UUID.fullmatch(text) is not None

@@ -1,0 +1,143 @@
+"""What is done for uploads that nobody asks for: expire, finish, delete.
+
+A file is kept as long as its operation can be read, or one that was redriven from it. An upload
+that is not complete in time fails; of one that failed or was cancelled before it was complete,
+nothing is kept. What there is to look after is read from the store each time, never from
+memory, so any process may do it, after any crash, and several may do it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import msgspec
+
+from ringback.core.commands import Fail
+from ringback.core.lifecycle import NOBODY
+from ringback.core.model import OperationState, Query
+from ringback.errors import (
+    LeaseLost,
+    OperationForgotten,
+    RingbackError,
+    StaleVersion,
+    TransitionError,
+    UnknownOperation,
+    UploadExpired,
+)
+from ringback.ids import made_at
+from ringback.service import Service
+from ringback.uploads.finish import complete, finish
+from ringback.uploads.pieces import Pieces
+from ringback.uploads.record import Upload
+from ringback.uploads.slots import Slots
+
+LOOK_EVERY = 60.0
+"""Seconds between two looks at all uploads; less where uploads have to be complete soon."""
+LOOKS = 4.0
+"""Looks at least in an upload's lifetime."""
+LEAST_PAUSE = 0.2
+"""Seconds between two looks at least."""
+FINISH_AFTER = 5.0
+"""Seconds after the last piece when an upload whose bytes are all there is finished, if the
+request that brought them has not done it: its server died."""
+FINISH_RATE = 20e6
+"""Bytes a second, over which a server in another process is given time to do it. Should it need
+longer, the work is done twice, and comes to the same."""
+MAX_CHILDREN = 100
+"""Operations made by one upload's that are looked at."""
+
+log = logging.getLogger("ringback.uploads")
+
+
+class Sweep:
+    """Looks after the uploads of one application."""
+
+    def __init__(self, service: Service, pieces: Pieces, slots: Slots) -> None:
+        self._service = service
+        self._pieces = pieces
+        self._slots = slots
+        self._tasks = frozenset(handler.task.name for handler in service.registry.uploads)
+        self._lifetime = service.settings.upload_lifetime
+        self._tidy: set[str] = set()
+        """Complete ones whose pieces are gone: there is nothing to do but to wait."""
+
+    async def run(self) -> None:
+        """Look after them until cancelled."""
+        while True:
+            pause = await self.look()
+            await asyncio.sleep(max(LEAST_PAUSE, pause))
+
+    async def look(self) -> float:
+        """Look at every upload once; the seconds until the next look is worth while.
+
+        Raises ``StoreUnavailable``.
+        """
+        pause = min(LOOK_EVERY, self._lifetime / LOOKS)
+        found = await self._pieces.ids()
+        self._tidy.intersection_update(found)
+        for upload in found:
+            try:
+                pause = min(pause, await self._look_at(upload))
+            except RingbackError as error:
+                log.warning("The upload %s cannot be looked after now: %s", upload, error)
+            await asyncio.sleep(0)  # requests come first
+        return pause
+
+    async def _look_at(self, upload: str) -> float:
+        """Do what is due for one upload; the seconds until something else will be."""
+        try:
+            state = await self._service.engine.load(upload)
+        except OperationForgotten:
+            if not await self._redriven(upload):
+                await self._pieces.drop(upload)
+            return LOOK_EVERY
+        except UnknownOperation:
+            # A young one may be about to be accepted, by whoever has declared it.
+            if self._service.clock() - made_at(upload) > self._lifetime:
+                await self._pieces.drop(upload)
+            return LOOK_EVERY
+        if complete(state):
+            if upload not in self._tidy:
+                await self._pieces.drop_pieces(upload)
+                self._tidy.add(upload)
+        elif state.terminal:
+            await self._pieces.drop(upload)
+        elif self._service.clock() >= state.created_at + self._lifetime:
+            await self._expire(state)
+        elif state.task in self._tasks and not self._slots.taken(upload):
+            return await self._finish(state)
+        return LOOK_EVERY
+
+    async def _expire(self, state: OperationState) -> None:
+        problem = msgspec.json.encode(UploadExpired(operation=state.id).problem())
+        fail = Fail(attempt=NOBODY, problem=problem, expected=True)
+        try:
+            # Exact, as what is complete by now, or gets bytes, must not be failed unseen.
+            await self._service.apply(state, fail, exact=True)
+        except (StaleVersion, LeaseLost, TransitionError):
+            return
+        log.info("The upload %s was not complete in time.", state.id)
+        self._slots.end(state.id)
+        await self._pieces.drop(state.id)
+
+    async def _finish(self, state: OperationState) -> float:
+        upload = Upload.model_validate_json(state.input)
+        stored = await self._pieces.stored(upload.id)
+        if stored.newest is None or stored.offset < upload.size:
+            return LOOK_EVERY
+        due = stored.newest + FINISH_AFTER + upload.size / FINISH_RATE
+        wait = due - self._service.clock()
+        if wait > 0:
+            return wait
+        async with self._slots.take(upload.id):
+            await finish(self._service, self._pieces, state, upload, stored)
+        return LOOK_EVERY
+
+    async def _redriven(self, upload: str) -> bool:
+        """Whether an operation that was made to do this one's work again is still there."""
+        query = Query(parent=upload, limit=MAX_CHILDREN)
+        return any(
+            child.task in self._tasks and Upload.model_validate_json(child.input).id == upload
+            for child in await self._service.engine.list(query)
+        )

@@ -1,0 +1,145 @@
+"""What is done for uploads that nobody asks for: expire, finish, delete."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ringback.ids import new_id
+from ringback.uploads import sweep
+from tests.serving import ServerProcess, until
+from tests.uploads.client import Declared, declared
+from tests.uploads.conftest import Served, client_of
+
+
+def gone(data: Path, upload: Declared) -> Callable[[], bool]:
+    return lambda: not (data / "uploads" / upload.id).exists()
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "LOOK_EVERY", 0.2)
+
+
+async def test_an_upload_that_does_not_come(served: Served, data: Path) -> None:
+    async with served(upload_lifetime=1.0) as client:
+        upload = await declared(client, "loop/a", b"0123456789")
+        await upload.put(b"01234")
+        events = [(kind, data) async for kind, data in upload.follow()]
+        seen = await upload.ended()
+        assert seen["status"] == "failed"
+        assert seen["attempt"] == 0
+        assert "dead_letter" not in seen
+        assert seen["error"]["type"] == "urn:ringback:problem:upload-expired"
+        assert events[-1][1]["status"] == "failed"
+        result = await client.get(upload.body["links"]["result"], headers=upload.headers)
+        assert result.status_code == 410
+        await until(gone(data, upload))
+        refused = await upload.put(b"56789", 5)
+        assert refused.status_code == 410
+
+
+async def test_an_upload_that_is_overdue_takes_no_bytes(served: Served) -> None:
+    """Before any sweep has seen it: this process does not work."""
+    async with served(upload_lifetime=0.5, workers=0) as client:
+        upload = await declared(client, "loop/a", b"0123456789")
+
+        async def refused() -> httpx.Response | None:
+            answer = await upload.put(b"", 0)
+            return None if answer.is_success else answer
+
+        answer = await until(refused)
+        assert answer.status_code == 410
+        assert answer.json()["type"] == "urn:ringback:problem:upload-expired"
+        assert (await upload.operation())["status"] == "queued"
+
+
+async def test_bytes_still_arriving_when_it_expires(served: Served, data: Path) -> None:
+    async with served(upload_lifetime=1.0) as client:
+        upload = await declared(client, "loop/a", 10)
+        async with await upload.wire(0, 10) as wire:
+            await wire.send(b"01234")
+            assert await wire.status() == 410
+        assert (await upload.ended())["status"] == "failed"
+        await until(gone(data, upload))
+
+
+async def test_it_expires_over_a_restart(data: Path) -> None:
+    with ServerProcess("tests.uploads.app:rb", data=data, upload_lifetime=3) as server:
+        async with client_of(server.url) as client:
+            upload = await declared(client, "loop/a", b"0123456789")
+            await upload.put(b"01234")
+            server.kill()
+            server.start()
+            assert (await upload.ended())["error"]["type"].endswith("upload-expired")
+            await until(gone(data, upload))
+
+
+async def test_what_is_complete_does_not_expire(served: Served, data: Path) -> None:
+    async with served(upload_lifetime=1.0) as client:
+        late = await declared(client, "loop/b", b"x")
+        upload = await declared(client, "loop/a", b"x")
+        await upload.put(b"x")
+        await upload.result()
+        assert (await late.ended())["status"] == "failed"  # so the sweep has looked
+        assert (await upload.operation())["status"] == "succeeded"
+        assert (data / "uploads" / upload.id / "file").exists()
+
+
+async def test_cancelled_elsewhere(client: httpx.AsyncClient, data: Path) -> None:
+    upload = await declared(client, "loop/a", b"0123456789")
+    await upload.put(b"01234")
+    await client.post(upload.body["links"]["cancel"], headers=upload.headers)
+    await until(gone(data, upload))
+
+
+async def test_a_file_lives_as_long_as_its_operation(client: httpx.AsyncClient, data: Path) -> None:
+    upload = await declared(client, "loop/a", b"x")
+    await upload.put(b"x")
+    await upload.result()
+    file = data / "uploads" / upload.id / "file"
+    assert file.exists()
+    forgotten = await client.delete(upload.body["links"]["self"], headers=upload.headers)
+    assert forgotten.status_code == 204
+    await until(gone(data, upload))
+
+
+async def test_or_as_one_that_was_redriven(client: httpx.AsyncClient, data: Path) -> None:
+    upload = await declared(client, "letters/a", b"a letter")
+    await upload.put(b"a letter")
+    assert (await upload.ended())["dead_letter"] is True
+    own = upload.body["links"]["self"]
+    again = Declared(client, await client.post(f"{own}/redrive", headers=upload.headers))
+    assert again.answer.status_code == 202
+    assert await again.result() == "a letter"
+    await client.delete(own, headers=upload.headers)
+    # Another that is newer is looked at later, in the same look: then this one was seen too.
+    other = await declared(client, "loop/a", b"x")
+    await client.delete(other.url, headers=other.headers)
+    await client.delete(other.body["links"]["self"], headers=other.headers)
+    await until(gone(data, other))
+    assert (data / "uploads" / upload.id / "file").read_bytes() == b"a letter"
+    await client.delete(again.body["links"]["self"], headers=again.headers)
+    await until(gone(data, upload))
+
+
+async def test_what_was_declared_but_never_accepted(served: Served, data: Path) -> None:
+    """A process that dies in between leaves a declaration of no operation."""
+    now = 1_000_000_000.0
+    async with served(upload_lifetime=3600) as client:
+        old, foreign = data / "uploads" / new_id(now), data / "uploads" / "not ours"
+        for folder in (old, foreign):
+            folder.mkdir(parents=True)
+            (folder / "declared").write_bytes(b"{}")
+        await until(lambda: not old.exists())
+        assert (foreign / "declared").exists()
+        assert (await client.get("/healthz")).is_success
+
+
+async def test_nothing_is_left_running(served: Served) -> None:
+    async with served():
+        names = {task.get_name() for task in asyncio.all_tasks()}
+        assert "ringback-chore" in names
+    assert "ringback-chore" not in {task.get_name() for task in asyncio.all_tasks()}
