@@ -8,13 +8,10 @@ mounted in, or by ``async with rb.running():`` in a script or a test.
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import logging
-import re
-from collections.abc import AsyncIterator, Callable, Iterable, Set
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
-from typing import Any, TypeVar, get_type_hints, overload
+from typing import Any, TypeVar, Unpack, overload
 
 from ringback.core.access import ANONYMOUS, Claims
 from ringback.core.model import OperationState, Position
@@ -29,20 +26,19 @@ from ringback.ports import FullEngine
 from ringback.service import Authorize, Service
 from ringback.settings import Settings
 from ringback.tasks import catalogue
-from ringback.tasks.registry import (
-    MAX_RESULT,
-    EventHandler,
-    Predicate,
-    Registry,
-    RunIn,
+from ringback.tasks.encoding import to_json_bytes
+from ringback.tasks.events import CloudEvent
+from ringback.tasks.options import (
+    HandlerOptions,
     Seconds,
-    Task,
-    UploadHandler,
-    policy,
+    TaskOptions,
+    UploadOptions,
+    check_takes,
+    declare,
+    label,
     seconds,
-    where_to_run,
 )
-from ringback.tasks.signature import Signature, to_json_bytes
+from ringback.tasks.registry import EventHandler, Registry, UploadHandler
 from ringback.uploads import Upload, Uploads
 from ringback.worker.worker import Worker
 
@@ -97,119 +93,46 @@ class Ringback:
     @overload
     def task(self, function: F, /) -> F: ...
 
-    # fmt: off
     @overload
     def task(
-        self, function: None = None, /, *, name: str | None = ..., retries: int = ...,
-        retry_on: type[BaseException] | tuple[type[BaseException], ...] = ...,
-        backoff: Seconds = ..., backoff_max: Seconds = ..., timeout: Seconds | None = ...,
-        lease: Seconds = ..., concurrency: int | None = ..., concurrency_per_key: int | None = ...,
-        rate_per_key: float | None = ..., key: Callable[..., str] | None = ...,
-        priority: int = ..., run_in: RunIn | None = ..., idempotency_key: bool = ...,
-        retention: Seconds = ..., max_result: int = ..., cancel_grace: Seconds = ...,
-        resumable: bool = ..., public: bool = ..., allow: Predicate | None = ...,
+        self, function: None = None, /, *, name: str | None = None, **options: Unpack[TaskOptions]
     ) -> Callable[[F], F]: ...
-    # fmt: on
 
     def task(
-        self,
-        function: F | None = None,
-        /,
-        *,
-        name: str | None = None,
-        retries: int = 3,
-        retry_on: type[BaseException] | tuple[type[BaseException], ...] = Exception,
-        backoff: Seconds = 1.0,
-        backoff_max: Seconds = 300.0,
-        timeout: Seconds | None = None,
-        lease: Seconds = 30.0,
-        concurrency: int | None = None,
-        concurrency_per_key: int | None = None,
-        rate_per_key: float | None = None,
-        key: Callable[..., str] | None = None,
-        priority: int = 0,
-        run_in: RunIn | None = None,
-        idempotency_key: bool = False,
-        retention: Seconds = timedelta(days=1),
-        max_result: int = MAX_RESULT,
-        cancel_grace: Seconds = 5.0,
-        resumable: bool = False,
-        public: bool = False,
-        allow: Predicate | None = None,
-    ) -> Any:
+        self, function: F | None = None, /, *, name: str | None = None, **options: Any
+    ) -> F | Callable[[F], F]:
         """Register a function as a task; ``@rb.task`` and ``@rb.task(…)`` both work.
 
-        - ``name``: as in ``POST /tasks/{name}``; the function's own by default.
-        - ``retries``: further attempts after the first failed one.
-        - ``retry_on``: exceptions that are tried again; any other fails the operation at once.
-        - ``backoff``: seconds the first retry waits at most; doubles up to ``backoff_max``; the
-          wait is drawn at random below that (full jitter).
-        - ``timeout``: seconds one attempt may take.
-        - ``lease``: seconds after which an operation whose worker is silent is tried elsewhere.
-        - ``concurrency``: how many may run at once, over all workers.
-        - ``concurrency_per_key``, ``rate_per_key``: how many at once, and how many starts a
-          second, for each ``key``; that is a function of the input, by default the caller.
-        - ``priority``: higher runs first.
-        - ``run_in``: ``"loop"`` (async functions), ``"thread"`` (plain ones) or ``"process"``
-          (plain ones that keep a CPU busy).
-        - ``idempotency_key``: whether callers must send one.
-        - ``retention``: seconds a finished operation can still be read.
-        - ``max_result``: bytes.
-        - ``cancel_grace``: seconds a cancelled function in a process has to end by itself.
-        - ``resumable``: keep partial results over attempts; see ``Operation.earlier_parts``.
-        - ``public``: anybody may submit it, without a token.
-        - ``allow``: a predicate on the caller's claims.
+        ``name`` is that of ``POST /tasks/{name}``; the function's own by default. ``options``
+        are those of ``ringback.tasks.options.TaskOptions``: retries, timeout, lease,
+        concurrency, … each is explained there.
 
         Raises ``ConfigurationError`` when the function or an option cannot be used.
         """
 
         def register(function: F) -> F:
-            where = where_to_run(function, run_in)
-            self.registry.add(
-                Task(
-                    name=name or function.__name__,
-                    function=function,
-                    signature=Signature(function),
-                    policy=policy(
-                        retries=retries,
-                        backoff=backoff,
-                        backoff_max=backoff_max,
-                        timeout=timeout,
-                        lease=lease,
-                        retention=retention,
-                        concurrency=concurrency,
-                        concurrency_per_key=concurrency_per_key,
-                        rate_per_key=rate_per_key,
-                        resumable=resumable,
-                    ),
-                    run_in=where,
-                    retry_on=retry_on if isinstance(retry_on, tuple) else (retry_on,),
-                    key=key,
-                    priority=priority,
-                    idempotency_required=idempotency_key,
-                    public=public,
-                    allow=allow,
-                    max_result=max_result,
-                    cancel_grace=seconds(cancel_grace),
-                    description=inspect.getdoc(function) or "",
-                )
-            )
+            self.registry.add(declare(function, name, options))
             return function
 
         return register if function is None else register(function)
 
     def on(
-        self, event_type: str, /, *, name: str | None = None, **options: Any
+        self, event_type: str, /, *, name: str | None = None, **options: Unpack[HandlerOptions]
     ) -> Callable[[F], F]:
         """Register a handler of emitted events whose type matches; ``*`` stands for any text.
 
         The function takes the ``CloudEvent`` (and the ``Operation``, if it wants). Each handler
         of each event is an operation of its own: run at least once, retried by its own
-        ``options`` (those of ``task``), and belonging to whoever made the event.
+        ``options`` (``ringback.tasks.options.HandlerOptions``), and belonging to whoever made
+        the event.
         """
 
         def register(function: F) -> F:
-            task = self._internal(function, name or f"on:{event_type}:{function.__name__}", options)
+            task = declare(
+                function, name or label("on", event_type, function), options, HandlerOptions
+            )
+            check_takes(task, CloudEvent, "handles events")
+            self.registry.add(task)
             self.registry.events.append(EventHandler(pattern=event_type, task=task))
             return function
 
@@ -223,56 +146,31 @@ class Ringback:
         name: str | None = None,
         max_size: int | None = None,
         types: Iterable[str] = (),
-        **options: Any,
+        **options: Unpack[UploadOptions],
     ) -> Callable[[F], F]:
         """Register a handler of uploads whose name begins with ``prefix``.
 
         The function takes the ``Upload`` (and the ``Operation``). Its operation exists from the
         moment the upload is declared, and starts when the bytes are complete. ``max_size`` in
         bytes and ``types`` (media types, ``image/*``) bound what is taken. The file is kept as
-        long as the operation can be read: the ``retention`` among ``options``, those of ``task``.
+        long as the operation can be read: the ``retention`` among ``options``, which are those of
+        ``ringback.tasks.options.UploadOptions``.
         """
 
         def register(function: F) -> F:
             if any(handler.prefix == prefix for handler in self.registry.uploads):
                 raise ConfigurationError(f"Two handlers take the uploads of {prefix!r}. Keep one.")
-            label = re.sub(r"[^A-Za-z0-9_.-]", ".", prefix.strip("/")) or "any"
-            task = self._internal(
-                function,
-                name or f"upload:{label}:{function.__name__}",
-                options,
-                unusable={"idempotency_key", "key"},
+            task = declare(
+                function, name or label("upload", prefix, function), options, UploadOptions
             )
-            if get_type_hints(function).get(task.signature.whole or "") is not Upload:
-                raise ConfigurationError(
-                    f"{function.__qualname__} handles uploads, so it takes one parameter that is "
-                    "annotated Upload, and the operation if it wants."
-                )
+            check_takes(task, Upload, "handles uploads")
+            self.registry.add(task)
             self.registry.uploads.append(
                 UploadHandler(prefix=prefix, task=task, max_size=max_size, types=tuple(types))
             )
             return function
 
         return register
-
-    def _internal(
-        self,
-        function: Callable[..., Any],
-        name: str,
-        options: dict[str, Any],
-        unusable: Set[str] = frozenset({"public", "allow", "idempotency_key", "key"}),
-    ) -> Task:
-        wrong = sorted(unusable & options.keys())
-        if wrong:
-            raise ConfigurationError(
-                f"A handler is not submitted like a task, so it takes no {', '.join(wrong)}."
-            )
-        other = Ringback(self.name)
-        other.task(name=name, **options)(function)
-        task = other.registry.tasks[name]
-        task = dataclasses.replace(task, internal=True)
-        self.registry.add(task)
-        return task
 
     # Settings and life
 

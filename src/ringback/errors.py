@@ -36,6 +36,8 @@
     │   ├── OperationCancelled      the caller asked for it to stop
     │   ├── LeaseLost               another worker has the operation now
     │   ├── TimedOut                the task's timeout passed
+    │   ├── ProcessDied             the process that ran the function is gone
+    │   ├── UnfitResult             the function returned what it does not declare
     │   └── LimitExceeded           a bound of the operation was reached
     ├── TransitionError         the lifecycle table does not allow it
     ├── Conflict                the operation changed meanwhile; decide again
@@ -364,6 +366,21 @@ class TimedOut(ExecutionError):
     code = "timeout"
     title = "Timed out"
     retryable = True
+
+
+class ProcessDied(ExecutionError):
+    """The process that ran the function ended without an answer: killed, out of memory, crashed."""
+
+    code = "process-died"
+    title = "Process died"
+    retryable = True
+
+
+class UnfitResult(ExecutionError):
+    """The function returned what is not of its annotated type. Mend the one or the other."""
+
+    code = "unfit-result"
+    title = "Unfit result"
 
 
 class LimitExceeded(ExecutionError):

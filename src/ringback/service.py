@@ -47,9 +47,9 @@ from ringback.ids import Clock, child_trace, new_id
 from ringback.ports import FullEngine
 from ringback.security.tokens import OperationTokens
 from ringback.settings import Settings
+from ringback.tasks.encoding import to_json_bytes
 from ringback.tasks.events import cloud_event
 from ringback.tasks.registry import MAX_LIMIT_KEY, Registry, Task
-from ringback.tasks.signature import to_json_bytes
 
 MAX_CONFLICTS = 50
 """Times a command is decided anew because the operation changed meanwhile. A conflict means that

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from ringback.errors import OperationCancelled
+from ringback.tasks.encoding import to_json_bytes
 
 
 class Attempt(Protocol):
@@ -76,7 +79,10 @@ class Operation:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the caller wants it to stop. An async function is interrupted anyway."""
+        """Whether it is to stop: the caller wants it, its time is over, or its worker stops.
+
+        An async function need not look: it is interrupted, by ``asyncio.CancelledError``.
+        """
         return self._attempt.cancelled
 
     async def progress(self, fraction: float | None = None, message: str | None = None) -> None:
@@ -90,7 +96,8 @@ class Operation:
     async def send(self, part: Any) -> None:
         """Send a partial result. Returns when it is stored; parts arrive in order, each once.
 
-        Raises ``LimitExceeded`` when there are too many or it is too large.
+        Waits while the store cannot commit. Raises ``LimitExceeded`` when there are too many or
+        it is too large, and ``LeaseLost`` when another worker has the operation now.
         """
         await self._attempt.send(part)
 
@@ -127,7 +134,10 @@ class Channel(Protocol):
         """Hand over progress; may drop all but the newest of a burst."""
 
     def call(self, method: str, *arguments: Any) -> None:
-        """Call a method of the attempt and wait for it; raises what it raises."""
+        """Call a method of the attempt and wait for it; raises what it raises.
+
+        Values for others are handed over as JSON: the application's types stay where they are.
+        """
 
 
 class BlockingOperation:
@@ -176,7 +186,7 @@ class BlockingOperation:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the caller wants it to stop."""
+        """Whether it is to stop: the caller wants it, its time is over, or its worker stops."""
         return self._channel.cancelled
 
     def progress(self, fraction: float | None = None, message: str | None = None) -> None:
@@ -187,15 +197,15 @@ class BlockingOperation:
     def send(self, part: Any) -> None:
         """As ``Operation.send``; raises ``OperationCancelled`` once it is to stop."""
         self._stop_if_cancelled()
-        self._channel.call("send", part)
+        self._channel.call("send", _json(part))
 
     def publish(self, topic: str, data: Any) -> None:
         """As ``Operation.publish``."""
-        self._channel.call("publish", topic, data)
+        self._channel.call("publish", topic, _json(data))
 
     def emit(self, event_type: str, data: Any = None, *, subject: str | None = None) -> None:
         """As ``Operation.emit``."""
-        self._channel.call("emit", event_type, data, subject)
+        self._channel.call("emit", event_type, _json(data), subject)
 
     def commit(self) -> None:
         """As ``Operation.commit``."""
@@ -204,3 +214,8 @@ class BlockingOperation:
     def _stop_if_cancelled(self) -> None:
         if self._channel.cancelled:
             raise OperationCancelled
+
+
+def _json(value: Any) -> msgspec.Raw:
+    """A value encoded here, so that the loop of the worker need not."""
+    return msgspec.Raw(to_json_bytes(value))

@@ -6,12 +6,9 @@ What belongs here: names, options and look-up. What does not: running them (``wo
 from __future__ import annotations
 
 import difflib
-import fnmatch
-import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Literal
 
 from ringback.core.access import Claims
@@ -20,8 +17,6 @@ from ringback.errors import ConfigurationError, UnknownTask
 from ringback.tasks.signature import Signature
 
 RunIn = Literal["loop", "thread", "process"]
-Seconds = float | timedelta
-"""A duration: a number of seconds, or a timedelta."""
 
 MAX_RESULT = 1024 * 1024
 """Bytes of a result unless the task says otherwise; more belongs in an object store."""
@@ -44,7 +39,7 @@ class Task:
     run_in: RunIn
     retry_on: tuple[type[BaseException], ...] = (Exception,)
     """Exceptions that are tried again; any other fails the operation at once."""
-    key: Callable[[Any], str] | None = None
+    key: Callable[..., str] | None = None
     """From the input, what per-key limits count by; None: the caller's subject."""
     priority: int = 0
     idempotency_required: bool = False
@@ -54,7 +49,7 @@ class Task:
     """Who may submit it, beyond being signed in."""
     max_result: int = MAX_RESULT
     cancel_grace: float = 5.0
-    """Seconds a cancelled function in a process has to end by itself before it is killed."""
+    """Seconds a cancelled function has to end by itself: see ``options``."""
     internal: bool = False
     """A handler: run by events or uploads, never submitted over HTTP."""
     description: str = ""
@@ -70,10 +65,12 @@ class EventHandler:
     """A task that is run for each event whose type matches."""
 
     pattern: str
+    """``*`` stands for any text, and nothing else for anything but itself."""
     task: Task
 
     def matches(self, event_type: str) -> bool:
-        return fnmatch.fnmatchcase(event_type, self.pattern)
+        parts = map(re.escape, self.pattern.split("*"))
+        return re.fullmatch(".*".join(parts), event_type, re.DOTALL) is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,67 +129,3 @@ class Registry:
         """The handler with the longest prefix that ``name`` begins with."""
         matching = [handler for handler in self.uploads if name.startswith(handler.prefix)]
         return max(matching, key=lambda handler: len(handler.prefix), default=None)
-
-
-def where_to_run(function: Callable[..., Any], asked: RunIn | None) -> RunIn:
-    """Async functions run on the loop, plain ones in a thread, unless the task says otherwise."""
-    is_async = inspect.iscoroutinefunction(function)
-    if asked is None:
-        return "loop" if is_async else "thread"
-    if is_async and asked != "loop":
-        raise ConfigurationError(
-            f"{function.__qualname__} is async and runs on the event loop; make it a plain "
-            f"function to run it in a {asked}."
-        )
-    if not is_async and asked == "loop":
-        raise ConfigurationError(
-            f"{function.__qualname__} is a plain function and would block the event loop; make "
-            "it async, or run it in a thread."
-        )
-    return asked
-
-
-def seconds(value: Seconds) -> float:
-    """A duration as a number of seconds."""
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)
-
-
-def policy(
-    *,
-    retries: int,
-    backoff: Seconds,
-    backoff_max: Seconds,
-    timeout: Seconds | None,
-    lease: Seconds,
-    retention: Seconds,
-    concurrency: int | None,
-    concurrency_per_key: int | None,
-    rate_per_key: float | None,
-    resumable: bool,
-) -> Policy:
-    """A policy of checked options; see ``Ringback.task``. Raises ``ConfigurationError``."""
-    bounds = {
-        "retries": (retries, 0),
-        "backoff": (seconds(backoff), 0),
-        "timeout": (None if timeout is None else seconds(timeout), 0.001),
-        "lease": (seconds(lease), 0.2),
-        "retention": (seconds(retention), 0),
-        "concurrency": (concurrency, 1),
-        "concurrency_per_key": (concurrency_per_key, 1),
-        "rate_per_key": (rate_per_key, 0.000001),
-    }
-    for option, (value, least) in bounds.items():
-        if value is not None and value < least:
-            raise ConfigurationError(f"{option} must be {least} or more; it is {value}.")
-    return Policy(
-        max_attempts=retries + 1,
-        backoff_base=seconds(backoff),
-        backoff_cap=seconds(backoff_max),
-        lease=seconds(lease),
-        timeout=None if timeout is None else seconds(timeout),
-        retention=seconds(retention),
-        concurrency=concurrency,
-        concurrency_per_key=concurrency_per_key,
-        rate_per_key=rate_per_key,
-        resumable=resumable,
-    )

@@ -18,7 +18,7 @@ from ringback.core.commands import Command, Report
 from ringback.core.model import Event, OperationState, Publication
 from ringback.errors import InvalidInput, LeaseLost, LimitExceeded, StoreUnavailable
 from ringback.service import MAX_MESSAGE, Service, publication
-from ringback.tasks.signature import to_json_bytes
+from ringback.tasks.encoding import to_json_bytes
 
 FLUSH_EVERY = 0.1
 """Seconds: progress is for people, who see ten changes a second as a movement."""

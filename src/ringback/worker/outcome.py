@@ -7,7 +7,7 @@ import traceback
 from typing import Any
 
 from ringback.core.commands import Command, Fail, Release, Stop, Succeed
-from ringback.errors import LimitExceeded, RetryLater, RingbackError, TaskFailed
+from ringback.errors import LimitExceeded, RetryLater, RingbackError, TaskFailed, UnfitResult
 from ringback.service import Service, jitter
 from ringback.tasks.registry import Task
 from ringback.worker.attempt import Reason, RunningAttempt, problem_bytes
@@ -21,7 +21,7 @@ log = logging.getLogger("ringback.worker")
 def success(service: Service, attempt: RunningAttempt, task: Task, value: Any) -> Command:
     try:
         result = task.signature.encode_result(value)
-    except TypeError as error:
+    except UnfitResult as error:
         return failure(service, attempt, error, retryable=False)
     if len(result) > task.max_result:
         return failure(
