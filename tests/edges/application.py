@@ -16,9 +16,6 @@ from pydantic import BaseModel, Field
 from ringback import Operation, Ringback, TaskFailed
 from tests.serving import serve, until
 
-SECRET = "a shared secret of more than thirty-two bytes"
-"""What callers' tokens are signed with where there are any."""
-
 
 class Question(BaseModel):
     text: str = Field(min_length=1, max_length=100)
@@ -156,6 +153,19 @@ class Tracked:
 def dashed(headers: Mapping[str, str]) -> dict[str, str]:
     """Header names as keyword arguments spell them."""
     return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def problem_of(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The problem of an answer, checked for what every one has (RFC 9457 §3.1)."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["type"] == f"urn:ringback:problem:{code}"
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["instance"] == answer.request.url.raw_path.decode().partition("?")[0]
+    return problem
 
 
 @contextlib.asynccontextmanager

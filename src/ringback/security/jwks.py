@@ -85,7 +85,7 @@ class RemoteKeys:
                         raise ValueError(f"it has more than {MAX_SIZE} bytes")
             self._keys = parse(body)
             self._fetched_at = now
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, ValueError, RecursionError) as error:
             log.warning("The issuer's keys at %s cannot be fetched: %s", self._url, error)
 
 

@@ -139,7 +139,7 @@ class Authenticator:
 def _header(token: str) -> dict[str, Any]:
     try:
         head = msgspec.json.decode(urlsafe_b64decode(token.split(".", 1)[0].encode()))
-    except ValueError:
+    except (ValueError, RecursionError):
         head = None
     if not isinstance(head, dict):
         raise Unauthenticated("The token is no JWT.")
@@ -170,7 +170,7 @@ def _decode(token: str, keys: list[Any], registry: _Registry) -> dict[str, Any]:
     for key in keys:
         try:
             return dict(jwt.decode(token, key, registry=registry).claims)
-        except (JoseError, ValueError, TypeError) as error:
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
             log.debug("A token was refused: %s", error)
     raise Unauthenticated("The token's signature does not verify.")
 

@@ -21,8 +21,9 @@ from ringback.edges.http.operations import Operations
 from ringback.edges.http.submit import Submit
 from ringback.edges.http.uploads import UploadRoutes
 from ringback.edges.http.waiting import Streams, Waiting
-from ringback.errors import MethodNotAllowed, NotFound, RingbackError
+from ringback.errors import MethodNotAllowed, NotFound, RingbackError, UnknownOperation
 from ringback.hub import Hub
+from ringback.ids import is_id
 from ringback.service import Service
 from ringback.uploads import Uploads
 
@@ -32,6 +33,9 @@ Handler = Callable[[Request, Send], Awaitable[Response | None]]
 """Answers with a response, or sends one itself and returns None."""
 
 LAST_RESORT = RingbackError()
+
+MAX_ECHO = 64
+"""Characters of what is no id that the answer repeats."""
 
 
 class HttpEdge:
@@ -82,6 +86,8 @@ class HttpEdge:
                 return self._methods(request, POST=self._submit.submit)
             case ["operations"]:
                 return self._methods(request, GET=self._operations.list)
+            case ["operations", operation, *_] if not is_id(operation):
+                raise UnknownOperation(operation=operation[:MAX_ECHO])
             case ["operations", operation]:
                 request.path_parameter = operation
                 return self._methods(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.edges.http.message import Request, Response, Send, json_response
+from ringback.edges.http.message import NOT_STORED, Request, Response, Send, json_response
 from ringback.service import Service
 
 
@@ -14,4 +14,6 @@ class Describe:
         return json_response(200, {"openapi": "3.1.0"})
 
     async def health(self, request: Request, send: Send) -> Response:
-        return json_response(200, {"queued": await self._service.engine.count_queued()})
+        """Whether it can answer at all: the store is asked."""
+        queued = await self._service.engine.count_queued()
+        return json_response(200, {"status": "ok", "queued": queued}, [NOT_STORED])

@@ -150,13 +150,21 @@ class Request:
         """The path's segments, decoded after splitting, so that ``%2F`` separates nothing."""
         raw: bytes | None = self.scope.get("raw_path")
         if raw is not None and b"%" in raw:
-            return [unquote(part) for part in raw.decode("latin-1").split("/")[self._depth :]]
+            return [unquote(part) for part in self._raw_segments(raw)]
         return self.path.split("/")[1:]
+
+    def _raw_segments(self, raw: bytes) -> list[str]:
+        return raw.decode("latin-1").split("/")[self._depth :]
 
     @property
     def instance(self) -> str:
         """The path as a URI reference (RFC 9457 §3.1.5)."""
-        return self.prefix + quote(self.path[:MAX_INSTANCE])
+        raw: bytes | None = self.scope.get("raw_path")
+        if raw is not None and b"%" in raw:
+            path = "/" + "/".join(self._raw_segments(raw))
+        else:
+            path = self.path
+        return self.prefix + quote(path[:MAX_INSTANCE], safe="/%:;")
 
     def declared_length(self) -> int | None:
         """``Content-Length``, where there is one."""
