@@ -4,6 +4,7 @@ The first word is the language, for highlighting. The words after it say what be
 block, and a block that says nothing and needs to is an error, so that no example is forgotten:
 
     python file=app.py      written to a file of that name (any language; Python is compiled)
+    python append=app.py    the same, behind what the file holds
     python fragment         compiled, not run: it stands for a part of a program
     sh                      run with bash; it has to end with status 0
     sh status=2             run with bash; it has to end with this status
@@ -23,6 +24,7 @@ from pathlib import Path
 
 FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})\s*(.*)$")
 ROLES = frozenset({"server", "background", "fragment", "output", "shown"})
+FILES = frozenset({"file", "append"})
 RUN = frozenset({"sh", "console"})
 DRAWINGS = frozenset({"mermaid"})
 
@@ -35,7 +37,7 @@ class Block:
     """Of its opening fence."""
     language: str
     role: str
-    """One of `ROLES`, or `file`, `run`, `drawing`."""
+    """One of `ROLES` or `FILES`, or `run`, `drawing`."""
     text: str
     options: dict[str, str] = field(default_factory=dict)
 
@@ -71,13 +73,12 @@ def _block(path: Path, line: int, info: str, text: str) -> Block:
     where = f"{path.name}:{line}"
     if unknown := [role for role in roles if role not in ROLES]:
         raise Unmarked(f"{where}: {unknown[0]!r} is no role; there are {', '.join(sorted(ROLES))}")
-    if unknown := [name for name in options if name not in ("file", "status")]:
-        raise Unmarked(f"{where}: {unknown[0]!r} is no option; there are file and status")
-    if len(roles) + ("file" in options) > 1:
+    if unknown := [name for name in options if name not in FILES | {"status"}]:
+        raise Unmarked(f"{where}: {unknown[0]!r} is no option; there are file, append, status")
+    roles += [name for name in options if name in FILES]
+    if len(roles) > 1:
         raise Unmarked(f"{where}: one role is enough: {info}")
-    if "file" in options:
-        role = "file"
-    elif roles:
+    if roles:
         (role,) = roles
     elif language in RUN:
         role = "run"

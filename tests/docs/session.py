@@ -34,6 +34,8 @@ STOP_LIMIT = 30.0
 """Seconds in which a server ends after SIGTERM."""
 ANYTHING = "…"
 VARIABLES = ".variables"
+RESTORE = f"set -a; [ ! -f {VARIABLES} ] || . ./{VARIABLES}; set +a\n"
+"""The shell's variables, as the block before left them."""
 BINARIES = Path(sys.executable).parent
 
 
@@ -75,7 +77,7 @@ class Session:
     def _one(self, block: Block) -> None:
         text = self._put(block.text)
         match block.role:
-            case "file":
+            case "file" | "append":
                 self._write(block, text)
             case "fragment":
                 _compile(text)
@@ -101,9 +103,10 @@ class Session:
     def _write(self, block: Block, text: str) -> None:
         if block.language == "python":
             _compile(text)
-        path = self.folder / block.options["file"]
+        path = self.folder / block.options[block.role]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        with path.open("a" if block.role == "append" else "w", encoding="utf-8") as file:
+            file.write(text)
 
     # Commands
 
@@ -116,15 +119,13 @@ class Session:
             "LANG": "C.UTF-8",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "RINGBACK_PORT": str(self._port),
             "RINGBACK_URL": f"http://127.0.0.1:{self._port}",
         }
 
     def _shell(self, text: str, status: int = 0) -> None:
-        script = (
-            f"set -a; [ ! -f {VARIABLES} ] || . ./{VARIABLES}; set +a\n"
-            f"set -eo pipefail\nset -a\n{text}\nset +a\nexport -p > {VARIABLES}\n"
-        )
+        script = f"{RESTORE}set -eo pipefail\nset -a\n{text}\nset +a\nexport -p > {VARIABLES}\n"
         try:
             done = subprocess.run(
                 ["bash", "-c", script],
@@ -189,7 +190,7 @@ class _Background:
         self._file = folder / f".log-{time.monotonic_ns()}"
         with self._file.open("wb") as log:
             self._process = subprocess.Popen(
-                ["bash", "-ec", text],
+                ["bash", "-c", f"{RESTORE}set -e\n{text}"],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -31,11 +31,15 @@ def run(folder: Path, text: str) -> Session:
         "```sh\necho one; echo two; echo three\n```\n```text output\none\n…\nthree\n```",
         "```console\n$ echo a; echo b\na\nb\n$ true\n$ echo \\\n  c\nc\n```",
         "```python file=m.py\nprint(6 * 7)\n```\n```sh\npython m.py\n```\n```text output\n42\n```",
+        "```text file=a/b\none\n```\n```text append=a/b\ntwo\n```\n```sh\ncat a/b\n```\n"
+        "```text output\none\ntwo\n```",
         "```python fragment\nawait op.progress(0.5)\n```",
         '```json shown\n{"a": 1}\n```',
         '```json shown\n{"a": …}\n```',
         "```nginx shown\nlocation / {}\n```",
         "````md shown\n```\nany\n```\n````",
+        "```sh\nexport WORD=said\n```\n```sh background\necho $WORD > word\n```\n"
+        "```sh\nuntil grep said word; do sleep 0.01; done\n```",
         SERVER + "```sh\ncurl -fsS http://127.0.0.1:8000/ -o page.html\n```",
         SERVER + SERVER + "```sh\ncurl -fsS http://127.0.0.1:8000/ -o page.html\n```",
     ],
