@@ -71,17 +71,22 @@ async def serve(application: Any, **options: Any) -> AsyncIterator[str]:
     }
     server = _Server(uvicorn.Config(asgi_of(application), **settings))
     bound = listener()
-    running = asyncio.ensure_future(server.serve(sockets=[bound]))
+    running = asyncio.ensure_future(_run(server, bound))
     try:
         await until(lambda: server.started or running.done(), START_LIMIT)
         if not server.started:
-            await running
             raise RuntimeError("The application did not start; its log says why.")
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
     finally:
         server.should_exit = True
         await running
         bound.close()
+
+
+async def _run(server: uvicorn.Server, bound: socket.socket) -> None:
+    # uvicorn exits the program when an application cannot start; here that fails a test.
+    with contextlib.suppress(SystemExit):
+        await server.serve(sockets=[bound])
 
 
 async def until(
@@ -219,6 +224,7 @@ class _ToldServer(uvicorn.Server):
         if self.started and sockets:
             sys.stdout.write(f"{READY}http://127.0.0.1:{sockets[0].getsockname()[1]}\n")
             sys.stdout.flush()
+            os.dup2(2, 1)  # what is logged on standard output belongs into the file, too
 
 
 def main() -> None:
