@@ -38,9 +38,13 @@ Hint = Callable[[frozenset[str]], None]
 class Engine(Protocol):
     """Durable storage of operations and logs. Used from one event loop; ``async with`` it.
 
+    Several engines may be open on one store, in one process or many; what is said here holds
+    over all of them.
+
     Every method raises ``StoreUnavailable`` when the store cannot answer, and then nothing was
-    stored. A method that returns has its effect on disk, or replicated: it survives the loss of
-    the process and of the machine's power.
+    stored; but when the disk itself fails in the very moment of a commit, nobody can say which,
+    and whoever tries again does so under an idempotency key. A method that returns has its effect
+    on disk, or replicated: it survives the loss of the process and of the machine's power.
     """
 
     @property
@@ -51,25 +55,32 @@ class Engine(Protocol):
         """Open the store, creating or migrating it. Raises ``ConfigurationError``."""
 
     async def __aexit__(self, *exc: object) -> None:
-        """Close the store. What was committed stays."""
+        """Close the store, once what was begun is done. What was committed stays."""
 
     def accept(self, change: Change, key: IdempotencyRecord | None) -> Awaitable[Accepted]:
         """Store a new operation, and with it the record of its idempotency key.
 
-        Precondition: ``change.before`` is None. Atomic: of any number of concurrent calls with
-        the same scope, one stores its operation and the others return that one, ``replayed``.
-        A record that has expired counts as absent. Raises ``IdempotencyKeyReused`` if the
-        scope is known with another payload, ``OperationForgotten`` if the operation it was
-        for is gone, and ``QueueFull`` when the bound of queued operations is reached.
+        Precondition: ``change`` is what ``lifecycle.accept`` made of a fresh operation. Atomic:
+        of any number of concurrent calls with the same scope, one stores its operation and the
+        others return that one as it stands by now, ``replayed``. A record that has expired when
+        the operation was created counts as absent, and is replaced. Raises
+        ``IdempotencyKeyReused`` if the scope is known with another payload,
+        ``OperationForgotten`` if the operation it was for is gone, and ``QueueFull`` when the
+        bound of queued operations is reached and this is no replay.
         """
 
     def commit(self, change: Change) -> Awaitable[None]:
-        """Commit a change whole: the new state, the messages, the events, the new operations.
+        """Commit a change whole: the new state, the messages, the publications, the events, the
+        new operations.
 
         Precondition: ``change.before`` is what was loaded or claimed. The change applies only
-        if the stored version, status and attempt are still those of ``before``; else it raises
-        ``Conflict`` and nothing is stored. Messages of a topic get consecutive offsets in the
-        order given; they are readable as soon as this returns, in every process.
+        if the stored version, status and attempt are still those of ``before``, and the stored
+        lease is ``change.lease`` if that is given; else it raises ``Conflict`` and nothing is
+        stored. A change that leaves the lease alone keeps one that was renewed meanwhile.
+
+        Messages of a topic get consecutive offsets in the order given, in the operation's own
+        log up to ``after.version``; they are readable as soon as this returns, in every process,
+        and so are the new operations, whatever the bound of queued ones.
         """
 
     def claim(
@@ -77,21 +88,36 @@ class Engine(Protocol):
     ) -> Awaitable[Claimed]:
         """Give a worker up to ``limit`` queued operations, each now running under a lease.
 
-        Eligible: queued, ``ready_at <= now``, of a demanded task with slots left, within its
-        policy's concurrency (overall and for its key) and rate (for its key). Order: higher
-        priority first, then earlier ``ready_at``, then earlier acceptance; one that is not
-        eligible never keeps an eligible one from being claimed. Atomic: no operation is given
-        to two workers. ``next_ready_at`` is when a further one becomes eligible by time alone.
+        Eligible: queued, ready, of a demanded task with slots left, within the policy it was
+        accepted with: its concurrency (over all running ones of its task, and of its key) and
+        its rate (a start of its key every 1/rate seconds at most, counted from the last of
+        those that have one).
+        Ready: its ``ready_at`` has come and, under a rate, its key's turn. What was queued before
+        the clock was set back is ready when ``core.retry.waits_until`` says.
+
+        Order: higher priority first, then what is ready earlier, then earlier acceptance; one
+        that is not eligible never keeps an eligible one from being claimed. Atomic: no operation
+        is given to two workers, and no limit is exceeded by several. Whatever was claimed has
+        changed as ``lifecycle.claim`` says, its message included.
+
+        ``next_ready_at``, if fewer than ``limit`` were given: when it is worth asking again though
+        nothing happened; a time after ``now``, no later than that at which time alone makes a
+        further one eligible, and None only if it makes none.
         """
 
     async def load(self, operation: str) -> OperationState:
         """The stored state. Raises ``UnknownOperation``, or ``OperationForgotten``."""
 
     async def read(self, topic: str, after: Position | None, limit: int) -> Page:
-        """Messages of a log after a position, oldest first; from the oldest kept for None.
+        """Up to ``limit`` messages of a log after a position, oldest first; from the oldest kept
+        for None, from the very first for ``BEGINNING``.
 
-        ``gap`` says that messages after the position asked for are no longer kept, or that the
-        position is not of this log. A topic nobody has published to has an empty log.
+        ``position`` is that of the last message given, or of the newest of the log when there is
+        none to give: where to read on. ``gap`` says that messages between the position asked for
+        and the first one here are no longer kept, or that the position is not of this log or lies
+        behind its end; then what is kept is given from its oldest on. A page never hides a hole:
+        it ends before one, and the next says ``gap``. A topic nobody has published to has an
+        empty log, and only ``BEGINNING`` or None is a position of it.
         Raises ``UnknownOperation`` / ``OperationForgotten`` for the log of such an operation.
         """
 
@@ -103,14 +129,15 @@ class Leases(Protocol):
     async def renew(
         self, leases: Sequence[tuple[str, int]], now: float
     ) -> tuple[frozenset[str], frozenset[str]]:
-        """Extend leases, given as (operation id, attempt), by their policy's length from now.
+        """Extend leases, given as (operation id, attempt), by their policy's length from now;
+        also one that is over, as long as nobody has taken the operation away.
 
         Returns the ids whose lease is lost (running no more, or in another attempt), and those
-        that still run but were asked to be cancelled.
+        that still run but were asked to be cancelled. No version changes, and no message is told.
         """
 
     async def overdue(self, now: float, limit: int) -> Sequence[OperationState]:
-        """Running operations whose lease is over (``core.retry.lease_over``)."""
+        """Up to ``limit`` running operations whose lease is over (``core.retry.lease_over``)."""
 
 
 @runtime_checkable
@@ -118,10 +145,12 @@ class Listing(Protocol):
     """Looking for operations."""
 
     async def list(self, query: Query) -> Sequence[OperationState]:
-        """The operations that match, newest first."""
+        """The operations that match all that is given, newest first: by id, descending. With
+        ``after``, those with a lower id.
+        """
 
     async def count_queued(self) -> int:
-        """How many operations are queued now."""
+        """How many operations are queued now, held and delayed ones included."""
 
 
 @runtime_checkable
@@ -129,17 +158,26 @@ class Retention(Protocol):
     """Forgetting what is past its time."""
 
     async def forget(self, operation: str, now: float) -> None:
-        """Delete a terminal operation and its log. Raises ``StillOpen`` while it is open."""
+        """Delete a terminal operation and its log. Raises ``StillOpen`` while it is open, and
+        ``UnknownOperation`` / ``OperationForgotten``.
+
+        Whoever asks for it is told for thirty days that it was here.
+        """
 
     async def sweep(self, now: float) -> int:
-        """Delete a bounded number of whatever has expired; returns how many rows went."""
+        """Delete a bounded number of whatever has expired: operations and their logs, idempotency
+        records, messages of topics and events; returns how many, 0 once nothing is left.
+
+        The log of a topic keeps its offsets when its messages go.
+        """
 
 
 @runtime_checkable
 class Hints(Protocol):
     """Being told that a commit happened, here or in another process.
 
-    A hint may be lost, repeated, late or about nothing: whoever gets one reads the log.
+    A hint may be repeated, late or about nothing, and a rare one may be lost: whoever gets one
+    reads the log. It comes after what it is about can be read.
     """
 
     def listen(self, hint: Hint) -> Callable[[], None]:
@@ -151,7 +189,9 @@ class Publishing(Protocol):
     """Publishing outside any operation."""
 
     async def publish(self, publications: Sequence[Publication], now: float) -> Sequence[Position]:
-        """Append to topics' logs, all or none; returns the position of each message."""
+        """Append to topics' logs in the order given, all or none; returns the position of each
+        message.
+        """
 
 
 @runtime_checkable
@@ -162,7 +202,9 @@ class Facts(Protocol):
         """The value under this name."""
 
     async def set_fact(self, name: str, value: bytes, *, replace: bool = True) -> bytes:
-        """Store a value unless there is one and ``replace`` is false; returns what is stored."""
+        """Store a value unless there is one and ``replace`` is false; returns what is stored. Of
+        concurrent calls that do not replace, one stores its value and all return that.
+        """
 
 
 class FullEngine(Engine, Leases, Listing, Retention, Hints, Publishing, Facts, Protocol):

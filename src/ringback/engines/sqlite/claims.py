@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ def claim(
 def _take(transaction: Transaction, worker: str, row: int, now: float) -> OperationState:
     before = rows.by_row(transaction.cursor.connection, row)
     change = decide_claim(before, worker, now)
-    if lanes.has_lane(before.policy, before.limit_key):
+    if before.limit_key is not None:
         lanes.started(transaction, before, now)
     store(transaction, row, before, change.after)
     append_messages(transaction, row, change)
@@ -108,10 +109,10 @@ class _Search:
         self._serial = itertools.count()
         self._running: int | None = None
         self._running_by_key: dict[str, int] | None = None
-        self._turns: set[str] = set()
-        """Keys under a rate of which one was found: the next has to wait."""
-        self._shut: list[tuple[float, int]] = []
-        """Lanes that wait for their key's rate, and until when."""
+        self._found_of: Counter[str] = Counter()
+        """How many were found of each key."""
+        self._turned: set[str] = set()
+        """Keys that had their turn under a rate by one that was found."""
 
     def best(self, wanted: int) -> list[Place]:
         """The first ``wanted`` that may start now."""
@@ -123,19 +124,17 @@ class _Search:
             limits = rows.policy_of(self._transaction, policy)
             if not self._has_room(limits):
                 continue  # for nothing of this policy: none of its walks goes on
-            if lane is not None:
-                if self._admits(key, limits, lane):
-                    self._push(policy, self._in_lane(lane, key, place, limits))
-            elif self._admits(key, limits):
-                self._find(place, key)
-            else:
+            if self._admits(key, limits):
+                if lane is None:
+                    self._find(place, key, limits)
+                else:
+                    self._push(policy, self._in_lane(lane, key, place))
+            elif lane is None:
                 continue  # nor for the rest of this lane
             self._push(policy, walk)
         for *_, walk in self._heap:  # a statement left open would hold on to its snapshot
             walk.close()
         self._heap.clear()
-        for shut in self._shut:
-            self._transaction.cursor.execute("UPDATE lanes SET open_at = ? WHERE row = ?", shut)
         return self._found
 
     def _push(self, policy: int, walk: _Walk) -> None:
@@ -161,10 +160,8 @@ class _Search:
             for moment, row, key, lane in ready:
                 yield (-priority, moment, row), (key, lane)
 
-    def _in_lane(self, lane: int, key: str | None, place: Place, policy: Policy) -> _Walk:
+    def _in_lane(self, lane: int, key: str | None, place: Place) -> _Walk:
         priority, opened, _ = place
-        if policy.rate_per_key:  # ready is what has its turn
-            opened = max(opened, lanes.key_ready_at(self._transaction, self._task, key))
         ready: Any = self._connection.execute(
             "SELECT ready_at, row FROM operations INDEXED BY operations_in_lane "
             "WHERE status = 'queued' AND lane = ? AND ready_at <= ? ORDER BY ready_at, row",
@@ -173,12 +170,12 @@ class _Search:
         for ready_at, row in ready:
             yield (priority, max(ready_at, opened), row), (key, None)
 
-    def _find(self, place: Place, key: str | None) -> None:
+    def _find(self, place: Place, key: str | None, policy: Policy) -> None:
         self._found.append(place)
         if key is not None:
-            self._turns.add(key)
-            if self._running_by_key is not None:
-                self._running_by_key[key] = self._running_by_key.get(key, 0) + 1
+            self._found_of[key] += 1
+            if policy.rate_per_key:
+                self._turned.add(key)
 
     def _has_room(self, policy: Policy) -> bool:
         """Whether one more of the task may run, by this policy."""
@@ -193,18 +190,12 @@ class _Search:
             self._running = int(count)
         return self._running + len(self._found) < policy.concurrency
 
-    def _admits(self, key: str | None, policy: Policy, lane: int | None = None) -> bool:
+    def _admits(self, key: str | None, policy: Policy) -> bool:
         """Whether one more of the key may start now, by this policy."""
         if key is None:
             return True
-        if policy.rate_per_key:
-            if key in self._turns:
-                return False
-            next_at = lanes.key_ready_at(self._transaction, self._task, key)
-            if next_at > self._now:
-                if lane is not None:
-                    self._shut.append((next_at, lane))
-                return False
+        if policy.rate_per_key and key in self._turned:
+            return False  # the next has to wait
         if policy.concurrency_per_key is None:
             return True
         if self._running_by_key is None:
@@ -214,7 +205,8 @@ class _Search:
                 (self._task,),
             )
             self._running_by_key = dict(counts)
-        return self._running_by_key.get(key, 0) < policy.concurrency_per_key
+        running = self._running_by_key.get(key, 0) + self._found_of[key]
+        return running < policy.concurrency_per_key
 
 
 def _policies(transaction: Transaction, source: str, task: str) -> Iterator[int]:

@@ -145,7 +145,7 @@ def insert(transaction: Transaction, state: OperationState) -> None:
     large_input = len(state.input) > INLINE_PAYLOAD
     policy = policy_row(transaction, state.policy)
     lane = None
-    if lanes.has_lane(state.policy, state.limit_key):
+    if state.limit_key is not None:
         lane = lanes.find(transaction, policy, state)
     cursor.execute(INSERT, (*_new(state), policy, lane, None if large_input else state.input))
     if lane is not None or large_input:
@@ -165,7 +165,7 @@ def update(
         cursor.execute(UPDATE_KEEPING_LEASE, (*_keeping_lease(after), row))
     else:
         cursor.execute(UPDATE, (*_changing(after), row))
-    if lanes.has_lane(after.policy, after.limit_key):
+    if after.limit_key is not None:
         _move(transaction, row, before, after)
     if after.result is not before.result and after.result is not None:
         large = len(after.result) > INLINE_PAYLOAD

@@ -38,7 +38,7 @@ MIGRATIONS: tuple[str, ...] = (
         limit_key TEXT,
         subject TEXT,
         policy INTEGER NOT NULL REFERENCES policies (row),
-        lane INTEGER,          -- NULL: its key is not limited
+        lane INTEGER,          -- NULL: it has no key
         created_at REAL NOT NULL,
         updated_at REAL NOT NULL,
         started_at REAL,
@@ -137,13 +137,14 @@ MIGRATIONS: tuple[str, ...] = (
     ) WITHOUT ROWID;
     CREATE INDEX forgotten_expiring ON forgotten (expires_at);
 
-    -- Queues of operations whose key is limited; see lanes.py.
+    -- Queues of operations that have a key; see lanes.py.
     CREATE TABLE lanes (
         row INTEGER PRIMARY KEY,
         task TEXT NOT NULL,
         limit_key TEXT NOT NULL,
         policy INTEGER NOT NULL,
         priority INTEGER NOT NULL,
+        rated INTEGER NOT NULL, -- whether its policy has a rate
         open_at REAL NOT NULL,
         head INTEGER NOT NULL, -- the first in it: what lanes that open together are ordered by
         UNIQUE (task, limit_key, policy, priority)
