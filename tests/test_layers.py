@@ -77,7 +77,7 @@ TABLE: dict[str, Room] = {
     ),
     "worker": Room(
         why="runs work over any engine",
-        may=words("hub service tasks settings ids wire ports core errors"),
+        may=words("hub service tracing tasks settings ids wire ports core errors"),
     ),
     "uploads": Room(
         why="turns stored objects into operations over any engine",
@@ -89,8 +89,9 @@ TABLE: dict[str, Room] = {
     "hub": Room(why="one feed over any engine's log", may=words("ports core errors")),
     "service": Room(
         why="commands over any engine",
-        may=words("security tasks settings ids wire ports core errors"),
+        may=words("tracing security tasks settings ids wire ports core errors"),
     ),
+    "tracing": Room(why="spans, where OpenTelemetry is installed", may=words("ids core errors")),
     "security": Room(why="who is calling", may=words("settings ids core errors")),
     "tasks": Room(why="what an application declares", may=words("core errors")),
     "settings": Room(why="what can be set", may=words("errors")),

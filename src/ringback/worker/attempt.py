@@ -2,34 +2,51 @@
 
 The attempt is the worker's side of ``Operation``. It commits one change at a time, in the
 order of the reports, and it coalesces progress: what comes within ``FLUSH_EVERY`` is one change.
+When and why the function ends is ``run``'s affair.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from ringback.core.commands import Command, Report
-from ringback.core.model import Event, OperationState, Publication
-from ringback.errors import InvalidInput, LeaseLost, LimitExceeded, StoreUnavailable
+from ringback.core.commands import Command, Report, Succeed
+from ringback.core.model import Event, OperationState
+from ringback.errors import (
+    InvalidInput,
+    LeaseLost,
+    LimitExceeded,
+    OperationForgotten,
+    StoreUnavailable,
+    UnknownOperation,
+)
 from ringback.service import MAX_MESSAGE, Service, publication
 from ringback.tasks.encoding import to_json_bytes
+from ringback.worker.pending import Pending
 
 FLUSH_EVERY = 0.1
 """Seconds: progress is for people, who see ten changes a second as a movement."""
 YIELD_EVERY = 0.005
 """Seconds a loop of ``await op.progress()`` may keep the event loop to itself."""
 MAX_PARTS = 10_000
-"""Partial results of one attempt: a page can hold and show about as many."""
+"""Partial results of one operation: a page can hold and show about as many."""
 MAX_PENDING = 1000
 """Messages and events one attempt may gather before they are committed."""
-SETTLE_PAUSE = 0.2
-"""Seconds before the first new try to settle when the store could not commit; doubles, to 5."""
+MAX_EVENT_TYPE = 200
+"""Characters of an event's type: CloudEvents asks to support far less in what carries them."""
+STORE_PAUSE = 0.2
+"""Seconds before the first new try when the store could not commit; doubles with each."""
+STORE_PAUSE_MAX = 5.0
+"""Seconds between two tries at most: how late the store's return may be noticed."""
+
+GONE = (LeaseLost, UnknownOperation, OperationForgotten)
+"""What says that the operation is no longer this attempt's: taken away, perhaps even deleted."""
 
 log = logging.getLogger("ringback.worker")
 
@@ -38,42 +55,39 @@ class Reason(StrEnum):
     """Why a run is being stopped from outside."""
 
     CANCELLED = "cancelled"
-    LOST = "lost"
+    TIMED_OUT = "timed out"
     DRAINED = "drained"
+    LOST = "lost"
 
 
 class RunningAttempt:
     """What ``operation.Attempt`` asks for, on a service."""
 
     def __init__(
-        self,
-        service: Service,
-        state: OperationState,
-        earlier_parts: Sequence[Any],
-        stopped: Callable[[Reason], None],
+        self, service: Service, state: OperationState, stopped: Callable[[Reason], None]
     ) -> None:
-        """``stopped`` is called once when the run ought to end: cancelled, or the lease lost."""
+        """``stopped`` is called when the run ought to end, and again for a further reason."""
         self.state = state
         self.id = state.id
         self.task = state.task
         self.attempt = state.attempt
         self.subject = state.subject
         self.traceparent = state.traceparent or ""
-        self.earlier_parts = earlier_parts
+        self.earlier_parts: Sequence[Any] = ()
         self.reason: Reason | None = None
-        self.interrupted = asyncio.Event()
-        """Set when ``reason`` is."""
+        """The first there was; but once the lease is lost nothing else counts."""
         self.closed = False
-        """Settled or given up: nothing it still reports counts."""
+        """Being settled or given up: nothing the function still reports counts."""
+        self.writing = False
+        """Whether a commit of its own is under way, and the hint about it no news."""
+        self.newest: Callable[[], tuple[float | None, str | None]] | None = None
+        """Fetches the progress that a thread has reported."""
         self._service = service
         self._stopped = stopped
-        self._lock = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
-        self._fraction: float | None = None
-        self._message: str | None = None
-        self._publications: list[Publication] = []
+        self._turn: asyncio.Lock | None = None
+        self._pending: Pending | None = None
         self._events: list[Event] = []
-        self._emitted = 0
         self._flush: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._flushed_at = float("-inf")
@@ -81,124 +95,139 @@ class RunningAttempt:
 
     @property
     def cancelled(self) -> bool:
-        return self.reason is not None
+        return self.reason is not None or self.closed
 
     def stop(self, reason: Reason) -> None:
-        """Have the run end. Only the first reason counts."""
-        if self.reason is None and not self.closed:
+        """Have the run end."""
+        if self.closed:
+            return
+        if self.reason is None or reason is Reason.LOST:
             self.reason = reason
-            self._stopped(reason)
+        self._stopped(reason)
 
     # What the function calls
 
     async def progress(self, fraction: float | None, message: str | None) -> None:
-        if fraction is not None:
-            self._fraction = float(fraction)
-        if message is not None:
-            self._message = str(message)
-        self._schedule()
-        now = self._loop.time()
-        if now - self._yielded_at > YIELD_EVERY:
+        self._waiting().report(fraction, message)
+        self.schedule()
+        if self._loop.time() - self._yielded_at > YIELD_EVERY:
             await asyncio.sleep(0)  # a tight loop must leave room for the flush, and for others
             self._yielded_at = self._loop.time()
 
     async def send(self, part: Any) -> None:
-        encoded = to_json_bytes(part)
-        if len(encoded) > MAX_MESSAGE:
-            raise LimitExceeded(
-                f"A partial result has at most {MAX_MESSAGE} bytes; this one has {len(encoded)}. "
-                "Store it elsewhere and send a link.",
-                limit=MAX_MESSAGE,
-            )
-        if self.state.part_count >= MAX_PARTS:
+        pending = self._waiting()
+        if self.state.part_count + len(pending.parts) >= MAX_PARTS:
             raise LimitExceeded(
                 f"An operation sends at most {MAX_PARTS} partial results. Send larger ones, or "
                 "publish to a topic.",
                 limit=MAX_PARTS,
             )
-        await self._commit((encoded,))
+        pending.parts.append(_encoded(part, "A partial result"))
+        await self.commit()
 
     async def publish(self, topic: str, data: Any) -> None:
-        self._check_room(self._publications)
-        self._publications.append(publication(topic, data))
-        self._schedule()
+        publications = self._waiting().publications
+        _check_room(publications)
+        publications.append(publication(topic, data))
+        self.schedule()
 
     async def emit(self, event_type: str, data: Any, subject: str | None) -> None:
-        self._check_room(self._events)
-        if not event_type or len(event_type) > 200:
-            raise InvalidInput("An event's type has 1 to 200 characters.")
-        encoded = to_json_bytes(data)
-        if len(encoded) > MAX_MESSAGE:
-            raise LimitExceeded(
-                f"An event has at most {MAX_MESSAGE} bytes; this one has {len(encoded)}.",
-                limit=MAX_MESSAGE,
-            )
-        self._emitted += 1
+        _check_room(self._events)
+        if not 0 < len(event_type) <= MAX_EVENT_TYPE:
+            raise InvalidInput(f"An event's type has 1 to {MAX_EVENT_TYPE} characters.")
+        sequence = len(self._events) + 1
         self._events.append(
             Event(
-                id=f"{self.id}:{self.attempt}:{self._emitted}",
+                id=f"{self.id}:{self.attempt}:{sequence}",
                 source=f"/{self._service.name}/operations/{self.id}",
                 type=event_type,
                 time=self._service.clock(),
-                data=encoded,
+                data=_encoded(data, "An event"),
                 subject=subject,
-                sequence=self._emitted,
-                traceparent=self.state.traceparent,
+                sequence=sequence,
+                traceparent=self.traceparent,
             )
         )
 
     async def commit(self) -> None:
-        await self._commit(())
+        """Store what waits; while the store cannot, wait for it."""
+        pause = STORE_PAUSE
+        while True:
+            try:
+                await _unbroken(self._commit_now())
+                return
+            except StoreUnavailable as error:
+                if self.cancelled:
+                    raise
+                log.warning("%s of %s cannot be reported yet: %s", self.task, self.id, error)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, STORE_PAUSE_MAX)
 
     # What the worker calls
 
-    async def settle(self, command: Command) -> OperationState | None:
-        """Commit how it ended, and try until the store can; None if the lease was lost."""
-        self._cancel_flush()
-        self.closed = True
-        pause = SETTLE_PAUSE
-        async with self._lock:
-            while True:
-                try:
-                    self.state = await self._service.apply(self.state, command)
-                    return self.state
-                except LeaseLost:
-                    return None
-                except StoreUnavailable as error:
-                    log.warning("%s of %s cannot be settled yet: %s", self.task, self.id, error)
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, 5.0)
+    def say(self, message: str) -> None:
+        """A progress message of the worker's own."""
+        if not self.closed:
+            self._waiting().report(None, message)
+            self.schedule()
 
-    def pending(self) -> tuple[Report | None, tuple[Event, ...]]:
-        """What is to be committed together with success."""
-        return self._report(()), tuple(self._events)
+    def schedule(self) -> None:
+        """Have what waits stored soon."""
+        if self._flush is None and not self.closed:
+            wait = self._flushed_at + FLUSH_EVERY - self._loop.time()
+            self._flush = self._loop.call_later(max(wait, 0.0), self._start_flush)
+
+    async def settle(self, command: Command) -> None:
+        """Commit how it ended, and try until the store can; nothing, if the lease was lost."""
+        self.closed = True
+        self._cancel_flush()
+        async with self._turn or _NOBODY:
+            report = self._report()
+            self._pending = None
+            try:
+                if isinstance(command, Succeed):
+                    if report is not None or self._events:
+                        command = msgspec.structs.replace(
+                            command, report=report, events=tuple(self._events)
+                        )
+                elif report is not None:
+                    await self._persist(report)
+                await self._persist(command)
+            except GONE as error:
+                log.debug("%s of %s is no longer ours: %s", self.task, self.id, error)
 
     async def notice(self) -> None:
         """Look whether the stored operation was cancelled, or taken away."""
         try:
             state = await self._service.engine.load(self.id)
-        except Exception as error:  # a look that fails is made up for by the next heartbeat
+        except StoreUnavailable as error:  # the next heartbeat makes up for it
             log.debug("Looking at %s failed: %s", self.id, error)
-            return
-        if state.attempt != self.attempt or state.terminal:
+        except GONE:
             self.stop(Reason.LOST)
-        elif state.cancel_requested:
-            self.stop(Reason.CANCELLED)
+        else:
+            if state.attempt != self.attempt or state.terminal:
+                self.stop(Reason.LOST)
+            elif state.cancel_requested and self.reason is None:
+                self.stop(Reason.CANCELLED)
 
     # Committing
 
-    def _check_room(self, gathered: Sequence[object]) -> None:
-        if len(gathered) >= MAX_PENDING:
-            raise LimitExceeded(
-                f"At most {MAX_PENDING} messages or events wait for a commit; await op.commit() "
-                "now and then.",
-                limit=MAX_PENDING,
-            )
+    def _waiting(self) -> Pending:
+        """Where a report is to be put."""
+        if self.closed:
+            raise LeaseLost(operation=self.id, attempt=self.attempt)
+        if self._pending is None:
+            self._pending = Pending()
+        return self._pending
 
-    def _schedule(self) -> None:
-        if self._flush is None and not self.closed:
-            wait = self._flushed_at + FLUSH_EVERY - self._loop.time()
-            self._flush = self._loop.call_later(max(wait, 0.0), self._start_flush)
+    def _report(self) -> Report | None:
+        """All that waits, as one command."""
+        if self.newest is not None:
+            fraction, message = self.newest()
+            if fraction is not None or message is not None:
+                self._pending = self._pending or Pending()
+                self._pending.report(fraction, message)
+        return None if self._pending is None else self._pending.command(self.attempt)
 
     def _start_flush(self) -> None:
         self._flush = None
@@ -207,63 +236,93 @@ class RunningAttempt:
 
     async def _flush_now(self) -> None:
         try:
-            await self._commit(())
+            await self._commit_now()
         except LeaseLost:
-            pass  # _commit has said so to the worker
+            pass  # the worker has been told
         except StoreUnavailable as error:
             log.warning("Progress of %s cannot be stored yet: %s", self.id, error)
             self._flushed_at = self._loop.time() + 1.0
-            self._schedule()
+            self.schedule()
+        except Exception:
+            log.exception("Progress of %s cannot be stored.", self.id)
 
     def _cancel_flush(self) -> None:
         if self._flush is not None:
             self._flush.cancel()
             self._flush = None
 
-    def _report(self, parts: tuple[bytes, ...]) -> Report | None:
-        changed = self._fraction is not None or self._message is not None
-        if not (changed or parts or self._publications):
-            return None
-        return Report(
-            attempt=self.attempt,
-            progress=self._fraction,
-            message=self._message,
-            parts=parts,
-            publications=tuple(self._publications),
-        )
-
-    async def _commit(self, parts: tuple[bytes, ...]) -> None:
-        async with self._lock:
-            if self.closed:
-                raise LeaseLost(operation=self.id, attempt=self.attempt)
+    async def _commit_now(self) -> None:
+        if self._turn is None:
+            self._turn = asyncio.Lock()
+        async with self._turn:
             self._cancel_flush()
-            report = self._report(parts)
+            report = self._report()
             if report is None:
                 return
+            if self.closed:
+                raise LeaseLost(operation=self.id, attempt=self.attempt)
+            taken, self._pending = self._pending, None
             self._flushed_at = self._loop.time()
-            kept = (self._fraction, self._message, self._publications)
-            self._fraction = self._message = None
-            self._publications = []
+            self.writing = True
             try:
                 self.state = await self._service.apply(self.state, report)
-            except LeaseLost:
+            except GONE:
                 self.stop(Reason.LOST)
-                raise
+                raise LeaseLost(operation=self.id, attempt=self.attempt) from None
             except BaseException:
-                self._restore(*kept)
+                if taken is not None:
+                    self._pending = taken.followed_by(self._pending)
                 raise
-            if self.state.cancel_requested:
-                self.stop(Reason.CANCELLED)
+            finally:
+                self.writing = False
+        if self.state.cancel_requested and self.reason is None:
+            self.stop(Reason.CANCELLED)
 
-    def _restore(
-        self, fraction: float | None, message: str | None, publications: list[Publication]
-    ) -> None:
-        """What could not be committed, unless something newer was reported meanwhile."""
-        self._fraction = fraction if self._fraction is None else self._fraction
-        self._message = message if self._message is None else self._message
-        self._publications = publications + self._publications
+    async def _persist(self, command: Command) -> None:
+        pause = STORE_PAUSE
+        while True:
+            try:
+                self.state = await self._service.apply(self.state, command)
+                return
+            except StoreUnavailable as error:
+                log.warning("%s of %s cannot be settled yet: %s", self.task, self.id, error)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, STORE_PAUSE_MAX)
 
 
-def problem_bytes(problem: dict[str, object]) -> bytes:
-    """A problem object as JSON."""
-    return msgspec.json.encode(problem)
+_NOBODY = contextlib.nullcontext()
+"""Whose turn it is while nothing was ever reported."""
+
+
+async def _unbroken(commit: Coroutine[Any, Any, None]) -> None:
+    """Await a commit to its end even when cancelled: one under way cannot be taken back, and
+    what it stored must not be stored again.
+    """
+    task = asyncio.get_running_loop().create_task(commit)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # whoever is cancelled need not hear of it
+        raise
+
+
+def _encoded(value: Any, what: str) -> bytes:
+    encoded = to_json_bytes(value)
+    if len(encoded) > MAX_MESSAGE:
+        raise LimitExceeded(
+            f"{what} has at most {MAX_MESSAGE} bytes; this one has {len(encoded)}. Store it "
+            "elsewhere and send a link.",
+            limit=MAX_MESSAGE,
+        )
+    return encoded
+
+
+def _check_room(gathered: Sequence[object]) -> None:
+    if len(gathered) >= MAX_PENDING:
+        raise LimitExceeded(
+            f"At most {MAX_PENDING} messages or events wait for a commit; await op.commit() now "
+            "and then, and emit fewer events.",
+            limit=MAX_PENDING,
+        )

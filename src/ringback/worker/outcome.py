@@ -2,91 +2,106 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
-from typing import Any
 
 from ringback.core.commands import Command, Fail, Release, Stop, Succeed
-from ringback.errors import LimitExceeded, RetryLater, RingbackError, TaskFailed, UnfitResult
+from ringback.errors import (
+    ProcessDied,
+    RetryLater,
+    RingbackError,
+    TaskFailed,
+    TimedOut,
+    UnfitResult,
+)
 from ringback.service import Service, jitter
+from ringback.tasks.encoding import to_text_bytes
 from ringback.tasks.registry import Task
-from ringback.worker.attempt import Reason, RunningAttempt, problem_bytes
+from ringback.worker.attempt import Reason, RunningAttempt
+from ringback.worker.failures import RemoteError, UnfitInput
 
 MAX_DIAGNOSIS = 8 * 1024
 """Characters of a traceback that are kept: its end, which names the error."""
+MAX_DETAIL = 500
+"""Characters of an exception's own text that a developer is shown."""
+ALWAYS_RETRIED = (TimedOut, ProcessDied, asyncio.CancelledError)
+"""What came from outside the function, whatever its ``retry_on``."""
 
 log = logging.getLogger("ringback.worker")
 
 
-def success(service: Service, attempt: RunningAttempt, task: Task, value: Any) -> Command:
-    try:
-        result = task.signature.encode_result(value)
-    except UnfitResult as error:
-        return failure(service, attempt, error, retryable=False)
-    if len(result) > task.max_result:
-        return failure(
-            service,
-            attempt,
-            LimitExceeded(
-                f"The result has {len(result)} bytes; {task.name} allows {task.max_result}. "
-                "Raise max_result=, or store it elsewhere and return a link.",
-                limit=task.max_result,
-            ),
-            retryable=False,
-        )
-    report, events = attempt.pending()
-    return Succeed(attempt=attempt.attempt, result=result, report=report, events=events)
-
-
-def stopped(attempt: RunningAttempt) -> Command | None:
-    if attempt.reason is Reason.CANCELLED:
-        return Stop(attempt.attempt)
-    if attempt.reason is Reason.DRAINED:
-        return Release(attempt.attempt)
-    return None
-
-
-def raised(service: Service, attempt: RunningAttempt, task: Task, error: BaseException) -> Command:
-    if isinstance(error, TaskFailed):
-        return Fail(
-            attempt=attempt.attempt,
-            problem=problem_bytes(error.problem()),
-            retryable=False,
-            expected=True,
-        )
-    if isinstance(error, RetryLater):
-        return failure(service, attempt, error, retryable=True, delay=error.delay)
-    return failure(service, attempt, error, retryable=isinstance(error, task.retry_on))
-
-
-def failure(
+def of(
     service: Service,
     attempt: RunningAttempt,
-    error: BaseException,
-    *,
-    retryable: bool,
-    delay: float | None = None,
-) -> Fail:
-    if isinstance(error, RingbackError):
-        problem = error.problem()
-    else:
-        # What an exception says may be meant for nobody outside, so a caller is told
-        # its class alone; operators find the rest in the diagnosis.
-        name = type(error).__name__
-        problem = TaskFailed(f"The task raised {name}.", exception=name).problem()
-        problem["type"] = "urn:ringback:problem:task-error"
-        problem["title"] = "Task error"
-        if service.development and str(error):
-            problem["detail"] = f"{name}: {error}"[:500]
-    problem["attempt"] = attempt.attempt
+    task: Task,
+    result: bytes,
+    error: BaseException | None,
+) -> Command | None:
+    """The command for what a function returned or raised; None if there is nothing to settle."""
+    if attempt.reason is Reason.LOST:
+        return None
+    if error is None:
+        return Succeed(attempt=attempt.attempt, result=result)
+    # Asked to stop, it may raise whatever; but what it says of the work itself counts.
+    if not _is(error, TaskFailed, RetryLater):
+        if attempt.reason is Reason.CANCELLED:
+            return Stop(attempt.attempt)
+        if attempt.reason is Reason.DRAINED:
+            return Release(attempt.attempt)
+    return _failure(service, attempt, task, error)
+
+
+def _failure(service: Service, attempt: RunningAttempt, task: Task, error: BaseException) -> Fail:
     text = "".join(traceback.format_exception(error))
-    if not isinstance(error, RingbackError):
+    said = isinstance(error, RingbackError | UnfitInput)
+    if not said:
         log.warning("%s of %s raised:\n%s", attempt.task, attempt.id, text)
     return Fail(
         attempt=attempt.attempt,
-        problem=problem_bytes(problem),
-        retryable=retryable,
-        delay=delay,
+        problem=to_text_bytes(_problem(service, error) | {"attempt": attempt.attempt}),
+        retryable=_retryable(task, error),
+        expected=_is(error, TaskFailed),
+        delay=error.delay if isinstance(error, RetryLater) else None,
         jitter=jitter(),
-        diagnosis=text[-MAX_DIAGNOSIS:],
+        diagnosis=text[-MAX_DIAGNOSIS:].encode("utf-8", "replace").decode(),
     )
+
+
+def _retryable(task: Task, error: BaseException) -> bool:
+    if _is(error, TaskFailed, UnfitInput, UnfitResult):
+        return False
+    return _is(error, *ALWAYS_RETRIED, RetryLater, *task.retry_on)
+
+
+def _is(error: BaseException, *classes: type[BaseException]) -> bool:
+    if isinstance(error, RemoteError):
+        return error.is_any_of(classes)
+    return isinstance(error, classes)
+
+
+def _problem(service: Service, error: BaseException) -> dict[str, object]:
+    """What the caller is told (RFC 9457)."""
+    if isinstance(error, UnfitInput):
+        return error.cause.problem()
+    if isinstance(error, RingbackError):
+        return error.problem()
+    # What an exception says may be meant for nobody outside, so a caller is told its class
+    # alone; operators find the rest in the diagnosis.
+    name = error.name if isinstance(error, RemoteError) else type(error).__name__
+    problem = TaskFailed(f"The task raised {name}.", exception=name).problem()
+    problem["type"] = "urn:ringback:problem:task-error"
+    problem["title"] = "Task error"
+    text = _text(error)
+    if service.development and text:
+        problem["detail"] = f"{name}: {text}"[:MAX_DETAIL]
+    return problem
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, RemoteError):
+        return error.text
+    try:
+        return str(error)
+    except Exception:  # whatever its __str__ raises
+        return ""

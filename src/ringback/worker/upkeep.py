@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from ringback.core.commands import Expire
-from ringback.core.model import Status
-from ringback.errors import LeaseLost, RingbackError, TransitionError
+from ringback.core.model import OperationState, Status
+from ringback.errors import LeaseLost, RingbackError, StoreUnavailable, TransitionError
 from ringback.service import Service, jitter
 
 LOOK_EVERY = 0.5
@@ -32,28 +33,42 @@ class ClockWatch:
     def __init__(self, wall: float, monotonic: float) -> None:
         self._wall = wall
         self._monotonic = monotonic
-        self._jumped_at = float("-inf")
+        self._distrusted_at = float("-inf")
 
     def look(self, wall: float, monotonic: float) -> float:
         """Note both clocks; returns by how many seconds the wall clock jumped, 0 if it did not."""
         jump = (wall - self._wall) - (monotonic - self._monotonic)
         self._wall, self._monotonic = wall, monotonic
         if abs(jump) > CLOCK_JUMP:
-            self._jumped_at = monotonic
+            self.distrust(monotonic)
             return jump
         return 0.0
 
+    def distrust(self, monotonic: float) -> None:
+        """Nobody could renew a lease just now, or by what it is measured has changed."""
+        self._distrusted_at = monotonic
+
     def trusts(self, lease: float, monotonic: float) -> bool:
-        """Whether a lease of this length was renewed since the last jump, if anybody holds it."""
-        return monotonic - self._jumped_at > lease
+        """Whether a lease of this length was renewed since, if anybody holds it."""
+        return monotonic - self._distrusted_at > lease
 
 
 class Upkeep:
     """The loop that looks after leases and retention."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(
+        self, service: Service, is_ours: Callable[[OperationState], bool] = lambda state: False
+    ) -> None:
+        """``is_ours``: whether an operation runs in this very process, and so is alive."""
         self._service = service
+        self._is_ours = is_ours
         self._clock = ClockWatch(service.clock(), time.monotonic())
+
+    def distrust(self) -> None:
+        """The store could not be reached: for a lease's length, a lease that is over says nothing
+        of its worker, who may not have reached it either.
+        """
+        self._clock.distrust(time.monotonic())
 
     async def run(self) -> None:
         """Look after the store until cancelled."""
@@ -78,12 +93,15 @@ class Upkeep:
             )
         expired = 0
         for state in await service.engine.overdue(now, OVERDUE_BATCH):
-            if not self._clock.trusts(state.policy.lease, monotonic):
+            if self._is_ours(state) or not self._clock.trusts(state.policy.lease, monotonic):
                 continue
             try:
                 after = await service.apply(state, Expire(state.attempt, jitter()))
             except (LeaseLost, TransitionError):
                 continue  # it was settled after all, or another process was faster
+            except StoreUnavailable:
+                self.distrust()
+                raise
             except RingbackError as error:
                 log.warning("The lease of %s cannot be expired: %s", state.id, error)
                 continue

@@ -1,0 +1,54 @@
+"""What an attempt has reported and not yet stored."""
+
+from __future__ import annotations
+
+import math
+
+from ringback.core.commands import Report
+from ringback.core.model import Publication
+
+
+class Pending:
+    """Reports that will be one change: all parts and messages, and the newest progress."""
+
+    __slots__ = ("fraction", "message", "parts", "publications")
+
+    def __init__(self) -> None:
+        self.fraction: float | None = None
+        self.message: str | None = None
+        self.parts: list[bytes] = []
+        self.publications: list[Publication] = []
+
+    def report(self, fraction: float | None, message: str | None) -> None:
+        """Note progress. A fraction that is no number (0/0 of some library) tells nothing."""
+        if fraction is not None and not math.isnan(fraction):
+            self.fraction = float(fraction)
+        if message is not None:
+            text = str(message)
+            # Half a surrogate pair (of a file's name, say) has no place in JSON (RFC 8259 §8.2).
+            self.message = text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+    def followed_by(self, later: Pending | None) -> Pending:
+        """These, which could not be stored, and what was reported meanwhile."""
+        if later is not None:
+            self.report(later.fraction, later.message)
+            self.parts += later.parts
+            self.publications += later.publications
+        return self
+
+    def command(self, attempt: int) -> Report | None:
+        """The command that stores them; None for none."""
+        if (
+            self.fraction is None
+            and self.message is None
+            and not self.parts
+            and not self.publications
+        ):
+            return None
+        return Report(
+            attempt=attempt,
+            progress=self.fraction,
+            message=self.message,
+            parts=tuple(self.parts),
+            publications=tuple(self.publications),
+        )
