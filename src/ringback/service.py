@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from pydantic_core import ValidationError
 
+from ringback import tracing
 from ringback.core.access import ADMIN_SCOPE, Claims, may_follow, may_submit
 from ringback.core.commands import Cancel, Command, Redrive
 from ringback.core.lifecycle import accept, decide
@@ -43,13 +44,13 @@ from ringback.errors import (
     Unauthenticated,
     UnknownOperation,
 )
-from ringback.ids import Clock, child_trace, new_id
+from ringback.ids import Clock, new_id
 from ringback.ports import FullEngine
 from ringback.security.tokens import OperationTokens
 from ringback.settings import Settings
 from ringback.tasks.encoding import to_json_bytes
 from ringback.tasks.events import cloud_event
-from ringback.tasks.registry import MAX_LIMIT_KEY, Registry, Task
+from ringback.tasks.registry import Registry, Task
 
 MAX_CONFLICTS = 50
 """Times a command is decided anew because the operation changed meanwhile. A conflict means that
@@ -137,20 +138,23 @@ class Service:
                 "start_at lies more than a year ahead.",
                 errors=[{"pointer": "", "detail": "start_at lies more than a year ahead"}],
             )
+        operation = new_id(now)
+        trace, span = tracing.produce(task.name, operation, traceparent)
         state = OperationState(
-            id=new_id(now),
+            id=operation,
             task=task.name,
             input=body,
             policy=task.policy,
             subject=claims.subject,
             priority=task.priority,
             ready_at=now if start_at is None else max(start_at, now),
-            limit_key=limit_key(task, value, claims.subject),
-            traceparent=child_trace(traceparent),
+            limit_key=task.limit_key(value, claims.subject),
+            traceparent=trace,
             created_at=now,
             updated_at=now,
         )
-        return self.engine.accept(accept(state), record)
+        stored = self.engine.accept(accept(state), record)
+        return stored if span is None else tracing.until_stored(span, stored)
 
     def hold(
         self,
@@ -171,6 +175,7 @@ class Service:
         record = None
         if key is not None:
             record = self._idempotency(task, claims, key, payload, now)
+        trace, span = tracing.produce(task.name, operation, traceparent)
         state = OperationState(
             id=operation,
             task=task.name,
@@ -179,12 +184,13 @@ class Service:
             subject=claims.subject,
             priority=task.priority,
             ready_at=HELD,
-            limit_key=claims.subject or "" if task.limited_by_key else None,
-            traceparent=child_trace(traceparent),
+            limit_key=task.limit_key(None, claims.subject),
+            traceparent=trace,
             created_at=now,
             updated_at=now,
         )
-        return self.engine.accept(accept(state), record)
+        stored = self.engine.accept(accept(state), record)
+        return stored if span is None else tracing.until_stored(span, stored)
 
     def _idempotency(
         self, task: Task, claims: Claims, key: str, body: bytes, now: float
@@ -311,7 +317,8 @@ class Service:
         if self._authorize is None and not (owner or claims.admin or self.development):
             raise Forbidden(f"Redriving needs the scope {ADMIN_SCOPE} or the owner's token.")
         again = new_id(self.clock())
-        await self.apply(state, Redrive(again, child_trace(state.traceparent)))
+        trace = tracing.produced(state.task, again, state.traceparent)
+        await self.apply(state, Redrive(again, trace))
         return await self.engine.load(again)
 
     async def publish(self, topic: str, data: Any) -> Position:
@@ -338,17 +345,18 @@ class Service:
         self, event: Event, task: Task, parent: OperationState
     ) -> OperationState:
         now = self.clock()
+        operation = new_id(now)
         return OperationState(
-            id=new_id(now),
+            id=operation,
             task=task.name,
             input=cloud_event(event),
             policy=task.policy,
             subject=parent.subject,
             priority=task.priority,
             ready_at=now,
-            limit_key=parent.subject or "" if task.limited_by_key else None,
+            limit_key=task.limit_key(None, parent.subject),
             parent=parent.id,
-            traceparent=child_trace(event.traceparent),
+            traceparent=tracing.produced(task.name, operation, event.traceparent),
             created_at=now,
             updated_at=now,
         )
@@ -368,14 +376,6 @@ def validate(task: Task, body: bytes) -> Any:
         if isinstance(cause, ValidationError) and cause.errors()[0]["type"] == "json_invalid":
             raise MalformedRequest(f"The body is not JSON: {cause.errors()[0]['msg']}.") from None
         raise
-
-
-def limit_key(task: Task, value: Any, subject: str | None) -> str | None:
-    """What the per-key limits of this operation count by."""
-    if not task.limited_by_key:
-        return None
-    key = task.key(*task.signature.arguments(value).values()) if task.key else subject
-    return ("" if key is None else str(key))[:MAX_LIMIT_KEY]
 
 
 def publication(topic: str, data: Any) -> Publication:

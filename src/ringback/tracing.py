@@ -46,6 +46,14 @@ def produce(task: str, operation: str, parent: str | None) -> tuple[str, Span | 
     return _header(trace.set_span_in_context(span)) or child_trace(parent), span
 
 
+def produced(task: str, operation: str, parent: str | None) -> str:
+    """The trace context of a new operation that is stored with what caused it."""
+    traceparent, span = produce(task, operation, parent)
+    if span is not None:
+        span.end()
+    return traceparent
+
+
 async def until_stored(span: Span, stored: Awaitable[T]) -> T:
     """Wait until the operation is stored, and end the span."""
     try:

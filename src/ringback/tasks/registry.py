@@ -6,6 +6,7 @@ What belongs here: names, options and look-up. What does not: running them (``wo
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -58,6 +59,21 @@ class Task:
     def limited_by_key(self) -> bool:
         """Whether operations of this task carry a limit key."""
         return self.policy.concurrency_per_key is not None or self.policy.rate_per_key is not None
+
+    def limit_key(self, value: Any, subject: str | None) -> str | None:
+        """What the per-key limits of an operation count by: with this validated input, of this
+        subject. None where there are none.
+        """
+        if not self.limited_by_key:
+            return None
+        if self.key is None:
+            key = subject or ""
+        else:
+            key = str(self.key(*self.signature.arguments(value).values()))
+        if len(key) <= MAX_LIMIT_KEY:
+            return key
+        digest = hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=16).hexdigest()
+        return f"{key[: MAX_LIMIT_KEY - len(digest)]}{digest}"  # two long keys stay two
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
