@@ -29,6 +29,8 @@ MAX_SOCKET_PATH = 100
 """Characters: ``sun_path`` holds 108, or 104 on some systems."""
 WATCH_EVERY = 0.5
 """Seconds between two looks at ``data_version``: how late a lost hint can be."""
+TOLD_WITHIN = 0.1
+"""Seconds that a hint may be later than the commit it is about."""
 LIST_EVERY = 1.0
 """Seconds for which the list of the other processes' sockets is kept."""
 OWED_EVERY = 0.05
@@ -169,7 +171,8 @@ class Watch:
         self._explained = False
 
     def open(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="ringback-watch")
+        watching = self._run(self._version())
+        self._task = asyncio.get_running_loop().create_task(watching, name="ringback-watch")
 
     async def close(self) -> None:
         if self._task is not None:
@@ -181,14 +184,15 @@ class Watch:
         """A commit was told of, our own or another's."""
         self._explained = True
 
-    async def _run(self) -> None:
-        seen = self._version()
+    async def _run(self, seen: int) -> None:
         clock = asyncio.get_running_loop().time
         young_until = clock() + LIST_EVERY + WATCH_EVERY
         while True:
             await asyncio.sleep(WATCH_EVERY)
             with contextlib.suppress(apsw.Error):
                 version = self._version()
+                if version != seen and not self._explained:
+                    await asyncio.sleep(TOLD_WITHIN)
                 if version != seen and (not self._explained or clock() < young_until):
                     self._changed(frozenset({EVERYTHING}))
                 seen = version

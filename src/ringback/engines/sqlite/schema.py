@@ -7,6 +7,7 @@ released migration is never edited: a change of the schema is a further entry.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 import apsw
 
@@ -173,18 +174,24 @@ EPOCH_BYTES = 5
 """Randomness of an epoch's name: ten hexadecimal digits."""
 
 
-def migrate(connection: apsw.Connection) -> None:
-    """Bring the file to this version's schema. Raises ``ConfigurationError`` for a newer file."""
+def migrate(connection: apsw.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
+    """Bring the file to the newest schema. Raises ``ConfigurationError`` for one that is newer,
+    or is another program's.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = connection.pragma("user_version")
-        if version > len(MIGRATIONS):
+        if version > len(migrations):
             raise ConfigurationError(
                 f"The data folder was written by a newer Ringback (schema {version}; this one "
-                f"knows {len(MIGRATIONS)}). Upgrade Ringback, or use another data folder."
+                f"knows {len(migrations)}). Upgrade Ringback, or use another data folder."
             )
-        for number in range(version, len(MIGRATIONS)):
-            connection.execute(MIGRATIONS[number])
+        if version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").get:
+            raise ConfigurationError(
+                f"{connection.filename} is another program's database. Use another data folder."
+            )
+        for number in range(version, len(migrations)):
+            connection.execute(migrations[number])
             connection.execute(f"PRAGMA user_version = {number + 1}")
         connection.execute(
             "INSERT INTO facts VALUES ('epoch', ?) ON CONFLICT DO NOTHING",
@@ -192,7 +199,8 @@ def migrate(connection: apsw.Connection) -> None:
         )
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if not connection.get_autocommit():
+            connection.execute("ROLLBACK")
         raise
 
 
