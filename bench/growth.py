@@ -234,9 +234,15 @@ def _copy(children: Children, store: Store, name: str) -> Path:
     return folder
 
 
+@functools.cache
+def _digest() -> str:
+    """Of what decides the form of a store, as it was at the start."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()[:12]
+
+
 def _filled(store: Store) -> Path:
     """The filled store, made once and kept while what it depends on stays the same."""
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()[:12]
+    digest = _digest()
     path = BUILD / f"growth-{digest}-{store.task}-{store.status}-{store.count}.db"
     if path.exists():
         return path
