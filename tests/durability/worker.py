@@ -1,0 +1,29 @@
+"""A worker process: `python -m tests.durability.worker` works until it is told to stop.
+
+It is a program of its own, and not the command line's, so that what is tested is the library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+
+from tests.durability.application import rb
+
+READY = "ready"
+
+
+async def main() -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with rb.running(worker=True):
+        sys.stdout.write(f"{READY}\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s")
+    asyncio.run(main())
