@@ -18,7 +18,7 @@ from ringback import __version__
 from ringback.cli import exits
 from ringback.cli.commands import demo, ops, settings, submit, token
 from ringback.cli.commands import run as run_command
-from ringback.cli.terminal import note, styled
+from ringback.cli.terminal import NobodyReads, note, styled
 from ringback.errors import ConfigurationError, RingbackError
 
 ORDER = ("run", "worker", "submit", "ops", "token", "settings", "demo")
@@ -81,8 +81,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         note("Interrupted.")
         return exits.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read has seen enough; what Python would still flush goes nowhere.
+    except NobodyReads:
+        # What Python would still flush at its end goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.BROKEN_PIPE
     return status if isinstance(status, int) else exits.SUCCEEDED

@@ -114,6 +114,7 @@ class Bar(Silent):
             console=self._console,
             transient=True,
             expand=True,
+            redirect_stdout=self._together,
         )
         self._task = self._bar.add_task("", total=None, message="")
         self._open = ExitStack()

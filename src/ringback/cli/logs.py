@@ -6,6 +6,8 @@ import logging
 import os
 import sys
 
+from ringback.errors import ConfigurationError
+
 LEVELS = ("debug", "info", "warning", "error")
 DEFAULT_LEVEL = "info"
 DIM, RESET = "\x1b[2m", "\x1b[0m"
@@ -28,7 +30,9 @@ class Lines(logging.Formatter):
 
 
 def set_up(level: str) -> None:
-    """Log to standard error, from ``level`` up."""
+    """Log to standard error, from ``level`` up. Raises ``ConfigurationError``."""
+    if level not in LEVELS:
+        raise ConfigurationError(f"--log-level is one of {', '.join(LEVELS)}.")
     stream = sys.stderr
     handler = logging.StreamHandler(stream)
     colour = stream.isatty() and "NO_COLOR" not in os.environ

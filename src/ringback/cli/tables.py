@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from ringback.cli.displays import describe, part_line
-from ringback.cli.follow import Part
+from ringback.cli.displays import describe
 from ringback.cli.moments import ago, parsed, span
 from ringback.cli.terminal import clean, indented_json, one_line, out, styled, width
 from ringback.client import Fields
@@ -151,7 +150,7 @@ def _parts(operation: Fields) -> None:
     if not count:
         return
     newest = (operation.get("parts") or [])[-SHOWN_PARTS:]
-    lines = [part_line(msgspec.convert(part, Part)) for part in newest]
+    lines = [clean(msgspec.json.encode(part["data"]).decode()) for part in newest]
     more = f", the newest {len(lines)}" if count > len(lines) else ""
     room = width() - 2
     _block(f"partial results: {count}{more}", "\n".join(_cut(line, room) for line in lines))

@@ -28,10 +28,17 @@ UNBOUNDED = 10_000
 """Columns, where nobody looks and nothing is to be cut off."""
 
 
+class NobodyReads(Exception):
+    """Whoever read our output has seen enough and went away."""
+
+
 def out(text: str = "") -> None:
-    """A line on standard output, at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """A line on standard output, at once. Raises ``NobodyReads``."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise NobodyReads from None
 
 
 def note(text: str) -> None:

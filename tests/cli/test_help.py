@@ -1,0 +1,67 @@
+"""`--help`, `--version`, wrong command lines; and that asking for help is quick."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.program import Shell
+
+HEAVY = ("rich", "httpx", "pydantic", "starlette", "uvicorn", "apsw", "asyncio")
+
+
+def test_version(shell: Shell) -> None:
+    assert shell.run("--version").out == "ringback 0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        *([name] for name in ("run", "worker", "submit", "ops", "token", "settings", "demo")),
+        *(["ops", name] for name in ("list", "show", "watch", "cancel", "redrive", "forget")),
+    ],
+)
+def test_help(shell: Shell, command: list[str]) -> None:
+    done = shell.run(*command, "--help")
+    assert done.status == 0
+    assert done.out.startswith(f"Usage: {' '.join(['ringback', *command])}")
+    assert done.err == ""
+
+
+def test_help_says_what_exit_statuses_mean(shell: Shell) -> None:
+    words = " ".join(shell.run("--help").out.split())
+    assert "0 succeeded, 1 failed, 2 usage, 3 cancelled, 4 unavailable, 130 interrupted" in words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fly"], "ringback --help"),
+        (["submit"], "ringback submit --help"),
+        (["ops", "show"], "ringback ops show --help"),
+        (["run", "sample_app", "--port", "x"], "ringback run --help"),
+        (["run", "sample_app", "--workers", "-1"], "--workers"),
+    ],
+)
+def test_a_wrong_command_line(shell: Shell, arguments: list[str], said: str) -> None:
+    done = shell.run(*arguments)
+    assert done.status == 2
+    assert said in done.err
+    as_json = shell.run(*arguments, "--json")
+    assert as_json.status == 2
+    assert said in as_json.problem["detail"]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """What takes half a second to import is imported by those who use it."""
+    program = (
+        "import sys\n"
+        "from ringback.cli.application import run\n"
+        "assert run(['--help']) == 0\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "[]\n"
