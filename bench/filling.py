@@ -26,7 +26,7 @@ SUBJECTS = 1000  # the others share the rest
 SPREAD_S = 86400.0  # accepted over one day: what the retention keeps
 FAR = 10 * 365 * 86400.0  # nothing may expire: the file is kept between runs
 CACHE_KIB = 2 * 1024 * 1024
-SCOPE_BYTES = 16
+SLOT_BYTES = 8
 BATCH = 20_000
 COPIED = "copied"
 TIMES = ("created_at", "updated_at", "ready_at", "started_at", "finished_at")
@@ -58,7 +58,7 @@ class Copier:
         self.messages: list[Row] = cursor.execute(
             "SELECT offset, kind, data FROM operation_messages WHERE operation = ?", (self.row,)
         ).fetchall()
-        self.payload: bytes = cursor.execute("SELECT payload FROM idempotency_keys").get
+        self.fingerprint: bytes = cursor.execute("SELECT fingerprint FROM idempotency_keys").get
 
     def copies(self, count: int) -> Iterator[tuple[Row, list[Row], Row]]:
         """The rows of operation, log and key of each copy, in the order of their ids."""
@@ -82,7 +82,9 @@ class Copier:
                 (row, offset, kind, bytes(data).replace(copied, own), at)
                 for offset, kind, data in self.messages
             ]
-            key = (os.urandom(SCOPE_BYTES), self.payload, operation, at + FAR)
+            slot = int.from_bytes(os.urandom(SLOT_BYTES)) >> 2
+            packed = bytes.fromhex(operation.replace("-", ""))
+            key = (slot, self.fingerprint, packed, at + FAR)
             yield tuple(values), messages, key
 
 

@@ -46,7 +46,10 @@ PACKAGE = ROOT / "src" / "ringback"
 SOURCES = (
     BENCH / "filling.py",
     PACKAGE / "core" / "view.py",
-    *(PACKAGE / "engines" / "sqlite" / name for name in ("schema.py", "rows.py", "commit.py")),
+    *(
+        PACKAGE / "engines" / "sqlite" / name
+        for name in ("schema.py", "rows.py", "commit.py", "keys.py")
+    ),
 )
 
 SLOWER = 1.2  # the target: less than 20 % slower

@@ -33,7 +33,7 @@ def produce(task: str, operation: str, parent: str | None) -> tuple[str, Span | 
 
     With it the span of its acceptance, if one is recorded: to be ended by ``until_stored``.
     """
-    if not INSTALLED:
+    if not INSTALLED or not _provided():
         return child_trace(parent), None
     span = _tracer.start_span(
         f"send {task}",
@@ -97,6 +97,16 @@ def enter(traceparent: str) -> None:
     """Have what this thread traces be below ``traceparent``: in a process of its own."""
     if INSTALLED:
         context.attach(_below(traceparent) or context.Context())
+
+
+def _provided() -> bool:
+    """Whether the application set up OpenTelemetry, or traces something at this moment.
+
+    Asked for each acceptance: making a span that nobody records costs more than most of it.
+    """
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider) or bool(
+        context.get_current()
+    )
 
 
 def _below(parent: str | None) -> context.Context | None:

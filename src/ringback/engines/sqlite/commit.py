@@ -15,10 +15,10 @@ from ringback.core.model import (
     Publication,
     Status,
 )
-from ringback.engines.sqlite import rows
+from ringback.engines.sqlite import keys, rows
 from ringback.engines.sqlite.schema import EPOCH_BYTES
 from ringback.engines.sqlite.writer import RETRY_AFTER, Transaction
-from ringback.errors import Conflict, IdempotencyKeyReused, OperationForgotten, QueueFull
+from ringback.errors import Conflict, QueueFull
 from ringback.ports import QUEUE
 
 LOG_KEPT = 2000
@@ -32,50 +32,15 @@ def accept(
 ) -> Accepted:
     """Store a new operation, unless its key says that it was stored before."""
     state = change.after
+    room = transaction.queued < max_queued
     if key is not None:
-        earlier = _claim_key(transaction, key, state, max_queued)
+        earlier = keys.take(transaction, key, state, room=room)
         if earlier is not None:
             return Accepted(earlier, True)
-    else:
-        _check_room(transaction, max_queued)
+    if not room:
+        raise QueueFull(queued=transaction.queued, retry_after=RETRY_AFTER)
     _insert(transaction, state)
     return Accepted(state, False)
-
-
-def _check_room(transaction: Transaction, max_queued: int) -> None:
-    if transaction.queued >= max_queued:
-        raise QueueFull(queued=transaction.queued, retry_after=RETRY_AFTER)
-
-
-def _claim_key(
-    transaction: Transaction, key: IdempotencyRecord, state: OperationState, max_queued: int
-) -> OperationState | None:
-    """Record the key, or return the operation it is for already."""
-    cursor = transaction.cursor
-    record = (key.scope, key.payload, state.id, key.expires_at)
-    if transaction.queued < max_queued:  # the usual case: there is room, and the key is new
-        cursor.execute(
-            "INSERT INTO idempotency_keys VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", record
-        )
-        if cursor.connection.changes():
-            return None
-    found = cursor.execute(
-        "SELECT payload, operation, expires_at FROM idempotency_keys WHERE scope = ?", (key.scope,)
-    ).fetchone()
-    if found is not None and found[2] > state.created_at:
-        if bytes(found[0]) != key.payload:
-            raise IdempotencyKeyReused(operation=found[1])
-        row = cursor.execute(rows.SELECT + "WHERE o.id = ?", (found[1],)).fetchone()
-        if row is None:
-            raise OperationForgotten(
-                "This Idempotency-Key was used for an operation that has been forgotten. "
-                "Use a new key to do the work again.",
-                operation=found[1],
-            )
-        return rows.decode(row)
-    _check_room(transaction, max_queued)
-    cursor.execute("INSERT OR REPLACE INTO idempotency_keys VALUES (?, ?, ?, ?)", record)
-    return None
 
 
 def _insert(transaction: Transaction, state: OperationState) -> None:

@@ -30,6 +30,7 @@ from ringback.core.model import (
 from ringback.engines.sqlite import claims, commit, logs, upkeep
 from ringback.engines.sqlite.file import STORE_ERRORS, opening_error, reason
 from ringback.engines.sqlite.hints import Neighbours, Watch
+from ringback.engines.sqlite.keys import KeySweep
 from ringback.engines.sqlite.writer import RETRY_AFTER, Writer
 from ringback.errors import ConfigurationError, StoreUnavailable
 from ringback.ports import Hint
@@ -61,6 +62,7 @@ class SqliteEngine:
         self.folder = Path(folder)
         self._max_queued = max_queued
         self._topic_retention = topic_retention
+        self._expired_keys = KeySweep()
         self._path = self.folder / FILE
         self._writer = Writer(self._path, self._committed, self._reopen_reader)
         self._neighbours = Neighbours(self.folder, self._told)
@@ -137,7 +139,18 @@ class SqliteEngine:
     # Listing
 
     async def list(self, query: Query) -> Sequence[OperationState]:
-        return self._read(lambda connection: logs.listing(connection, query))
+        # A filter may have to look at all of a subject's operations: not on the event loop.
+        return await asyncio.to_thread(self._list, query)
+
+    def _list(self, query: Query) -> Sequence[OperationState]:
+        try:
+            connection = self._connect_reader()
+            try:
+                return logs.listing(connection, query)
+            finally:
+                connection.close()
+        except STORE_ERRORS as error:
+            raise _unreadable(error) from error
 
     async def count_queued(self) -> int:
         return int(
@@ -151,7 +164,7 @@ class SqliteEngine:
 
     async def sweep(self, now: float) -> int:
         return await self._writer.run(
-            lambda tx: upkeep.sweep(tx, now, self._topic_retention), long=True
+            lambda tx: upkeep.sweep(tx, now, self._topic_retention, self._expired_keys), long=True
         )
 
     # Hints
@@ -188,11 +201,14 @@ class SqliteEngine:
         return await self.fact(name) or b""
 
     def _open_reader(self) -> None:
+        self._reader = self._connect_reader()
+
+    def _connect_reader(self) -> apsw.Connection:
         reader = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
         reader.execute("PRAGMA query_only = 1")
         reader.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
         reader.set_busy_timeout(READER_BUSY_MS)
-        self._reader = reader
+        return reader
 
     def _reopen_reader(self) -> None:
         """The file had failed, and may be another one since."""
@@ -217,10 +233,7 @@ class SqliteEngine:
         try:
             return query(self._reader)
         except STORE_ERRORS as error:
-            raise StoreUnavailable(
-                f"The store cannot be read ({reason(error)}). Try again after Retry-After.",
-                retry_after=RETRY_AFTER,
-            ) from error
+            raise _unreadable(error) from error
 
     def _committed(self, changed: frozenset[str]) -> None:
         self._neighbours.tell(changed)
@@ -234,3 +247,10 @@ class SqliteEngine:
     def _hint(self, changed: frozenset[str]) -> None:
         for listener in tuple(self._listeners):
             listener(changed)
+
+
+def _unreadable(error: apsw.Error) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"The store cannot be read ({reason(error)}). Try again after Retry-After.",
+        retry_after=RETRY_AFTER,
+    )

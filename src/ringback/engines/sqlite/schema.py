@@ -122,13 +122,14 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX events_by_age ON events (at);
     CREATE INDEX events_by_operation ON events (operation);
 
+    -- What was accepted under which key; see keys.py. A key lands on any page of this table, so
+    -- its rows are small and it has no index: the sweep walks it.
     CREATE TABLE idempotency_keys (
-        scope BLOB PRIMARY KEY,
-        payload BLOB NOT NULL,
-        operation TEXT NOT NULL,
+        slot INTEGER PRIMARY KEY,
+        fingerprint BLOB NOT NULL,
+        operation BLOB NOT NULL,
         expires_at REAL NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX idempotency_keys_expiring ON idempotency_keys (expires_at);
+    );
 
     -- Ids that were here, so that asking for one is answered with 410 and not 404.
     CREATE TABLE forgotten (

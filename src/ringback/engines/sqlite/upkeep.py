@@ -10,6 +10,7 @@ import apsw
 from ringback.core.model import TERMINAL, OperationState
 from ringback.core.retry import lease_over
 from ringback.engines.sqlite import rows
+from ringback.engines.sqlite.keys import KeySweep
 from ringback.engines.sqlite.logs import missing
 from ringback.engines.sqlite.writer import Transaction
 from ringback.errors import StillOpen
@@ -75,7 +76,9 @@ def forget(transaction: Transaction, operation: str, now: float) -> None:
     _delete(transaction, [(row, operation, subject)], now)
 
 
-def sweep(transaction: Transaction, now: float, topic_retention: float) -> int:
+def sweep(
+    transaction: Transaction, now: float, topic_retention: float, expired_keys: KeySweep
+) -> int:
     """Delete some of what has expired; how many rows went."""
     cursor = transaction.cursor
     expired: list[Any] = cursor.execute(
@@ -83,14 +86,13 @@ def sweep(transaction: Transaction, now: float, topic_retention: float) -> int:
         (now, SWEEP_ROWS),
     ).fetchall()
     _delete(transaction, expired, now)
-    gone = len(expired)
+    gone = len(expired) + expired_keys.sweep(transaction, now)
     for table, column, before in (
-        ("idempotency_keys", "expires_at", now),
         ("forgotten", "expires_at", now),
         ("topic_messages", "at", now - topic_retention),
         ("events", "at", now - topic_retention),
     ):
-        key = {"idempotency_keys": "scope", "forgotten": "id", "events": "row"}.get(table)
+        key = {"forgotten": "id", "events": "row"}.get(table)
         if key is not None:
             sql = (
                 f"DELETE FROM {table} WHERE {key} IN "  # noqa: S608 - our own names
