@@ -233,8 +233,8 @@ def _check_names(options: Mapping[str, Any], known: type[Any]) -> None:
             raise ConfigurationError(
                 f"A handler is not submitted like a task, so it takes no {option}."
             )
-        near = difflib.get_close_matches(option, names, n=1)
-        guess = f"Did you mean {near[0]}? " if near else ""
+        near = difflib.get_close_matches(option, names, n=2)
+        guess = f"Did you mean {' or '.join(near)}? " if near else ""
         raise ConfigurationError(
             f"There is no option {option!r}. {guess}There are: {', '.join(names)}."
         )

@@ -14,9 +14,10 @@ import inspect
 import types
 import typing
 from collections.abc import Callable
-from typing import Annotated, Any, is_typeddict
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from typing_extensions import is_typeddict
 
 from ringback.errors import ConfigurationError, InvalidInput, UnfitResult
 from ringback.tasks.operation import BlockingOperation, Operation

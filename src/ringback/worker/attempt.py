@@ -132,6 +132,7 @@ class RunningAttempt:
         self.schedule()
 
     async def emit(self, event_type: str, data: Any, subject: str | None) -> None:
+        self._check_open()
         _check_room(self._events)
         if not 0 < len(event_type) <= MAX_EVENT_TYPE:
             raise InvalidInput(f"An event's type has 1 to {MAX_EVENT_TYPE} characters.")
@@ -214,11 +215,14 @@ class RunningAttempt:
 
     def _waiting(self) -> Pending:
         """Where a report is to be put."""
-        if self.closed:
-            raise LeaseLost(operation=self.id, attempt=self.attempt)
+        self._check_open()
         if self._pending is None:
             self._pending = Pending()
         return self._pending
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise LeaseLost(operation=self.id, attempt=self.attempt)
 
     def _report(self) -> Report | None:
         """All that waits, as one command."""
@@ -259,8 +263,7 @@ class RunningAttempt:
             report = self._report()
             if report is None:
                 return
-            if self.closed:
-                raise LeaseLost(operation=self.id, attempt=self.attempt)
+            self._check_open()
             taken, self._pending = self._pending, None
             self._flushed_at = self._loop.time()
             self.writing = True
