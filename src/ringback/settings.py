@@ -124,7 +124,9 @@ class Settings(BaseModel):
     )
 
     uploads: str = Field(
-        "", description="URL of the uploads' store (obstore); empty: a folder beside the data."
+        "",
+        description="Folder or URL (`s3://bucket/prefix`) where uploads are kept; empty: `uploads` "
+        "in the folder of `data`.",
     )
     max_upload: int = Field(5 * 1024**3, gt=0, description="Bytes of one uploaded file.")
     upload_lifetime: float = Field(

@@ -8,12 +8,12 @@ import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 from pydantic import BaseModel, Field
 
-from ringback import Operation, Ringback, TaskFailed
+from ringback import Operation, Ringback, TaskFailed, Upload
 from tests.serving import serve, until
 
 
@@ -26,6 +26,9 @@ class Question(BaseModel):
 class Answer(BaseModel):
     text: str
     length: int
+
+
+Count = Annotated[int, Field(ge=0, le=100)]
 
 
 class Gates:
@@ -61,7 +64,7 @@ def application(data: Path | None, gates: Gates, **settings: Any) -> Ringback:
         return gate
 
     @app.task
-    async def steps(op: Operation, count: int, gate: str = "") -> int:
+    async def steps(op: Operation, count: Count, gate: str = "") -> int:
         for number in range(count):
             await op.send({"number": number})
             if number == count // 2 and gate:
@@ -91,6 +94,10 @@ def application(data: Path | None, gates: Gates, **settings: Any) -> Ringback:
     @app.task
     async def trace(op: Operation) -> str:
         return op.traceparent
+
+    @app.on_upload("photos/", types=["image/*"])
+    async def thumbnail(upload: Upload) -> int:
+        return upload.size
 
     return app
 

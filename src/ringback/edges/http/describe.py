@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from ringback.edges.http.message import NOT_STORED, Request, Response, Send, json_response
+import msgspec
+
+from ringback.edges.http.message import (
+    JSON,
+    NOT_STORED,
+    Request,
+    Response,
+    Send,
+    json_response,
+)
+from ringback.edges.http.openapi import document
 from ringback.service import Service
 
 
 class Describe:
+    """What can be asked of this server, and how it is."""
+
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._documents: dict[str, bytes] = {}
+        """By the prefix we are mounted at, which is the host's to choose: there are few."""
 
     async def openapi(self, request: Request, send: Send) -> Response:
-        return json_response(200, {"openapi": "3.1.0"})
+        """The description of all routes, made once."""
+        prefix = request.prefix
+        if prefix not in self._documents:
+            service = self._service
+            made = document(service.name, service.registry, prefix, development=service.development)
+            self._documents[prefix] = msgspec.json.encode(made)
+        return Response(200, self._documents[prefix], [JSON, (b"cache-control", b"no-cache")])
 
     async def health(self, request: Request, send: Send) -> Response:
         """Whether it can answer at all: the store is asked."""

@@ -81,21 +81,27 @@ def entity_tags(text: str, *, weak: bool) -> set[str]:
 
 
 def start_at(query: dict[str, str], now: float) -> float | None:
-    """When an operation is to start: ``start_at`` (RFC 3339) or ``delay`` (seconds)."""
+    """Before when an operation is not to start: ``start_at`` (RFC 3339), ``delay`` (seconds).
+
+    Each is a bound; of both, the later counts.
+    """
+    bounds = []
     delay, moment = query.get("delay"), query.get("start_at")
     if delay is not None:
-        if moment is not None:
-            raise MalformedRequest("Give either delay or start_at.", parameter="delay")
         if not _SECONDS.fullmatch(delay):
             raise MalformedRequest("delay is a number of seconds, 0 or more.", parameter="delay")
-        return now + float(delay)
-    if moment is None:
-        return None
-    moment = moment.replace(" ", "+")  # an unescaped + reads as a space
+        bounds.append(now + float(delay))
+    if moment is not None:
+        bounds.append(_moment(moment))
+    return max(bounds, default=None)
+
+
+def _moment(text: str) -> float:
+    text = text.replace(" ", "+")  # as an unescaped + reads
     try:
-        if not _DATE_TIME.fullmatch(moment):
+        if not _DATE_TIME.fullmatch(text):
             raise ValueError
-        return datetime.fromisoformat(moment.upper()).timestamp()
+        return datetime.fromisoformat(text.upper()).timestamp()
     except (ValueError, OverflowError):
         raise MalformedRequest(
             "start_at is a date and time as in RFC 3339: 2030-01-31T12:00:00Z.",
