@@ -12,6 +12,7 @@ block, and a block that says nothing and needs to is an error, so that no exampl
     sh background           started in the background, and ended with the page
     console                 lines after `$ ` are run; the lines below each are what it prints
     text output             what the block before it printed; … stands for anything
+    js browser              run in a browser, on a page of the server (`test_browser`)
     nginx shown             only shown (any language); JSON has to parse
     mermaid                 a drawing
 
@@ -23,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})\s*(.*)$")
-ROLES = frozenset({"server", "background", "fragment", "output", "shown"})
+ROLES = frozenset({"server", "background", "fragment", "output", "shown", "browser"})
 FILES = frozenset({"file", "append"})
 RUN = frozenset({"sh", "console"})
 DRAWINGS = frozenset({"mermaid"})

@@ -66,6 +66,11 @@ class Session:
         for process in (*self._servers, *self._others):
             process.end()
 
+    @property
+    def url(self) -> str:
+        """Where the page's server listens."""
+        return f"http://127.0.0.1:{self._port}"
+
     def run(self, blocks: Sequence[Block]) -> None:
         """Run them all. Raises `Broken` at the first that does not do what it says."""
         for block in blocks:
@@ -121,7 +126,7 @@ class Session:
             "PYTHONUNBUFFERED": "1",
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "RINGBACK_PORT": str(self._port),
-            "RINGBACK_URL": f"http://127.0.0.1:{self._port}",
+            "RINGBACK_URL": self.url,
         }
 
     def _shell(self, text: str, status: int = 0) -> None:
