@@ -1,13 +1,12 @@
 """The catalogue: what another process learns of an application's tasks."""
 
 from pathlib import Path
-from typing import Annotated, Any
 
 import msgspec
 import pytest
-from pydantic import PlainValidator
+from pydantic_core import core_schema
 
-from ringback import Ringback
+from ringback import CloudEvent, Ringback
 from ringback.core.model import Policy
 from ringback.errors import ConfigurationError, MalformedRequest, UnknownTask
 from ringback.service import validate
@@ -17,6 +16,10 @@ from ringback.tasks.registry import Registry
 
 class Odd:
     """What has no JSON Schema."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: object) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(lambda value: cls())
 
 
 def application() -> Ringback:
@@ -34,10 +37,10 @@ def application() -> Ringback:
     async def by_caller(article: str) -> None: ...
 
     @rb.task
-    async def odd(value: Annotated[Odd, PlainValidator(lambda value: Odd())]) -> None: ...
+    async def odd(value: Odd) -> None: ...
 
     @rb.on("order.*")
-    async def react(event: dict[str, Any]) -> None: ...
+    async def react(event: CloudEvent) -> None: ...
 
     return rb
 
@@ -72,8 +75,8 @@ def test_input_is_taken_unchecked_if_it_is_json() -> None:
 
 def test_near_names_are_known() -> None:
     with pytest.raises(UnknownTask) as caught:
-        _read().submitted("oder")
-    assert caught.value.fields["near"] == ["order"]
+        _read().submitted("ordre")
+    assert "order" in caught.value.fields["near"]
 
 
 def test_a_key_of_the_application_cannot_be_made() -> None:

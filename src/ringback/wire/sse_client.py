@@ -40,7 +40,9 @@ class Decoder:
 
     def feed(self, chunk: bytes) -> list[ReceivedEvent]:
         """Take the next bytes. Raises ``LimitExceeded`` for an event larger than any of ours."""
-        if self._after_cr and chunk:
+        if not chunk:
+            return []
+        if self._after_cr:
             # A CR ends its line at once; the LF that may follow belongs to it.
             chunk = chunk[1:] if chunk[:1] == b"\n" else chunk
             self._after_cr = False
@@ -53,9 +55,10 @@ class Decoder:
             self._begun = True
         self._after_cr = data.endswith(b"\r")
         *lines, self._rest = _LINE.split(data)
+        events = [event for line in lines if (event := self._line(line)) is not None]
         if self._size + len(self._rest) > MAX_EVENT:
             raise LimitExceeded(f"The server sent an event of more than {MAX_EVENT} bytes.")
-        return [event for line in lines if (event := self._line(line)) is not None]
+        return events
 
     def _line(self, line: bytes) -> ReceivedEvent | None:
         if not line:
