@@ -76,7 +76,9 @@ def test_input_is_taken_unchecked_if_it_is_json() -> None:
 def test_near_names_are_known() -> None:
     with pytest.raises(UnknownTask) as caught:
         _read().submitted("ordre")
-    assert "order" in caught.value.fields["near"]
+    near = caught.value.fields["near"]
+    assert isinstance(near, list)
+    assert "order" in near
 
 
 def test_a_key_of_the_application_cannot_be_made() -> None:
