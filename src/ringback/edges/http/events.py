@@ -10,7 +10,7 @@ import msgspec
 from ringback.core.access import Claims
 from ringback.core.model import BEGINNING, Kind, Message, OperationState, Page, Position
 from ringback.edges.http.gate import Gate
-from ringback.edges.http.message import Request, Response, Send
+from ringback.edges.http.message import NOT_STORED, Request, Response, Send
 from ringback.edges.http.representation import representation
 from ringback.edges.http.waiting import Client, Streams, watched
 from ringback.errors import OperationForgotten, UnknownOperation
@@ -47,7 +47,8 @@ class Events:
         # An EventSource that reconnects asks for the same URL, and its header is the newer word.
         after = _position(request.header(b"last-event-id") or request.query.get("after"))
         if after is not None and state.terminal and after == self._service.position(state):
-            return Response(204)  # stops an EventSource for good (WHATWG HTML, 9.2.2)
+            # Stops an EventSource for good (WHATWG HTML, 9.2.2).
+            return Response(204, headers=[NOT_STORED])
         with self._streams.place():
             await _Stream(self._service, self._hub, request, send).run(state, claims, after)
         return None

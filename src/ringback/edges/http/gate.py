@@ -48,16 +48,8 @@ class Gate:
 
     def admit(self, request: Request) -> None:
         """Refuse what must not even be looked at. Raises ``Forbidden``."""
-        if self._guarded:
-            client = request.scope.get("client")
-            if client is None or tuple(client) not in IN_PROCESS:
-                if client is not None and not _is_loopback(client[0]):
-                    raise Forbidden(CURE)
-                # A page elsewhere can have its own name resolve to 127.0.0.1 (DNS rebinding);
-                # the Host it was fetched from gives it away.
-                host = request.header(b"host")
-                if host is not None and not _is_loopback(_host_name(host)):
-                    raise Forbidden(CURE)
+        if self._guarded and not _is_local(request):
+            raise Forbidden(CURE)
         if request.method not in ("GET", "HEAD", "OPTIONS"):
             self._check_origin(request)
 
@@ -136,6 +128,18 @@ class Gate:
         if expires_at is None:
             return ANONYMOUS
         return Claims(operation=operation, expires_at=expires_at)
+
+
+def _is_local(request: Request) -> bool:
+    client = request.scope.get("client")
+    host = request.header(b"host")
+    # A page elsewhere can have its own name resolve to 127.0.0.1 (DNS rebinding); the Host it
+    # was fetched from gives it away.
+    if (client is None or _is_loopback(client[0])) and (
+        host is None or _is_loopback(_host_name(host))
+    ):
+        return True
+    return client is not None and tuple(client) in IN_PROCESS
 
 
 @lru_cache(maxsize=1024)

@@ -9,13 +9,17 @@ from ringback.errors import RateLimited
 MAX_CALLERS = 50_000
 """Callers remembered; the one seen longest ago is dropped, which only ever favours it."""
 
+SLACK = 0.01
+"""Share of the interval that is forgiven: sums of fractions are not exact, and the last request
+of a burst must not be refused for that."""
+
 
 class Rates:
     """Allows ``rate`` requests a second for each caller, and ``burst`` at once."""
 
     def __init__(self, rate: float, burst: int) -> None:
         self._interval = 1.0 / rate if rate > 0 else 0.0
-        self._tolerance = self._interval * burst
+        self._tolerance = self._interval * (burst + SLACK)
         self._due: OrderedDict[str, float] = OrderedDict()
 
     def check(self, caller: str, now: float) -> None:

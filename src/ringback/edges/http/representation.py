@@ -48,10 +48,15 @@ async def representation(
     return fields
 
 
+def etag(state: OperationState) -> bytes:
+    """The version as an entity tag (RFC 9110 §8.8.3)."""
+    return b'"%d"' % state.version
+
+
 def headers_of(service: Service, state: OperationState) -> Headers:
     """Validators and caching (RFC 9110 §8.8.3, RFC 9111), and when to ask again."""
     headers: Headers = [
-        (b"etag", b'"%d"' % state.version),
+        (b"etag", etag(state)),
         (b"cache-control", b"private, no-cache"),
     ]
     if not state.terminal:

@@ -11,9 +11,9 @@ from ringback.core.model import OperationState
 from ringback.core.view import timestamp
 from ringback.edges.http import fields
 from ringback.edges.http.gate import Gate
-from ringback.edges.http.message import JSON, Request, Response, Send
+from ringback.edges.http.message import JSON, NOT_STORED, Headers, Request, Response, Send
 from ringback.edges.http.rates import Rates
-from ringback.edges.http.representation import acknowledgement, headers_of, representation
+from ringback.edges.http.representation import acknowledgement, etag, representation
 from ringback.edges.http.waiting import Waiting
 from ringback.errors import AccessError, Forbidden, Unauthenticated
 from ringback.service import Service
@@ -74,13 +74,13 @@ class Submit:
         tokens = self._service.tokens
         shown["token"] = tokens.make(state)
         shown["token_expires_at"] = timestamp(tokens.expires_at(state))
-        headers = headers_of(self._service, state)
-        location = f"{request.prefix}/operations/{state.id}".encode()
-        return Response(
-            200,
-            msgspec.json.encode(shown),
-            [JSON, (b"content-location", location), *headers],
-        )
+        headers: Headers = [
+            JSON,
+            (b"content-location", f"{request.prefix}/operations/{state.id}".encode()),
+            (b"etag", etag(state)),
+            NOT_STORED,  # there is a token in it
+        ]
+        return Response(200, msgspec.json.encode(shown), headers)
 
 
 def _ended(state: OperationState) -> bool:
@@ -95,8 +95,10 @@ def refusal(task: Task, claims: Claims) -> AccessError:
 
 
 def caller(claims: Claims, request: Request) -> str:
-    """By what a caller's requests are counted: the subject, or else the address."""
-    """Whom the rate counts by; the marks keep a subject from being taken for an address."""
+    """By what a caller's requests are counted: the subject, or else the address.
+
+    The marks keep a subject from being taken for an address.
+    """
     if claims.subject is not None:
         return f"s{claims.subject}"
     client = request.scope.get("client")
