@@ -423,3 +423,11 @@ def test_every_error_is_a_problem_with_a_cure() -> None:
         assert str(problem["type"]).startswith("urn:ringback:problem:")
         assert str(problem["detail"]).endswith(".")
         assert 400 <= kind.status <= 599
+
+
+async def test_an_input_of_nothing_but_faults_is_refused_without_a_list(caller: Caller) -> None:
+    body = {"text": "x", "cell": 1, "tags": [1] * 400_000}
+    answer = await caller.http.post("/tasks/ask", json=body)
+    problem = problem_of(answer, 422, "invalid-input")
+    assert problem["errors"] == []
+    assert problem["error_count"] == 400_000

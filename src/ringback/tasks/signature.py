@@ -24,6 +24,9 @@ from ringback.tasks.operation import BlockingOperation, Operation
 
 MAX_FAULTS = 20
 """Faults told of one input: enough to mend it, and no more of a hostile one."""
+MAX_COUNTED = 2000
+"""Faults beyond which none is told: a body of a megabyte can have half a million, and making a
+list of them all, which is the only way to the first, would keep the event loop for seconds."""
 HANDLES = (Operation, BlockingOperation)
 
 
@@ -176,11 +179,18 @@ def _field_name(parameter: str) -> str:
 
 def invalid_input(error: ValidationError) -> InvalidInput:
     """The problem a caller gets: each fault with a JSON Pointer (RFC 6901) and what to mend."""
+    count = error.error_count()
+    if count > MAX_COUNTED:
+        return InvalidInput(
+            f"The input has {count} faults, too many to list. Does it have the right shape?",
+            errors=[],
+            error_count=count,
+        )
     faults = [
         {"pointer": _pointer(fault["loc"]), "detail": fault["msg"]}
         for fault in error.errors(include_url=False, include_context=False, include_input=False)
     ]
-    return InvalidInput(errors=faults[:MAX_FAULTS], error_count=len(faults))
+    return InvalidInput(errors=faults[:MAX_FAULTS], error_count=count)
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:
