@@ -73,6 +73,8 @@ def open_store(where: str) -> Store:
     return Store(where)
 
 
+VARIABLE = "RINGBACK_STORE_"
+"""Begins the names of the environment variables that tell the addresses to child processes."""
 _known: dict[str, str] = {}
 """The addresses of the stores this process uses, by name. Process-wide, because a record read
 from JSON has nothing but the name to go by: the address, say a path, is not for callers."""
@@ -81,17 +83,18 @@ from JSON has nothing but the name to go by: the address, say a path, is not for
 def make_known(name: str, where: str) -> None:
     """Have records that carry ``name`` find their bytes at an address."""
     _known[name] = where
+    os.environ[VARIABLE + name] = where  # the processes that handlers run in inherit it
 
 
 def known(name: str) -> str:
     """The address of a store. Raises ``ConfigurationError`` when this process knows none."""
-    try:
-        return _known[name]
-    except KeyError:
+    where = _known.get(name) or os.environ.get(VARIABLE + name)
+    if where is None:
         raise ConfigurationError(
             "This upload is of a store that no application in this process has opened. Read it "
             "in its handler, or while the application runs."
-        ) from None
+        )
+    return where
 
 
 @contextmanager
