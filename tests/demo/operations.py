@@ -6,6 +6,8 @@ The functions are pure but for what they report; that workers carry reports is t
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from ringback.tasks.operation import BlockingOperation
 
 
@@ -33,7 +35,7 @@ class Recorder:
 
     def call(self, method: str, *arguments: Any) -> None:
         assert method == "send"
-        self.parts.append(arguments[0])
+        self.parts.append(msgspec.json.decode(arguments[0]))
         self._on_part(len(self.parts))
 
 

@@ -14,6 +14,7 @@ from ringback.app import Ringback
 from ringback.demo.pace import MAX_PACE, pace_of, pause
 from ringback.demo.photos import Photo, develop
 from ringback.demo.tables import Table, summarize
+from ringback.errors import RetryLater
 from ringback.tasks.operation import BlockingOperation, Operation
 from ringback.uploads import Upload
 
@@ -21,6 +22,8 @@ LEASE = 2.5
 """Seconds after which a silent worker's operations are given to another."""
 KILLS = 12
 """Attempts an operation survives: people like that button."""
+RETRY_AFTER = 3.0
+"""Seconds between the two attempts of what fails once: time to read what happened."""
 SEGMENTS = 24
 """Partial results of a count of primes."""
 MAX_LIMIT = 20_000_000
@@ -95,14 +98,14 @@ class Note(BaseModel):
     text: str
 
 
-@rb.task(retries=KILLS, backoff=4.0, lease=LEASE, public=True)
+@rb.task(retries=KILLS, lease=LEASE, public=True)
 async def stumble(op: Operation, pace: Pace = 0.0) -> Note:
     """Fail in the first attempt, on purpose, and succeed in the next."""
     for step in range(1, 6):
         await op.progress(step / 6, f"step {step} of 5")
         await asyncio.sleep(pace)
         if step == 3 and op.attempt == 1:
-            raise ConnectionError("the other side hung up, as other sides do")
+            raise RetryLater("The other side hung up, as other sides do.", delay=RETRY_AFTER)
     return Note(text=f"Done, in attempt {op.attempt}.")
 
 

@@ -22,13 +22,25 @@ const STATES = {
   gone: ["forgotten", "The server does not know it any more."],
 };
 const VIEWS = { photo: PhotoView, table: TableView, task: TaskView };
-const OPEN = new Set(["asking", "needs-file", "sending", "queued", "running", "retrying", "cancelling"]);
+const OPEN = new Set([
+  "asking",
+  "needs-file",
+  "sending",
+  "queued",
+  "running",
+  "retrying",
+  "cancelling",
+]);
 
 export class Card {
   #chip = el("span", { class: "chip" });
   #meta = el("p", { class: "meta" });
   #bar = el("div", { class: "bar" });
-  #progress = el("div", { class: "progress", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" }, this.#bar);
+  #progress = el(
+    "div",
+    { class: "progress", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" },
+    this.#bar,
+  );
   #message = el("p", { class: "message" });
   #notice = el("p", { class: "notice", hidden: true });
   #error = el("div", { class: "problem", hidden: true });
@@ -49,21 +61,43 @@ export class Card {
     const title = el("h3", { id: `title-${record.key}` }, record.title);
     this.#badge = el("div", { class: "badge" }, icon(record.kind));
     this.#body = new VIEWS[record.kind](record.title);
-    this.#file = el("input", { type: "file", class: "off-screen", tabindex: "-1", "aria-hidden": "true" });
+    this.#file = el("input", {
+      type: "file",
+      class: "off-screen",
+      tabindex: "-1",
+      "aria-hidden": "true",
+    });
     this.#file.addEventListener("change", () => this.#resume());
     this.#buttons = {
       choose: this.#button("Choose the file again", "primary", () => this.#file.click()),
       cancel: this.#button("Cancel", "", () => operation.cancel()),
       redrive: this.#button("Run again", "primary", () => this.#redrive()),
     };
-    this.#remove = el("button", { type: "button", class: "toggle", "aria-label": `Remove ${record.title}`, title: "Remove" }, icon("close"));
+    this.#remove = el(
+      "button",
+      { type: "button", class: "toggle", "aria-label": `Remove ${record.title}`, title: "Remove" },
+      icon("close"),
+    );
     this.#remove.addEventListener("click", () => this.on.removed(this));
-    this.#toggle = el("button", { type: "button", class: "toggle fold", "aria-expanded": "true", "aria-label": `Details of ${record.title}` }, icon("chevron"));
+    this.#toggle = el(
+      "button",
+      {
+        type: "button",
+        class: "toggle fold",
+        "aria-expanded": "true",
+        "aria-label": `Details of ${record.title}`,
+      },
+      icon("chevron"),
+    );
     this.#toggle.addEventListener("click", () => this.collapse(!record.collapsed, true));
-    this.panel = new WirePanel(operation, record.wireOpen ?? matchMedia("(min-width: 900px)").matches, (open) => {
-      record.wireOpen = open;
-      operation.save();
-    });
+    this.panel = new WirePanel(
+      operation,
+      record.wireOpen ?? matchMedia("(min-width: 900px)").matches,
+      (open) => {
+        record.wireOpen = open;
+        operation.save();
+      },
+    );
     this.element = el(
       "li",
       { class: "card", "data-key": record.key },
@@ -74,7 +108,12 @@ export class Card {
           "header",
           {},
           this.#badge,
-          el("div", { class: "naming" }, el("div", { class: "name-line" }, title, this.#chip), this.#meta),
+          el(
+            "div",
+            { class: "naming" },
+            el("div", { class: "name-line" }, title, this.#chip),
+            this.#meta,
+          ),
           this.#actions,
           this.#toggle,
           this.#remove,
@@ -83,7 +122,15 @@ export class Card {
         el(
           "div",
           { class: "card-body" },
-          el("div", { class: "outcome" }, this.#message, this.#notice, this.#error, this.#body.element, this.#file),
+          el(
+            "div",
+            { class: "outcome" },
+            this.#message,
+            this.#notice,
+            this.#error,
+            this.#body.element,
+            this.#file,
+          ),
           this.panel.element,
         ),
       ),
@@ -138,14 +185,20 @@ export class Card {
     show(this.#notice, notice !== "");
     this.#showProblem(state);
     this.#body.update(operation);
-    const hidden = state === "refused" || state === "gone" || (record.kind !== "task" && view.partCount === 0 && !this.open && state !== "succeeded");
+    const hidden =
+      state === "refused" ||
+      state === "gone" ||
+      (record.kind !== "task" && view.partCount === 0 && !this.open && state !== "succeeded");
     show(this.#body.element, !hidden);
     show(this.#buttons.choose, state === "needs-file");
     show(this.#buttons.cancel, this.open && Boolean(operation.id) && state !== "cancelling");
     show(this.#buttons.redrive, state === "failed" && view.deadLetter);
     show(this.#remove, !this.open || state === "asking");
     this.panel.update();
-    if (was !== state) this.element.dispatchEvent(new CustomEvent("state", { bubbles: true, detail: { card: this, was, state, label } }));
+    if (was !== state)
+      this.element.dispatchEvent(
+        new CustomEvent("state", { bubbles: true, detail: { card: this, was, state, label } }),
+      );
   }
 
   /** The small line under the title. */
@@ -156,7 +209,10 @@ export class Card {
     else if (record.request?.path) facts.push(record.request.path.replace("/tasks/", "task "));
     if (record.took !== undefined) facts.push(`acknowledged in ${duration(record.took)}`);
     if (view.attempt > 1) facts.push(`attempt ${view.attempt}`);
-    if (view.finishedAt) facts.push(`took ${duration(Date.parse(view.finishedAt) - Date.parse(view.createdAt))} in all`);
+    if (view.finishedAt)
+      facts.push(
+        `took ${duration(Date.parse(view.finishedAt) - Date.parse(view.createdAt))} in all`,
+      );
     setText(this.#meta, facts.join(" · "));
   }
 
@@ -165,7 +221,8 @@ export class Card {
     show(this.#progress, this.open);
     if (!this.open) return;
     let fraction = view.progress?.fraction ?? null;
-    if (state === "sending" || state === "needs-file") fraction = (record.upload.sent ?? 0) / Math.max(record.upload.size, 1);
+    if (state === "sending" || state === "needs-file")
+      fraction = (record.upload.sent ?? 0) / Math.max(record.upload.size, 1);
     else if (state === "queued" && record.upload) fraction = null; // sent, and not begun
     const label = `Progress of ${record.title}`;
     this.#progress.setAttribute("aria-label", label);
@@ -188,7 +245,8 @@ export class Card {
       const sent = record.upload.sent ?? 0;
       return `The page was left while ${record.upload.name} was being sent; ${bytes(sent)} of ${bytes(record.upload.size)} are there. Choose the file again, and it goes on.`;
     }
-    if (state === "sending") return `Sending, ${bytes(record.upload.sent ?? 0)} of ${bytes(record.upload.size)}`;
+    if (state === "sending")
+      return `Sending, ${bytes(record.upload.sent ?? 0)} of ${bytes(record.upload.size)}`;
     if (state === "queued") return "Stored. A worker takes it when it is free.";
     if (state === "cancelling") return "Asked to stop; the worker will see it in a moment.";
     if (state === "retrying") {
@@ -197,25 +255,22 @@ export class Card {
       const why = view.error?.detail ?? "Its worker was lost.";
       return `Attempt ${view.attempt} did not succeed. ${why} Trying again ${when}.`;
     }
-    if (state === "running" && operation.orphaned) return "Its worker was killed. Another takes over when the lease runs out.";
+    if (state === "running" && operation.orphaned)
+      return "Its worker was killed. Another takes over when the lease runs out.";
     if (state === "running") return view.progress?.message ?? "Started.";
     return "";
   }
 
   #showProblem(state) {
     const { operation } = this;
-    const problem =
-      state === "refused"
-        ? operation.record.refused
-        : state === "gone"
-          ? { title: "Forgotten", detail: "The server does not know it any more: its time was over, it was removed, or the server's data was." }
-          : state === "failed"
-            ? operation.view.error
-            : (operation.problem?.problem ?? null);
+    const problem = this.#problem(state);
     show(this.#error, Boolean(problem));
     if (!problem || this.#error.dataset.shown === JSON.stringify(problem)) return;
     this.#error.dataset.shown = JSON.stringify(problem);
-    const kept = state === "failed" && operation.view.deadLetter ? "It is kept as a dead letter, and can be run again." : null;
+    const kept =
+      state === "failed" && operation.view.deadLetter
+        ? "It is kept as a dead letter, and can be run again."
+        : null;
     const lines = [
       el("strong", {}, problem.title ?? "Problem"),
       el("p", {}, problem.detail ?? ""),
@@ -225,8 +280,29 @@ export class Card {
     this.#error.replaceChildren(...lines.filter(Boolean));
   }
 
+  /** What is wrong, if anything is: an RFC 9457 problem. */
+  #problem(state) {
+    const { gone, problem, record, view } = this.operation;
+    if (state === "refused") return record.refused;
+    if (state === "failed") return view.error;
+    if (state !== "gone") return problem?.problem ?? null;
+    if (gone.status !== 404 && gone.status !== 410) return gone.problem;
+    return {
+      title: "Forgotten",
+      detail: "Its time was over, or it was removed, or the server has another store by now.",
+    };
+  }
+
   #button(label, kind, act) {
-    const button = el("button", { type: "button", class: `button ${kind}`, "aria-describedby": `title-${this.operation.record.key}` }, label);
+    const button = el(
+      "button",
+      {
+        type: "button",
+        class: `button ${kind}`,
+        "aria-describedby": `title-${this.operation.record.key}`,
+      },
+      label,
+    );
     button.addEventListener("click", async () => {
       button.disabled = true; // until it is answered, however long the server is away
       try {

@@ -53,7 +53,11 @@ export function icon(name) {
 }
 
 const number = new Intl.NumberFormat("en");
-const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 4, roundingPriority: "morePrecision", maximumFractionDigits: 1 });
+const short = new Intl.NumberFormat("en", {
+  maximumSignificantDigits: 4,
+  roundingPriority: "morePrecision",
+  maximumFractionDigits: 1,
+});
 
 /** 1234567 as 1,234,567; a fraction to four digits. */
 export function count(value) {

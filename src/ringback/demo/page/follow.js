@@ -57,7 +57,9 @@ async function turn(way, operation, wire, on, signal) {
 /** Where the operation is to be read, with only those parts that are new. */
 function pathOf(operation) {
   const { links, view } = operation();
-  return view.position === null ? links.self : `${links.self}?after=${encodeURIComponent(view.position)}`;
+  return view.position === null
+    ? links.self
+    : `${links.self}?after=${encodeURIComponent(view.position)}`;
 }
 
 async function poll(operation, wire, on, signal) {
@@ -92,13 +94,22 @@ function stream(operation, wire, on, signal) {
   const path = `${links.events}?${query}`;
   return new Promise((done) => {
     const begun = performance.now();
-    let entry = wire.request({ method: "GET", path, headers: { Accept: "text/event-stream" }, stream: true });
+    let entry = wire.request({
+      method: "GET",
+      path,
+      headers: { Accept: "text/event-stream" },
+      stream: true,
+    });
     let opened = false;
     const source = new EventSource(path);
     const end = (status) => {
       source.close();
       signal.removeEventListener("abort", stop);
-      wire.answered(entry, { status: opened ? 200 : status, took: performance.now() - begun, closed: true });
+      wire.answered(entry, {
+        status: opened ? 200 : status,
+        took: performance.now() - begun,
+        closed: true,
+      });
       done(status === "refused");
     };
     const stop = () => end("stopped");

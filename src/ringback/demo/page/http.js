@@ -19,7 +19,10 @@ export class Refused extends Error {
  * One request, recorded in `wire`. Resolves to `{status, headers, body, took}` for 2xx and 304;
  * throws `Refused`, `NoAnswer`, or the AbortError of `signal`.
  */
-export async function request(wire, { method = "GET", path, headers = {}, json, data, file, note, signal }) {
+export async function request(
+  wire,
+  { method = "GET", path, headers = {}, json, data, file, note, signal },
+) {
   const sent = { ...headers };
   if (json !== undefined) sent["Content-Type"] = "application/json";
   const entry = wire.request({ method, path, headers: sent, json, size: data?.size, file, note });
@@ -38,13 +41,20 @@ export async function request(wire, { method = "GET", path, headers = {}, json, 
     if (text && type.includes("json")) body = JSON.parse(text);
   } catch (error) {
     const aborted = error.name === "AbortError";
-    wire.answered(entry, { status: aborted ? "stopped" : "no answer", took: performance.now() - begun });
+    wire.answered(entry, {
+      status: aborted ? "stopped" : "no answer",
+      took: performance.now() - begun,
+    });
     if (aborted) throw error;
     link.failed();
     throw new NoAnswer("The server does not answer.", { cause: error });
   }
   const took = performance.now() - begun;
-  wire.answered(entry, { status: answer.status, took, replayed: answer.headers.has("Idempotency-Replayed") });
+  wire.answered(entry, {
+    status: answer.status,
+    took,
+    replayed: answer.headers.has("Idempotency-Replayed"),
+  });
   if (!answer.ok && answer.status !== 304) {
     throw new Refused(answer.status, body ?? {}, seconds(answer.headers));
   }
@@ -65,7 +75,8 @@ export async function insist(wire, options, onWait = () => {}) {
         onWait("The server does not answer; trying again.");
         continue;
       }
-      if (!(error instanceof Refused) || (error.status !== 429 && error.status !== 503)) throw error;
+      if (!(error instanceof Refused) || (error.status !== 429 && error.status !== 503))
+        throw error;
       onWait(error.message);
       await pause((error.retryAfter ?? 1) * 1000, options.signal);
     }

@@ -12,7 +12,9 @@ class Link extends EventTarget {
 
   /** Settles once the server is believed to answer. */
   up() {
-    return this.state === "up" ? Promise.resolve() : new Promise((done) => this.#waiting.push(done));
+    return this.state === "up"
+      ? Promise.resolve()
+      : new Promise((done) => this.#waiting.push(done));
   }
 
   /** A request got no answer. */

@@ -1,7 +1,7 @@
 // The page: what is offered, the cards there are, and what is said of the whole.
 
 import { Card } from "./card.js";
-import { el, plural, setText, show } from "./dom.js";
+import { plural, setText, show } from "./dom.js";
 import { link } from "./link.js";
 import { Operation } from "./operation.js";
 import * as store from "./store.js";
@@ -33,7 +33,9 @@ function showPace() {
   $("pace").setAttribute("aria-valuetext", text);
 }
 
-const kept = document.querySelector(`input[name=follow][value="${store.setting("follow", "sse")}"]`);
+const kept = document.querySelector(
+  `input[name=follow][value="${store.setting("follow", "sse")}"]`,
+);
 if (kept) kept.checked = true;
 $("pace").value = store.setting("pace", 0.6);
 showPace();
@@ -61,7 +63,8 @@ let group = "all";
 
 function add(operation, { start = true } = {}) {
   const { record } = operation;
-  if (start && record.collapsed === undefined) record.collapsed = [...cards.values()].filter(GROUPS.open).length >= CROWD;
+  if (start && record.collapsed === undefined)
+    record.collapsed = [...cards.values()].filter(GROUPS.open).length >= CROWD;
   const card = new Card(operation, {
     removed: remove,
     redriven: (again) => add(again),
@@ -86,7 +89,6 @@ function take(card) {
   card.element.remove();
   summarize();
 }
-
 
 function summarize() {
   const all = [...cards.values()];
@@ -137,7 +139,10 @@ function say(text) {
   changes.push(text);
   if (changes.length > 1) return;
   setTimeout(() => {
-    const told = changes.length <= 3 ? changes.join(" ") : `${plural(changes.length, "change")}: ${[...new Set(changes.slice(-3))].join(" ")}`;
+    const told =
+      changes.length <= 3
+        ? changes.join(" ")
+        : `${plural(changes.length, "change")}: ${[...new Set(changes.slice(-3))].join(" ")}`;
     changes = [];
     setText($("announcer"), told);
   }, ANNOUNCE_AFTER);
@@ -153,6 +158,7 @@ let toastEnds;
 function toast(text, kind = "") {
   const box = $("toast");
   setText($("toast-text"), text);
+  say(text);
   box.className = `toast ${kind}`;
   show(box, true);
   clearTimeout(toastEnds);
@@ -209,7 +215,8 @@ const STARTS = {
     return sample(name, "image/jpeg");
   },
   table: () => sample("orders.csv", "text/csv"),
-  primes: () => add(Operation.ofTask("count_primes", "Count primes", { limit: 5_000_000, pace: pace() })),
+  primes: () =>
+    add(Operation.ofTask("count_primes", "Count primes", { limit: 5_000_000, pace: pace() })),
   stumble: () => add(Operation.ofTask("stumble", "Fail once, then succeed", { pace: pace() })),
   doomed: () => add(Operation.ofTask("doomed", "Fail for good", { pace: pace() })),
   burst,
@@ -236,7 +243,10 @@ async function burst() {
     ),
   );
   const accepted = started.filter((operation) => operation.id).length;
-  toast(`${accepted} requests acknowledged, each on disk, within ${Math.round(performance.now() - begun)} ms.`, "good");
+  toast(
+    `${accepted} requests acknowledged, each on disk, within ${Math.round(performance.now() - begun)} ms.`,
+    "good",
+  );
 }
 
 for (const button of document.querySelectorAll("[data-start]")) {
@@ -320,7 +330,10 @@ async function otherStore() {
 if (await otherStore()) {
   const gone = store.cards().filter((record) => record.id);
   for (const record of gone) store.drop(record.key);
-  if (gone.length > 0) toast(`The server has a new store: ${plural(gone.length, "earlier operation")} of this page went with the old one.`);
+  if (gone.length > 0)
+    toast(
+      `The server has a new store: ${plural(gone.length, "earlier operation")} of this page went with the old one.`,
+    );
 }
 for (const record of store.cards()) {
   const operation = new Operation(record);
@@ -332,9 +345,18 @@ store.onOtherTab((key, record) => {
   if (record === null && card) {
     card.operation.abandon();
     take(card);
-  } else if (record !== null && !card && record.id) {
+  } else if (record?.id && !card && (!record.upload || record.upload.done)) {
     add(new Operation(record), { start: false });
   }
+});
+let forgetfulTold = false;
+store.onForgetful(() => {
+  if (forgetfulTold) return;
+  forgetfulTold = true;
+  toast(
+    "This browser keeps nothing more, so a reload will not find what is new. Remove some cards.",
+    "bad",
+  );
 });
 addEventListener("pagehide", () => {
   for (const card of cards.values()) card.operation.saveWireNow();

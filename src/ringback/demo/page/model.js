@@ -7,7 +7,15 @@ export const TERMINAL = new Set(["succeeded", "failed", "cancelled"]);
 
 /** Before anything is known. */
 export function unknown() {
-  return { status: null, version: -1, position: null, attempt: 0, progress: null, parts: [], partCount: 0 };
+  return {
+    status: null,
+    version: -1,
+    position: null,
+    attempt: 0,
+    progress: null,
+    parts: [],
+    partCount: 0,
+  };
 }
 
 /** Whether it has ended for good. */

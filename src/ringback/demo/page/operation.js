@@ -39,13 +39,19 @@ export class Operation extends EventTarget {
 
   /** An operation of a task that takes JSON. */
   static ofTask(task, title, input) {
-    return new Operation({ ...fresh(title, "task"), request: { path: `/tasks/${task}`, json: input } });
+    return new Operation({
+      ...fresh(title, "task"),
+      request: { path: `/tasks/${task}`, json: input },
+    });
   }
 
   /** An operation of an upload. */
   static ofFile(file, pace) {
     const kind = typeOf(file).startsWith("image/") ? "photo" : "table";
-    const record = { ...fresh(file.name, kind), upload: { pace, name: file.name, size: file.size, done: false } };
+    const record = {
+      ...fresh(file.name, kind),
+      upload: { pace, name: file.name, size: file.size, done: false },
+    };
     return new Operation(record, file);
   }
 
@@ -113,7 +119,11 @@ export class Operation extends EventTarget {
 
   async cancel() {
     await this.#run(async () => {
-      const options = { method: "POST", path: this.record.links.cancel, headers: bearer(this.record.token) };
+      const options = {
+        method: "POST",
+        path: this.record.links.cancel,
+        headers: bearer(this.record.token),
+      };
       const answer = await insist(this.wire, options);
       this.#changed(answered(this.view, answer.body));
     });
@@ -121,7 +131,11 @@ export class Operation extends EventTarget {
 
   /** Have a dead letter's work done again; the new operation. */
   async redrive() {
-    const options = { method: "POST", path: `${this.record.links.self}/redrive`, headers: bearer(this.record.token) };
+    const options = {
+      method: "POST",
+      path: `${this.record.links.self}/redrive`,
+      headers: bearer(this.record.token),
+    };
     const answer = await insist(this.wire, options);
     this.#changed({ ...this.view, deadLetter: false });
     return Operation.ofRedrive(this, answer.body, answer.took);
@@ -143,7 +157,9 @@ export class Operation extends EventTarget {
     if (this.id && ended(this.view)) {
       const headers = bearer(this.record.token);
       // Nobody waits for it, and what is left over is forgotten by itself in time.
-      await fetch(this.record.links.self, { method: "DELETE", headers, keepalive: true }).catch(() => {});
+      await fetch(this.record.links.self, { method: "DELETE", headers, keepalive: true }).catch(
+        () => {},
+      );
     }
   }
 
@@ -190,7 +206,11 @@ export class Operation extends EventTarget {
 
   /** How it stands after a reload: most have ended, and need not be followed. */
   async #look() {
-    const options = { path: this.record.links.self, headers: bearer(this.record.token), signal: this.#stop.signal };
+    const options = {
+      path: this.record.links.self,
+      headers: bearer(this.record.token),
+      signal: this.#stop.signal,
+    };
     try {
       this.#changed(answered(this.view, (await insist(this.wire, options)).body));
     } catch (error) {
@@ -205,7 +225,8 @@ export class Operation extends EventTarget {
     const { record } = this;
     let { request: asked } = record;
     if (!asked) {
-      if (this.#file === null) throw new DOMException("The file is gone with the page.", "AbortError");
+      if (this.#file === null)
+        throw new DOMException("The file is gone with the page.", "AbortError");
       asked = { path: "/uploads", json: await declaration(this.#file, record.upload.pace) };
     }
     const answer = await insist(
@@ -229,7 +250,14 @@ export class Operation extends EventTarget {
     }
     this.waiting = "";
     this.save();
-    this.#changed(reduce(this.view, "status", { progress: null, part_count: 0, attempt: 0, ...answer.body }, null));
+    this.#changed(
+      reduce(
+        this.view,
+        "status",
+        { progress: null, part_count: 0, attempt: 0, ...answer.body },
+        null,
+      ),
+    );
   }
 
   async #send() {
@@ -303,7 +331,11 @@ export class Operation extends EventTarget {
     const { view, record } = this;
     if (view.result !== undefined || !view.resultSize) return;
     await this.#run(async () => {
-      const options = { path: record.links.result, headers: bearer(record.token), signal: this.#stop.signal };
+      const options = {
+        path: record.links.result,
+        headers: bearer(record.token),
+        signal: this.#stop.signal,
+      };
       this.result = (await insist(this.wire, options)).body;
       this.#tell();
     });

@@ -10,7 +10,13 @@ export class PhotoView {
   #empty = el("div", { class: "photo-empty", "aria-hidden": "true" });
   #strip = el("ul", { class: "strip", "aria-label": "Thumbnails" });
   #palette = el("ul", { class: "palette", "aria-label": "Palette", hidden: true });
-  #histogram = svg("svg", { class: "histogram", viewBox: "0 0 320 64", preserveAspectRatio: "none", role: "img", "aria-label": "Histogram of red, green and blue" });
+  #histogram = svg("svg", {
+    class: "histogram",
+    viewBox: "0 0 320 64",
+    preserveAspectRatio: "none",
+    role: "img",
+    "aria-label": "Histogram of red, green and blue",
+  });
   #facts = el("p", { class: "facts" });
   #shown = new Map();
   #holes = [];
@@ -23,7 +29,14 @@ export class PhotoView {
       el("div", { class: "photo-frame" }, this.#empty, this.#preview),
       el("div", { class: "photo-side" }, this.#strip, this.#palette, this.#histogram, this.#facts),
     );
-    this.#holes = EXPECTED.map((step) => el("li", { class: "hole", "aria-hidden": "true" }, el("i"), el("span", {}, step.replace("px", ""))));
+    this.#holes = EXPECTED.map((step) =>
+      el(
+        "li",
+        { class: "hole", "aria-hidden": "true" },
+        el("i"),
+        el("span", {}, step.replace("px", "")),
+      ),
+    );
     this.#strip.append(...this.#holes);
     show(this.#histogram, false);
   }
@@ -62,7 +75,11 @@ export class PhotoView {
     const label = data.step.replace("px", "");
     const item = el(
       "li",
-      { class: "thumb", "data-attempt": attempt, title: `${data.width} × ${data.height}, ${bytes(data.bytes)}, made in attempt ${attempt}` },
+      {
+        class: "thumb",
+        "data-attempt": attempt,
+        title: `${data.width} × ${data.height}, ${bytes(data.bytes)}, made in attempt ${attempt}`,
+      },
       el("img", { src: data.image, alt: `${data.width} by ${data.height} pixels` }),
       el("span", {}, label),
     );
@@ -70,7 +87,8 @@ export class PhotoView {
     if (hole) hole.replaceWith(item);
     else this.#strip.append(item);
     const before = item.previousElementSibling;
-    if (before?.dataset.attempt && Number(before.dataset.attempt) < attempt) item.classList.add("next-attempt");
+    if (before?.dataset.attempt && Number(before.dataset.attempt) < attempt)
+      item.classList.add("next-attempt");
     this.#preview.src = data.image;
     show(this.#preview, true);
     show(this.#empty, false);
@@ -79,7 +97,11 @@ export class PhotoView {
   #swatches(palette) {
     this.#palette.replaceChildren(
       ...palette.map(({ hex, share }) => {
-        const swatch = el("li", { title: `${hex}, ${Math.round(share * 100)} %` }, el("span", { class: "off-screen" }, `${hex}, ${Math.round(share * 100)} %`));
+        const swatch = el(
+          "li",
+          { title: `${hex}, ${Math.round(share * 100)} %` },
+          el("span", { class: "off-screen" }, `${hex}, ${Math.round(share * 100)} %`),
+        );
         swatch.style.background = hex;
         swatch.style.flexGrow = String(Math.max(share, 0.04));
         return swatch;
@@ -94,7 +116,10 @@ export class PhotoView {
         const levels = histogram[channel];
         const step = 320 / (levels.length - 1);
         // The square root, so that one flat sky does not push all the rest to the ground.
-        const points = levels.map((level, at) => `${(at * step).toFixed(1)},${(64 - 62 * Math.sqrt(level / 1000)).toFixed(1)}`);
+        const points = levels.map(
+          (level, at) =>
+            `${(at * step).toFixed(1)},${(64 - 62 * Math.sqrt(level / 1000)).toFixed(1)}`,
+        );
         return svg("polygon", { class: channel, points: `0,64 ${points.join(" ")} 320,64` });
       }),
     );

@@ -3,6 +3,7 @@
 import { count, el, plural, setText, svg } from "./dom.js";
 
 const TOP = 2; // values that are named
+const TELLING = 0.03; // the share of the most frequent value below which no value tells anything
 const FEW = 5; // different numbers beyond which bars tell more than names
 
 export class TableView {
@@ -12,10 +13,18 @@ export class TableView {
   #table;
 
   constructor(title) {
-    const head = ["Column", "Type", "Filled", "Least", "Mean", "Greatest", "Values"].map((name) => el("th", { scope: "col" }, name));
+    const head = ["Column", "Type", "Filled", "Least", "Mean", "Greatest", "Values"].map((name) =>
+      el("th", { scope: "col" }, name),
+    );
     this.#table = el(
       "div",
-      { class: "table-scroll", tabindex: "0", role: "region", "aria-label": `Columns of ${title}`, hidden: true },
+      {
+        class: "table-scroll",
+        tabindex: "0",
+        role: "region",
+        "aria-label": `Columns of ${title}`,
+        hidden: true,
+      },
       el("table", {}, el("thead", {}, el("tr", {}, head)), this.#rows),
     );
     this.element = el("div", { class: "table-view" }, this.#caption, this.#table);
@@ -27,8 +36,13 @@ export class TableView {
     if (!summary || summary === this.#shown) return;
     this.#shown = summary;
     this.#table.hidden = false;
-    const ragged = summary.ragged ? `, ${plural(summary.ragged, "row")} with more or fewer cells` : "";
-    setText(this.#caption, `${plural(summary.rows, "row")}${view.status === "succeeded" ? "" : " so far"}, ${plural(summary.columns.length, "column")}${ragged}`);
+    const ragged = summary.ragged
+      ? `, ${plural(summary.ragged, "row")} with more or fewer cells`
+      : "";
+    setText(
+      this.#caption,
+      `${plural(summary.rows, "row")}${view.status === "succeeded" ? "" : " so far"}, ${plural(summary.columns.length, "column")}${ragged}`,
+    );
     this.#rows.replaceChildren(...summary.columns.map((column) => row(column)));
   }
 }
@@ -38,14 +52,34 @@ function row(column) {
   const filled = cells === 0 ? 0 : column.count / cells;
   const bar = el("i");
   bar.style.width = `${filled * 100}%`;
-  const range = column.type === "date" ? [column.first, null, column.last] : column.type === "text" ? [null, null, null] : [column.least, column.mean, column.greatest];
+  const range =
+    column.type === "date"
+      ? [column.first, null, column.last]
+      : column.type === "text"
+        ? [null, null, null]
+        : [column.least, column.mean, column.greatest];
   return el(
     "tr",
     {},
     el("th", { scope: "row" }, column.name),
     el("td", {}, el("span", { class: `type ${column.type}` }, column.type)),
-    el("td", { class: "filled", title: `${count(column.missing)} missing` }, el("span", { class: "meter", "aria-hidden": "true" }, bar), el("span", {}, percent(filled))),
-    range.map((value) => el("td", { class: "number" }, value === null || value === undefined ? "" : typeof value === "string" ? value : count(value))),
+    el(
+      "td",
+      { class: "filled", title: `${count(column.missing)} missing` },
+      el("span", { class: "meter", "aria-hidden": "true" }, bar),
+      el("span", {}, percent(filled)),
+    ),
+    range.map((value) =>
+      el(
+        "td",
+        { class: "number" },
+        value === null || value === undefined
+          ? ""
+          : typeof value === "string"
+            ? value
+            : count(value),
+      ),
+    ),
     el("td", { class: "values" }, values(column)),
   );
 }
@@ -53,10 +87,28 @@ function row(column) {
 function values(column) {
   const numeric = column.type === "integer" || column.type === "number";
   if (numeric && column.bars && (!column.exact || column.distinct > FEW)) return bars(column.bars);
-  if (!column.exact) return [el("span", { class: "many" }, "many different")];
-  return column.values.slice(0, TOP).map(({ 0: value, 1: times }) =>
-    el("span", { class: "value", title: `${value}: ${count(times)}` }, `${value} `, el("b", {}, percent(times / Math.max(column.count, 1)))),
-  );
+  const share = ([, times]) => times / Math.max(column.count, 1);
+  const [most] = column.values;
+  if (most === undefined) return [];
+  if (share(most) < TELLING) {
+    return [
+      el(
+        "span",
+        { class: "many" },
+        column.exact ? `${count(column.distinct)} different` : "many different",
+      ),
+    ];
+  }
+  return column.values
+    .slice(0, TOP)
+    .map((pair) =>
+      el(
+        "span",
+        { class: "value", title: `${pair[0]}: ${count(pair[1])}` },
+        `${pair[0]} `,
+        el("b", {}, percent(share(pair))),
+      ),
+    );
 }
 
 function bars({ counts: all, start, width }) {
@@ -69,10 +121,21 @@ function bars({ counts: all, start, width }) {
   return [
     svg(
       "svg",
-      { class: "spark", viewBox: `0 0 ${counts.length * 4} 20`, preserveAspectRatio: "none", role: "img", "aria-label": label },
+      {
+        class: "spark",
+        viewBox: `0 0 ${counts.length * 4} 20`,
+        preserveAspectRatio: "none",
+        role: "img",
+        "aria-label": label,
+      },
       counts.map((times, at) => {
         const height = times === 0 ? 0 : Math.max(1, (19 * times) / highest);
-        return svg("rect", { x: at * 4, y: (20 - height).toFixed(2), width: 3.2, height: height.toFixed(2) });
+        return svg("rect", {
+          x: at * 4,
+          y: (20 - height).toFixed(2),
+          width: 3.2,
+          height: height.toFixed(2),
+        });
       }),
     ),
   ];

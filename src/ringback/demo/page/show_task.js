@@ -5,7 +5,12 @@ import { count, el, setText, show } from "./dom.js";
 const SEGMENTS = 24;
 
 export class TaskView {
-  #chart = el("div", { class: "primes", role: "img", "aria-label": "Primes in each segment", hidden: true });
+  #chart = el("div", {
+    class: "primes",
+    role: "img",
+    "aria-label": "Primes in each segment",
+    hidden: true,
+  });
   #line = el("p", { class: "facts" });
   #columns = [];
 
@@ -14,14 +19,19 @@ export class TaskView {
   }
 
   update({ view }) {
-    const segments = view.parts.filter(Boolean).map((part) => part.data).filter((data) => data.step === "segment");
+    const segments = view.parts
+      .filter(Boolean)
+      .map((part) => part.data)
+      .filter((data) => data.step === "segment");
     show(this.#chart, segments.length > 0);
     if (segments.length > 0) this.#draw(segments);
     const primes = segments.reduce((sum, segment) => sum + segment.primes, 0);
     const { result } = view;
-    if (result?.kind === "primes") setText(this.#line, `${count(result.primes)} primes below ${count(result.limit)}`);
+    if (result?.kind === "primes")
+      setText(this.#line, `${count(result.primes)} primes below ${count(result.limit)}`);
     else if (result?.kind === "note") setText(this.#line, result.text);
-    else if (segments.length > 0) setText(this.#line, `${count(primes)} primes below ${count(segments.at(-1).stop)} so far`);
+    else if (segments.length > 0)
+      setText(this.#line, `${count(primes)} primes below ${count(segments.at(-1).stop)} so far`);
     else setText(this.#line, "");
     show(this.#line, this.#line.textContent !== "");
   }

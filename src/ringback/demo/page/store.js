@@ -5,12 +5,18 @@ const CARD = "ringback-demo:card:";
 const WIRE = "ringback-demo:wire:";
 const SETTING = "ringback-demo:setting:";
 
+/** Calls back when the browser keeps nothing more: it is full, or does not want to. */
+export function onForgetful(told) {
+  forgetful = told;
+}
+
+let forgetful = () => {};
+
 function write(key, value) {
   try {
     localStorage.setItem(key, JSON.stringify(value));
-    return true;
   } catch {
-    return false; // full, or forbidden: the page works, but forgets
+    forgetful();
   }
 }
 
@@ -32,11 +38,11 @@ export function cards() {
 }
 
 export function saveCard(card) {
-  return write(CARD + card.key, card);
+  write(CARD + card.key, card);
 }
 
 export function saveWire(key, entries) {
-  return write(WIRE + key, entries);
+  write(WIRE + key, entries);
 }
 
 export function wire(key) {
@@ -56,12 +62,11 @@ export function saveSetting(name, value) {
   write(SETTING + name, value);
 }
 
-/** Calls back when another tab adds (with the card) or removes (with null) one. */
+/** Calls back when another tab writes a card, or removes it (with null). */
 export function onOtherTab(changed) {
   addEventListener("storage", (event) => {
     if (!event.key?.startsWith(CARD)) return;
     const key = event.key.slice(CARD.length);
-    if (event.newValue === null) changed(key, null);
-    else if (event.oldValue === null) changed(key, JSON.parse(event.newValue));
+    changed(key, event.newValue === null ? null : JSON.parse(event.newValue));
   });
 }

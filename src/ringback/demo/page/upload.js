@@ -26,7 +26,9 @@ export async function declaration(file, pace) {
   const declared = { name: `${folder}/${pace}s/${name}`, size: file.size, type };
   if (file.size <= HASHED && crypto.subtle) {
     const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
-    declared.sha256 = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    declared.sha256 = Array.from(new Uint8Array(digest), (byte) =>
+      byte.toString(16).padStart(2, "0"),
+    ).join("");
   }
   return declared;
 }
@@ -51,7 +53,11 @@ export async function send(wire, upload, token, file, moved, signal) {
     } catch (error) {
       if (error instanceof NoAnswer) {
         offset = await missing(wire, upload, token, signal);
-      } else if (error instanceof Refused && Number.isInteger(error.problem.offset) && error.status === 409) {
+      } else if (
+        error instanceof Refused &&
+        Number.isInteger(error.problem.offset) &&
+        error.status === 409
+      ) {
         offset = error.problem.offset; // the server knows better
       } else if (error instanceof Refused && [409, 429, 503].includes(error.status)) {
         await pause(error.retryAfter === null ? BUSY_PAUSE : error.retryAfter * 1000, signal);

@@ -26,7 +26,19 @@ export class Wire {
   request({ method, path, headers, json, size, file, note, stream }) {
     const body = json === undefined ? undefined : JSON.stringify(json).slice(0, SHOWN_BODY);
     this.begun += 1;
-    return this.#add({ kind: "request", method, path, headers, body, size, file, note, stream, status: null, took: null });
+    return this.#add({
+      kind: "request",
+      method,
+      path,
+      headers,
+      body,
+      size,
+      file,
+      note,
+      stream,
+      status: null,
+      took: null,
+    });
   }
 
   /** It was answered; a stream, opened or closed. */
@@ -60,7 +72,9 @@ export class Wire {
 function gist(name, data, size) {
   switch (name) {
     case "progress":
-      return [data.fraction === null ? null : `${Math.round(data.fraction * 100)} %`, data.message].filter(Boolean).join("  ");
+      return [data.fraction === null ? null : `${Math.round(data.fraction * 100)} %`, data.message]
+        .filter(Boolean)
+        .join("  ");
     case "part":
       return `#${data.index}  ${data.data?.step ?? ""}  ${bytes(size)}`;
     case "snapshot":
@@ -70,7 +84,9 @@ function gist(name, data, size) {
         data.attempt > 0 ? `attempt ${data.attempt}` : null,
         name === "snapshot" && data.part_count > 0 ? plural(data.part_count, "part") : null,
         data.result !== undefined || data.result_size ? "with the result" : null,
-      ].filter(Boolean).join("  ");
+      ]
+        .filter(Boolean)
+        .join("  ");
     default:
       return "";
   }
@@ -81,10 +97,13 @@ export function curl(entry, origin) {
   const words = ["curl", entry.stream ? "-N" : "-i"];
   const piece = entry.file && entry.size < entry.file.total;
   if (piece) {
-    words.unshift(`tail -c +${entry.file.offset + 1} ${quote(entry.file.name)} | head -c ${entry.size} |`);
+    words.unshift(
+      `tail -c +${entry.file.offset + 1} ${quote(entry.file.name)} | head -c ${entry.size} |`,
+    );
   }
   if (entry.method !== "GET") words.push("-X", entry.method);
-  for (const [name, value] of Object.entries(entry.headers)) words.push("-H", quote(`${name}: ${value}`));
+  for (const [name, value] of Object.entries(entry.headers))
+    words.push("-H", quote(`${name}: ${value}`));
   if (entry.body !== undefined) words.push("-d", quote(entry.body));
   if (entry.file) words.push("--data-binary", piece ? "@-" : quote(`@${entry.file.name}`));
   words.push(quote(origin + entry.path));

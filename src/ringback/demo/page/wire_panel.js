@@ -4,7 +4,13 @@
 import { bytes, duration, el, icon, setText, show } from "./dom.js";
 import { curl } from "./wire.js";
 
-const SHOWN_HEADERS = ["Idempotency-Key", "If-None-Match", "Prefer", "Last-Event-ID", "Upload-Offset"];
+const SHOWN_HEADERS = [
+  "Idempotency-Key",
+  "If-None-Match",
+  "Prefer",
+  "Last-Event-ID",
+  "Upload-Offset",
+];
 const NEAR_END = 24; // pixels: whoever has scrolled up further wants to read, not to follow
 const COPIED_FOR = 1400; // milliseconds that "copied" is shown
 
@@ -21,10 +27,21 @@ export class WirePanel {
     this.#body = el(
       "div",
       // Scrolled by keyboard too, so it can be focused, and says what it is.
-      { class: "wire-scroll", tabindex: "0", role: "region", "aria-label": `Requests of ${operation.record.title}` },
+      {
+        class: "wire-scroll",
+        tabindex: "0",
+        role: "region",
+        "aria-label": `Requests of ${operation.record.title}`,
+      },
       this.#list,
     );
-    const summary = el("summary", {}, el("span", { class: "wire-title" }, "On the wire"), this.#count, this.#way);
+    const summary = el(
+      "summary",
+      {},
+      el("span", { class: "wire-title" }, "On the wire"),
+      this.#count,
+      this.#way,
+    );
     this.element = el("details", { class: "wire" }, summary, this.#body);
     this.element.open = open;
     this.element.addEventListener("toggle", () => {
@@ -96,7 +113,12 @@ function requestRow(entry) {
   const took = el("span", { class: "wire-took" });
   const copy = el(
     "button",
-    { class: "wire-copy", type: "button", "aria-label": `Copy ${entry.method} ${brief(entry.path)} as curl`, title: "Copy as curl" },
+    {
+      class: "wire-copy",
+      type: "button",
+      "aria-label": `Copy ${entry.method} ${brief(entry.path)} as curl`,
+      title: "Copy as curl",
+    },
     icon("copy"),
   );
   copy.addEventListener("click", async () => {
@@ -120,7 +142,11 @@ function requestRow(entry) {
       "div",
       { class: "wire-line" },
       el("span", { class: `wire-method ${entry.method.toLowerCase()}` }, entry.method),
-      el("span", { class: "wire-path", title: entry.path.replace(/token=[^&]*/, "token=…") }, brief(entry.path)),
+      el(
+        "span",
+        { class: "wire-path", title: entry.path.replace(/token=[^&]*/, "token=…") },
+        brief(entry.path),
+      ),
       status,
       took,
       copy,
@@ -132,7 +158,12 @@ function requestRow(entry) {
     status.dataset.class = typeof entry.status === "number" ? String(entry.status)[0] : "none";
     const stream = entry.stream && entry.status === 200 ? (entry.closed ? "closed" : "open") : null;
     const time = entry.took === null ? "" : duration(entry.took);
-    setText(took, [stream, entry.stream && !entry.closed ? "" : time, entry.replayed && "replayed"].filter(Boolean).join(" · "));
+    setText(
+      took,
+      [stream, entry.stream && !entry.closed ? "" : time, entry.replayed && "replayed"]
+        .filter(Boolean)
+        .join(" · "),
+    );
   };
   update();
   return { element, update };
@@ -144,7 +175,13 @@ function eventRow(entry) {
     { class: "wire-event" },
     el("span", { class: "wire-name" }, entry.name),
     el("span", { class: "wire-data" }, entry.gist),
-    entry.id ? el("span", { class: "wire-id", title: `id: ${entry.id}` }, `id …${entry.id.slice(entry.id.lastIndexOf("-"))}`) : null,
+    entry.id
+      ? el(
+          "span",
+          { class: "wire-id", title: `id: ${entry.id}` },
+          `id …${entry.id.slice(entry.id.lastIndexOf("-"))}`,
+        )
+      : null,
   );
   return { element, update() {} };
 }

@@ -1,0 +1,96 @@
+"""A real Chromium on the real demo. Where there is no Chromium, the run says so loudly."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from tests.e2e import chromium
+from tests.e2e.demonstration import Demonstration
+from tests.e2e.page import DemoPage
+
+SKIPPED = "no Chromium is installed"
+WIDE = {"width": 1280, "height": 900}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not tested, and the cure, where nobody overlooks it."""
+    skipped = [
+        report
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple) and SKIPPED in report.longrepr[2]
+    ]
+    if skipped:
+        terminalreporter.section("the demo was NOT tested", red=True)
+        terminalreporter.write_line(
+            f"{len(skipped)} tests were skipped: {SKIPPED}. {chromium.CURE}", red=True
+        )
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    path = chromium.find()
+    if path is None:
+        pytest.skip(f"{SKIPPED}. {chromium.CURE}")
+    return path
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory, browser_path: str) -> Iterator[Demonstration]:
+    with Demonstration(tmp_path_factory.mktemp("demo")) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(browser_path: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        opened = await playwright.chromium.launch(
+            executable_path=browser_path, args=chromium.ARGUMENTS
+        )
+        yield opened
+        await opened.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """A visitor who has never been here."""
+    async with await browser.new_context(viewport=WIDE) as opened:  # type: ignore[arg-type]
+        await opened.grant_permissions(["clipboard-read", "clipboard-write"])
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(context: BrowserContext, demo: Demonstration) -> AsyncIterator[DemoPage]:
+    """The demo's page. No script may have failed, and nothing may have been blocked, at the end."""
+    faults: list[str] = []
+    opened = await context.new_page()
+    watch(opened, faults)
+    await opened.goto(demo.url)
+    yield DemoPage(opened, demo)
+    with contextlib.suppress(Exception):
+        await opened.close()
+    assert not faults, "\n".join(faults)
+
+
+def watch(page: Page, faults: list[str]) -> None:
+    """Gather what goes wrong in a page; that the server is away, or refuses, is part of it."""
+    page.on("pageerror", lambda error: faults.append(f"{error}\n{error.stack}"))
+    page.on(
+        "console",
+        lambda message: (
+            faults.append(message.text)
+            if message.type == "error" and "Failed to load resource" not in message.text
+            else None
+        ),
+    )
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A folder for files to choose from."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    return folder

@@ -1,0 +1,170 @@
+"""Everybody can use the page: axe-core finds nothing, and the keyboard suffices."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
+from playwright.async_api import Browser, Page, expect
+
+from tests.e2e.conftest import watch
+from tests.e2e.demonstration import Demonstration
+from tests.e2e.page import DemoPage
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+async def check(page: Page, when: str) -> None:
+    """No violation in the page as it stands; and nothing to be scrolled to at the side."""
+    await page.evaluate(AXE_SCRIPT)
+    found: dict[str, Any] = await page.evaluate(
+        "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", RULES
+    )
+    told = [
+        f"{violation['id']}: {violation['help']}\n  {node['html']}\n  {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+    assert not told, f"{when}:\n" + "\n".join(told)
+    assert await page.evaluate(
+        "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    ), f"{when}: the page is wider than its window"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_axe_finds_nothing(
+    browser: Browser, demo: Demonstration, files: Path, scheme: Any, width: int
+) -> None:
+    faults: list[str] = []
+    async with await browser.new_context(
+        viewport={"width": width, "height": 844},
+        color_scheme=scheme,
+        reduced_motion="reduce",  # what fades in is measured when it is there
+    ) as context:
+        page = DemoPage(await context.new_page(), demo)
+        watch(page.page, faults)
+        await page.page.goto(demo.url)
+        await check(page.page, "empty")
+        await page.page.get_by_text("Make trouble").click()
+        await check(page.page, "menu")
+        await page.page.keyboard.press("Escape")
+        await page.set_pace(0)
+        await page.start("stumble")
+        await page.card("Fail once, then succeed").becomes("retrying")
+        await check(page.page, "trying again")
+        await page.set_pace(0.5)
+        await page.start("table")
+        await page.start("photo")
+        await page.start("primes")
+        await expect(page.card("dawn.jpg").thumbnails().first).to_be_visible()
+        await page.page.locator("details.wire").evaluate_all(
+            "panels => panels.forEach(panel => { panel.open = true; })"
+        )
+        await check(page.page, "running")
+        await page.card("Count primes").button("Cancel").click()
+        await page.kill_worker()
+        await check(page.page, "killed")
+        (files / "notes.txt").write_text("hello")
+        await page.choose(files / "notes.txt")
+        await page.set_pace(0)
+        await page.start("doomed")
+        await page.card("Fail for good").becomes("failed")
+        await page.card("Count primes").becomes("cancelled")
+        await page.card("dawn.jpg").becomes("succeeded")
+        await page.card("orders.csv").becomes("succeeded")
+        await check(page.page, "ended")
+        await page.start("burst")
+        await expect(page.page.locator("#toast-text")).to_contain_text("50 requests")
+        await check(page.page, "crowded")
+        await page.page.get_by_role("button", name="Other").click()
+        await check(page.page, "filtered")
+    assert not faults, "\n".join(faults)
+
+
+async def test_axe_finds_nothing_while_the_server_is_away(page: DemoPage) -> None:
+    await page.page.route("**/*", lambda route: route.abort())
+    await page.start("primes")
+    await expect(page.page.locator("#link-text")).to_have_text("Server away")
+    await check(page.page, "away")
+    await page.page.unroute("**/*")
+    await expect(page.page.locator("#link-text")).to_have_text("Connected")
+    await page.card("Count primes").becomes("running")
+
+
+async def test_by_keyboard_alone(page: DemoPage) -> None:
+    keyboard = page.page.keyboard
+
+    async def focused() -> str:
+        found: str = await page.page.evaluate(
+            "(document.activeElement.getAttribute('aria-label') || document.activeElement.innerText"
+            " || document.activeElement.labels?.[0]?.innerText || '').trim().split('\\n')[0]"
+        )
+        return found
+
+    async def tab_to(name: str) -> None:
+        for _ in range(60):
+            await keyboard.press("Tab")
+            if await focused() == name:
+                return
+        raise AssertionError(f"{name} is not reached by Tab")
+
+    await tab_to("Choose files")
+    await tab_to("Make trouble")
+    await keyboard.press("Enter")
+    await tab_to("Fail for good")
+    await keyboard.press("Escape")
+    assert await focused() == "Make trouble"
+    await tab_to("SSE")
+    await keyboard.press("ArrowRight")
+    await expect(page.page.get_by_role("radio", name="Long polling")).to_be_checked()
+    await tab_to("Slow motion")
+    await keyboard.press("End")
+    await expect(page.page.locator("#pace-value")).to_have_text("2.0 s a step")
+    await page.page.locator("[data-start=primes]").focus()
+    await keyboard.press("Enter")
+    card = page.card("Count primes")
+    await card.becomes("running")
+    await expect(page.page.locator("#announcer")).to_contain_text("Count primes: running.")
+    await tab_to("Cancel")
+    await keyboard.press("Enter")
+    await card.becomes("cancelled")
+    await tab_to("Remove Count primes")
+    await keyboard.press("Enter")
+    await expect(page.cards()).to_have_count(0)
+    assert await focused() == "Choose files", "the focus is not lost with the card"
+
+
+async def test_what_is_focused_is_seen(page: DemoPage) -> None:
+    await page.set_pace(0)
+    await page.start("photo")
+    await page.card("dawn.jpg").becomes("succeeded")
+    await page.page.keyboard.press("Tab")
+    count: int = await page.page.evaluate(
+        "document.querySelectorAll('button,input,summary,[tabindex=\"0\"]').length"
+    )
+    unseen = []
+    for _ in range(count):
+        await page.page.keyboard.press("Tab")
+        outlined = await page.page.evaluate(
+            """() => {
+              const here = document.activeElement;
+              if (here === document.body) return true;
+              return [here, here.closest("label")].some(
+                (each) => each && getComputedStyle(each).outlineStyle !== "none");
+            }"""
+        )
+        if not outlined:
+            unseen.append(await page.page.evaluate("document.activeElement.outerHTML"))
+    assert not unseen
+
+
+async def test_nothing_moves_for_those_who_do_not_want_it(page: DemoPage) -> None:
+    await page.page.emulate_media(reduced_motion="reduce")
+    await page.set_pace(1)
+    await page.start("photo")
+    await page.start("table")
+    await page.card("dawn.jpg").becomes("running")
+    assert await page.page.evaluate("document.getAnimations().length") == 0
