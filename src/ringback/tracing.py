@@ -8,6 +8,7 @@ are the trace contexts alone (W3C Trace Context), and this costs one comparison.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ else:
     _propagator = tracecontext.TraceContextTextMapPropagator()
 
 T = TypeVar("T")
+log = logging.getLogger("ringback.tracing")
 
 
 def produce(task: str, operation: str, parent: str | None) -> tuple[str, Span | None]:
@@ -66,7 +68,7 @@ async def until_stored(span: Span, stored: Awaitable[T]) -> T:
 
 
 class Consumed:
-    """The span of one attempt."""
+    """The span of one attempt; only where there can be any."""
 
     def __init__(self, task: str, operation: str, attempt: int, parent: str) -> None:
         """Begin it; what the current asyncio task does from now on is below it."""
@@ -86,11 +88,6 @@ class Consumed:
         if error is not None:
             _record(self._span, error)
         self._span.end()
-
-
-def consume(task: str, operation: str, attempt: int, parent: str) -> Consumed | None:
-    """Begin the span of an attempt, if there can be any."""
-    return Consumed(task, operation, attempt, parent) if INSTALLED else None
 
 
 def enter(traceparent: str) -> None:
@@ -132,8 +129,12 @@ def _attributes(verb: str, task: str, operation: str) -> dict[str, str | int]:
 
 
 def _record(span: Span, error: BaseException) -> None:
-    span.record_exception(error)
-    span.set_attribute(
-        "error.type", error.code if isinstance(error, RingbackError) else type(error).__name__
-    )
-    span.set_status(Status(StatusCode.ERROR, str(error)[:500]))
+    if not span.is_recording():
+        return
+    kind = error.code if isinstance(error, RingbackError) else type(error).__name__
+    span.set_attribute("error.type", kind)
+    span.set_status(Status(StatusCode.ERROR, kind))
+    try:
+        span.record_exception(error)
+    except Exception:  # one whose text cannot be had
+        log.debug("A %s cannot be recorded.", kind, exc_info=True)

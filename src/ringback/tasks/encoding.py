@@ -5,6 +5,7 @@ What does not belong here: results, which have a type of their own (``signature`
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -26,8 +27,10 @@ def to_text_bytes(value: Any) -> bytes:
     """The same, with the text of whatever has no JSON form: it never raises."""
     try:
         return to_json(value, by_alias=True, inf_nan_mode="null", fallback=_text)
-    except Exception:  # whatever the value's own serializer raises
-        return to_json(_text(value))
+    except Exception:  # half a surrogate pair, or whatever a value's own serializer raises
+        text = json.dumps(value, ensure_ascii=False, default=_text, skipkeys=True)
+        plain = json.loads(text.encode("utf-8", "replace"))
+        return to_json(plain, inf_nan_mode="null")
 
 
 def _text(value: object) -> str:

@@ -197,6 +197,12 @@ class RunningAttempt:
             except GONE as error:
                 log.debug("%s of %s is no longer ours: %s", self.task, self.id, error)
 
+    def release(self) -> None:
+        """It is over: let go of what knows it, so that no cycle keeps it in memory."""
+        self.closed = True
+        self._stopped = _ignore
+        self.newest = None
+
     async def notice(self) -> None:
         """Look whether the stored operation was cancelled, or taken away."""
         try:
@@ -291,6 +297,10 @@ class RunningAttempt:
                 log.warning("%s of %s cannot be settled yet: %s", self.task, self.id, error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, STORE_PAUSE_MAX)
+
+
+def _ignore(reason: Reason) -> None:
+    """Nothing is left to be stopped."""
 
 
 _NOBODY = contextlib.nullcontext()

@@ -53,11 +53,11 @@ class Run:
 
     __slots__ = (
         "_abandon",
-        "_asked",
         "_begun",
         "_fence",
         "_loop",
         "_service",
+        "_span",
         "_task",
         "_timeout",
         "_unheard",
@@ -88,8 +88,7 @@ class Run:
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         """The asyncio task that carries it out; on the loop, the function runs in it."""
-        self._asked = False
-        """Whether the function was asked to end."""
+        self._span: tracing.Consumed | None = None
         self._timeout: asyncio.TimerHandle | None = None
         self._unheard: asyncio.TimerHandle | None = None
         self._fence: asyncio.TimerHandle | None = None
@@ -98,13 +97,12 @@ class Run:
         """Run the function; the command that settles it, or None if there is nothing to settle."""
         attempt = self.attempt
         result, error = b"", None
-        span = None
         if attempt.reason is None:  # else it was stopped before it began
             if tracing.INSTALLED:
-                span = tracing.consume(
+                self._span = tracing.Consumed(
                     attempt.task, attempt.id, attempt.attempt, attempt.traceparent
                 )
-                attempt.traceparent = span.traceparent if span else attempt.traceparent
+                attempt.traceparent = self._span.traceparent
             self._begin()
             try:
                 result = await call(self)
@@ -114,22 +112,22 @@ class Run:
                 error = raised
             finally:
                 self._end()
-            if self._asked or isinstance(error, asyncio.CancelledError):
-                await self._calm_down()
-        command = None if self.abandoned else self._command(result, error)
-        if span is not None:
-            span.end(error if isinstance(command, Fail) else None)
-        return command
+            if self._task is not None and self._task.cancelling():
+                await self._calm_down(self._task)
+        return None if self.abandoned else self._conclude(result, error)
 
     def left(self) -> Command | None:
         """The command that settles an abandoned run."""
-        return self._command(b"", asyncio.CancelledError())
+        return self._conclude(b"", asyncio.CancelledError())
 
-    def _command(self, result: bytes, error: BaseException | None) -> Command | None:
+    def _conclude(self, result: bytes, error: BaseException | None) -> Command | None:
         attempt = self.attempt
         if attempt.reason is Reason.TIMED_OUT:
             error = TimedOut(seconds=attempt.state.policy.timeout)
-        return outcome.of(self._service, attempt, self.task, result, error)
+        command = outcome.of(self._service, attempt, self.task, result, error)
+        if self._span is not None:
+            self._span.end(error if isinstance(command, Fail) else None)
+        return command
 
     def _begin(self) -> None:
         self.inside = True
@@ -144,12 +142,12 @@ class Run:
             if timer is not None:
                 timer.cancel()
 
-    async def _calm_down(self) -> None:
+    async def _calm_down(self, task: asyncio.Task[None]) -> None:
         """Take back the cancelling of this asyncio task: what is left to do is ours."""
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)  # one may be on its way that the function did not wait for
-        while self._task is not None and self._task.cancelling():
-            self._task.uncancel()
+        while task.cancelling():
+            task.uncancel()
 
     # Being asked to end
 
@@ -164,7 +162,6 @@ class Run:
             self._fence = self._loop.call_later(self._grace(reason), self._overdue)
 
     def _ask(self) -> None:
-        self._asked = True
         if self.execution is not None:
             self.execution.cancel()
         elif self.task.run_in == "loop" and self._task is not None:

@@ -6,6 +6,7 @@ loop is not kept busy with what belongs to a thread, and nothing but JSON goes b
 
 from __future__ import annotations
 
+from ringback.errors import OperationCancelled
 from ringback.service import Service
 from ringback.tasks.operation import BlockingOperation, Operation
 from ringback.tasks.registry import Task
@@ -32,6 +33,8 @@ class Runners:
         state = attempt.state
         if state.policy.resumable and state.part_count:
             attempt.earlier_parts = await resume.earlier_parts(self._service.engine, state)
+            if attempt.cancelled:
+                raise OperationCancelled
         if task.run_in == "loop":
             arguments = arguments_of(task.signature, state.input, Operation(attempt))
             return encode(task.signature, await task.function(**arguments), task.max_result)

@@ -257,7 +257,7 @@ class Worker:
                 "%s of %s could not be settled; its lease will run out.", run.task.name, attempt.id
             )
         finally:
-            attempt.closed = True
+            attempt.release()
             topic = attempt.state.topic
             if self._runs.get(topic) is run:
                 del self._runs[topic]

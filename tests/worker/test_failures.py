@@ -1,0 +1,257 @@
+"""Attempts that fail: what is tried again and when, what the caller is told, dead letters."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ringback import Claims, Operation, RetryLater, Ringback, Status, TaskFailed
+from ringback.core.model import Query
+from ringback.errors import TransitionError
+from tests.worker.following import LIMIT, becomes, ended, problem
+from tests.worker.jobs import KINDS, Kind, Refusal, Unpicklable, note, twin
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_failed_attempt_is_tried_again(data: Path, tmp_path: Path, kind: Kind) -> None:
+    rb = Ringback(data=data)
+    rb.task(name="mend", run_in=kind, backoff=0)(twin("mend", kind))
+    async with rb.running():
+        state = await ended(rb, "mend", {"log": tmp_path / "log"})
+    assert (state.status, state.result, state.failures) == (Status.SUCCEEDED, b"2", 1)
+    assert state.error is None, "what went wrong before is over"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("error", "retry_on", "attempts"),
+    [
+        ("value", Exception, 3),
+        ("value", (OSError, ValueError), 3),
+        ("value", OSError, 1),
+        ("refusal", Refusal, 3),
+        ("refusal", ValueError, 1),
+        ("failed", Exception, 1),
+        ("exit", Exception, 1),
+        ("exit", BaseException, 3),
+        ("interrupt", Exception, 1),
+        ("stop", Exception, 3),
+        ("unpicklable", Unpicklable, 3),
+        ("unpicklable refusal", Unpicklable, 3),
+        ("unpicklable refusal", ValueError, 1),
+    ],
+)
+async def test_what_is_tried_again(
+    data: Path, tmp_path: Path, kind: Kind, error: str, retry_on: Any, attempts: int
+) -> None:
+    rb = Ringback(data=data)
+    rb.task(name="fail", run_in=kind, retries=2, backoff=0, retry_on=retry_on)(twin("fail", kind))
+    rb.task(name="double", run_in=kind)(twin("double", kind))
+    log = tmp_path / "log"
+    async with rb.running():
+        state = await ended(rb, "fail", {"error": error, "log": log})
+        assert (state.status, state.attempt, state.failures) == (Status.FAILED, attempts, attempts)
+        assert log.read_text().split() == [str(n + 1) for n in range(attempts)]
+        assert state.dead_letter is (error != "failed")
+        assert state.finished_at is not None
+        assert (await ended(rb, "double", {"n": 1})).result == b"2", "the worker goes on"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_caller_is_told_the_class_alone(data: Path, tmp_path: Path, kind: Kind) -> None:
+    def authenticate(headers: Any) -> None:
+        """That callers can be known at all makes this no development."""
+
+    rb = Ringback(data=data, authenticate=authenticate)
+    rb.task(name="fail", run_in=kind, retries=0)(twin("fail", kind))
+    async with rb.running():
+        for error, name in (("value", "ValueError"), ("unpicklable", "Unpicklable")):
+            state = await ended(rb, "fail", {"error": error, "log": tmp_path / "log"})
+            assert problem(state) == {
+                "type": "urn:ringback:problem:task-error",
+                "title": "Task error",
+                "status": 500,
+                "detail": f"The task raised {name}.",
+                "exception": name,
+                "attempt": 1,
+            }
+            assert state.diagnosis is not None
+            assert {"value": "a secret", "unpicklable": "1 and 2"}[error] in state.diagnosis
+            assert "jobs.py" in state.diagnosis, "operators see where"
+
+
+async def test_a_developer_is_told_more(data: Path, tmp_path: Path) -> None:
+    rb = Ringback(data=data)
+    for kind in KINDS:
+        rb.task(name=kind, run_in=kind, retries=0)(twin("fail", kind))
+    async with rb.running():
+        for kind in KINDS:
+            for error, text in (
+                ("value", "ValueError: a secret"),
+                ("unpicklable", "Unpicklable: 1 and 2"),
+            ):
+                state = await ended(rb, kind, {"error": error, "log": tmp_path / "log"})
+                assert problem(state)["detail"] == text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_a_function_itself_says_is_shown(data: Path, tmp_path: Path, kind: Kind) -> None:
+    rb = Ringback(data=data)
+    rb.task(name="fail", run_in=kind)(twin("fail", kind))
+    async with rb.running():
+        state = await ended(rb, "fail", {"error": "failed", "log": tmp_path / "log"})
+    shown = problem(state)
+    assert isinstance(shown.pop("seen"), list | str), "a set has no JSON of its own"
+    assert shown == {
+        "type": "urn:ringback:problem:task-failed",
+        "title": "Task failed",
+        "status": 500,
+        "detail": "No such address.",
+        "street": "Elm Street",
+        "attempt": 1,
+    }
+    assert not state.dead_letter, "it said itself that there is nothing to be mended"
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Strange:
+    """What no serializer knows, and what has no text."""
+
+    __repr__ = __str__ = Mute.__str__
+
+
+@pytest.mark.parametrize(
+    "error", [Mute(), TaskFailed("x", strange=Strange()), ValueError("\ud800 half")]
+)
+async def test_no_exception_is_too_strange_to_be_settled(data: Path, error: Exception) -> None:
+    rb = Ringback(data=data)
+
+    @rb.task(retries=0)
+    async def fail() -> None:
+        raise error
+
+    async with rb.running():
+        state = await ended(rb, "fail")
+    assert state.status is Status.FAILED
+    assert json.loads(state.error or b"")["status"] == 500
+
+
+async def test_retry_later_sets_the_delay_itself(data: Path, tmp_path: Path) -> None:
+    rb = Ringback(data=data)
+    log = tmp_path / "log"
+
+    @rb.task(backoff=LIMIT, retry_on=())
+    async def busy(op: Operation) -> int:
+        if note(log, op.attempt) < 3:
+            raise RetryLater("The other side is busy.", delay=0.3)
+        return op.attempt
+
+    async with rb.running():
+        accepted = await rb.submit("busy")
+        waiting = await becomes(rb, accepted.id, status=Status.QUEUED, attempt=1)
+        assert waiting.ready_at - waiting.updated_at == pytest.approx(0.3, abs=1e-3)
+        assert problem(waiting)["detail"] == "The other side is busy."
+        state = await rb.wait(accepted.id, LIMIT)
+    assert (state.status, state.result, state.failures) == (Status.SUCCEEDED, b"3", 2)
+
+
+async def test_backoff_grows_and_is_drawn_at_random(data: Path) -> None:
+    rb = Ringback(data=data)
+
+    @rb.task(retries=1, backoff=1000, backoff_max=5000)
+    async def fail() -> None:
+        raise ValueError("no")
+
+    async with rb.running():
+        waits = []
+        for _ in range(6):
+            accepted = await rb.submit("fail")
+            state = await becomes(rb, accepted.id, status=Status.QUEUED, failures=1)
+            waits.append(state.ready_at - state.updated_at)
+    assert all(0 <= wait <= 1000 for wait in waits)
+    assert len(set(waits)) > 1
+
+
+async def test_a_poison_message_blocks_nothing(data: Path) -> None:
+    """One slot, one operation that always fails, and work behind it."""
+    rb = Ringback(data=data, concurrency=1)
+
+    @rb.task(retries=2, backoff=0.05, priority=100)
+    async def poison() -> None:
+        raise ValueError("no")
+
+    @rb.task
+    async def work(n: int) -> int:
+        return n
+
+    async with rb.running(worker=False):
+        bad = await rb.submit("poison")
+        ids = [(await rb.submit("work", {"n": n})).id for n in range(20)]
+    async with rb.running():
+        for each in ids:
+            assert (await rb.wait(each, LIMIT)).status is Status.SUCCEEDED
+        state = await rb.wait(bad.id, LIMIT)
+    assert (state.status, state.attempt, state.dead_letter) == (Status.FAILED, 3, True)
+
+
+async def test_dead_letters_are_listed_inspected_and_redriven(data: Path) -> None:
+    rb = Ringback(data=data)
+    mended = asyncio.Event()
+
+    @rb.task(retries=1, backoff=0)
+    async def frail(n: int) -> int:
+        if not mended.is_set():
+            raise ConnectionError("the mail server is down")
+        return n
+
+    async with rb.running():
+        service, engine = rb.started.service, rb.started.service.engine
+        dead = await ended(rb, "frail", {"n": 7}, subject="ada")
+        other = await ended(rb, "frail", {"n": 8}, subject="bob")
+        listed = await engine.list(Query(dead_letter=True))
+        assert [each.id for each in listed] == [other.id, dead.id]
+        assert "the mail server is down" in (listed[1].diagnosis or "")
+
+        mended.set()
+        again = await service.redrive(dead.id, Claims(subject="ada"))
+        assert (again.parent, again.subject, again.input) == (dead.id, "ada", dead.input)
+        assert again.id != dead.id
+        assert (again.traceparent or "")[3:35] == (dead.traceparent or "")[3:35]
+        done = await rb.wait(again.id, LIMIT)
+        assert (done.status, done.result, done.attempt) == (Status.SUCCEEDED, b"7", 1)
+
+        kept = await rb.get(dead.id)
+        assert (kept.status, kept.error, kept.diagnosis) == (
+            dead.status,
+            dead.error,
+            dead.diagnosis,
+        )
+        assert [each.id for each in await engine.list(Query(dead_letter=True))] == [other.id]
+        with pytest.raises(TransitionError, match="was redriven already"):
+            await service.redrive(dead.id, Claims(subject="ada"))
+        with pytest.raises(TransitionError, match="that is succeeded does not take redrive"):
+            await service.redrive(done.id, Claims(subject="ada"))
+
+
+async def test_two_who_redrive_at_once_do_it_once(data: Path) -> None:
+    rb = Ringback(data=data)
+
+    @rb.task(retries=0)
+    async def frail() -> None:
+        raise ValueError("no")
+
+    async with rb.running():
+        service = rb.started.service
+        dead = await ended(rb, "frail", subject="ada")
+        redriven = await asyncio.gather(
+            *(service.redrive(dead.id, Claims(subject="ada")) for _ in range(5)),
+            return_exceptions=True,
+        )
+        assert len([each for each in redriven if isinstance(each, TransitionError)]) == 4
+        assert len(await service.engine.list(Query(parent=dead.id))) == 1
