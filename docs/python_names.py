@@ -5,6 +5,7 @@ What belongs here: how a class is shown. Which names are public is `ringback.__a
 
 import ast
 import inspect
+import json
 import textwrap
 from collections.abc import Iterator
 from enum import Enum
@@ -125,9 +126,9 @@ def _decorated(function: _Function, name: str) -> bool:
 
 def _field(field: _Field, is_enum: bool) -> str:
     if isinstance(field, ast.AnnAssign):
-        default = f" = {ast.unparse(field.value)}" if field.value is not None else ""
+        default = f" = {_value(field.value)}" if field.value is not None else ""
         return f"{_name(field)}: {ast.unparse(field.annotation).removeprefix('ClassVar')}{default}"
-    return f"{_name(field)} = {ast.unparse(field.value)}" if is_enum else _name(field)
+    return f"{_name(field)} = {_value(field.value)}" if is_enum else _name(field)
 
 
 def _row(signature: str, documentation: str | None) -> str:
@@ -200,8 +201,15 @@ def _parameter(argument: ast.arg, default: ast.expr | None) -> str:
     if argument.annotation is not None:
         text += f": {ast.unparse(argument.annotation)}"
     if default is not None:
-        text += f" = {ast.unparse(default)}" if argument.annotation else f"={ast.unparse(default)}"
+        text += f" = {_value(default)}" if argument.annotation else f"={_value(default)}"
     return text
+
+
+def _value(value: ast.expr) -> str:
+    """As the formatter writes it: text in double quotes."""
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        return json.dumps(value.value)
+    return ast.unparse(value)
 
 
 def _prose(documentation: str | None) -> str:
