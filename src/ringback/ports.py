@@ -165,8 +165,9 @@ class Retention(Protocol):
         """
 
     async def sweep(self, now: float) -> int:
-        """Delete a bounded number of whatever has expired: operations and their logs, idempotency
-        records, messages of topics and events; returns how many, 0 once nothing is left.
+        """Look for what has expired, and delete a bounded number: operations and their logs,
+        idempotency records, messages of topics and events. Returns how many went; called often
+        enough, it finds everything.
 
         The log of a topic keeps its offsets when its messages go.
         """

@@ -15,7 +15,7 @@ import apsw
 import pytest
 
 from ringback.core.lifecycle import accept
-from ringback.core.model import Publication
+from ringback.core.model import Publication, Query
 from ringback.engines.sqlite import SqliteEngine, hints
 from ringback.engines.sqlite.engine import FILE
 from ringback.engines.sqlite.schema import MIGRATIONS, migrate
@@ -294,6 +294,7 @@ async def test_a_writer_that_does_not_keep_up_says_so(
     [
         lambda engine: engine.load(operation().id),
         lambda engine: engine.count_queued(),
+        lambda engine: engine.list(Query()),
         lambda engine: submit(engine),
         lambda engine: engine.publish([Publication("t", b"1")], NOW),
     ],

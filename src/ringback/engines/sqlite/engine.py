@@ -31,7 +31,7 @@ from ringback.engines.sqlite import claims, commit, logs, upkeep
 from ringback.engines.sqlite.file import STORE_ERRORS, opening_error, reason
 from ringback.engines.sqlite.hints import Neighbours, Watch
 from ringback.engines.sqlite.keys import KeySweep
-from ringback.engines.sqlite.writer import RETRY_AFTER, Writer
+from ringback.engines.sqlite.writer import NOT_OPEN, RETRY_AFTER, Writer
 from ringback.errors import ConfigurationError, StoreUnavailable
 from ringback.ports import Hint
 
@@ -140,6 +140,8 @@ class SqliteEngine:
 
     async def list(self, query: Query) -> Sequence[OperationState]:
         # A filter may have to look at all of a subject's operations: not on the event loop.
+        if self._reader is None:
+            raise StoreUnavailable(NOT_OPEN, retry_after=RETRY_AFTER)
         return await asyncio.to_thread(self._list, query)
 
     def _list(self, query: Query) -> Sequence[OperationState]:
@@ -229,7 +231,7 @@ class SqliteEngine:
 
     def _read(self, query: Callable[[apsw.Connection], T]) -> T:
         if self._reader is None:
-            raise StoreUnavailable("The store is not open.", retry_after=RETRY_AFTER)
+            raise StoreUnavailable(NOT_OPEN, retry_after=RETRY_AFTER)
         try:
             return query(self._reader)
         except STORE_ERRORS as error:

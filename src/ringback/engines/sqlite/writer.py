@@ -40,6 +40,7 @@ BUSY_NAP = 0.0003
 """Seconds between two looks at a lock another process holds: a commit takes about as long."""
 RETRY_AFTER = 2
 """Seconds after which a client may try again when the store could not commit."""
+NOT_OPEN = "The store is not open: this server is starting or stopping."
 
 log = logging.getLogger("ringback.sqlite")
 
@@ -162,7 +163,7 @@ class Writer:
         again from its beginning, if the transaction it was in had to be rolled back.
         """
         if self._closed:
-            raise StoreUnavailable("The store is not open.", retry_after=RETRY_AFTER)
+            raise StoreUnavailable(NOT_OPEN, retry_after=RETRY_AFTER)
         if len(self._waiting) >= MAX_PENDING:
             raise StoreUnavailable(
                 "The disk does not keep up with what is to be stored.", retry_after=RETRY_AFTER
