@@ -72,6 +72,11 @@ def application(data: Path | None, gates: Gates, **settings: Any) -> Ringback:
         return count
 
     @app.task
+    async def bulky(op: Operation, count: Count) -> None:
+        for _ in range(count):
+            await op.send(100_000 * "x")
+
+    @app.task
     async def refuse(reason: str) -> None:
         raise TaskFailed(reason)
 

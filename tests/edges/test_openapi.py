@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from pydantic import BaseModel
+from pydantic import BaseModel, InstanceOf
 
 from ringback import Ringback
 from ringback.edges.http.openapi import document
@@ -168,6 +168,17 @@ def test_names_of_tasks_need_not_be_names_of_components() -> None:
         rb.task(name=name)(function(dict[str, int], set[int]))
     found = described(rb)
     assert {"/tasks/a:b", "/tasks/a*b", "/tasks/a.b-c"} <= found["paths"].keys()
+
+
+def test_a_type_without_a_schema_may_be_anything() -> None:
+    class Own:
+        pass
+
+    rb = Ringback("own")
+    rb.task(name="t")(function(dict[str, InstanceOf[Own]], InstanceOf[Own]))
+    found = described(rb)
+    assert schema_of(found, "t") == {}
+    assert schema_of(found, "t", "200")["properties"] == {"result": {}}
 
 
 def test_the_prefix_is_the_server() -> None:

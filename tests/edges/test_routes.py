@@ -163,3 +163,47 @@ async def test_a_connection_is_kept_for_the_next_request(caller: Caller) -> None
             assert "connection" not in answer.headers
         assert (await client.options("/healthz")).status_code == 204
         assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_no_cache_keeps_what_is_somebodys(data: Path) -> None:
+    """RFC 9111: nothing that only its owner may see is stored for others, nor any token."""
+    async with served(data) as caller:
+        done = await caller.submit("double", {"n": 1})
+        await done.until(status="succeeded")
+        waited = await caller.http.post(
+            "/tasks/double", json={"n": 1}, headers={"Prefer": "wait=20"}
+        )
+        position = (await done.get()).json()["position"]
+        for answer, directive in (
+            (done.answer, "no-store"),
+            (waited, "no-store"),
+            (await done.get(), "private, no-cache"),
+            (await done.get("/result"), "private, no-cache"),
+            (await done.get("/events"), "no-store"),
+            (await done.get("/events", query={"after": position}), "no-store"),
+            (await done.request("POST", "/cancel"), "private, no-cache"),
+            (await done.get("/nothing"), "no-store"),
+            (await caller.http.get("/operations"), "no-store"),
+            (await caller.http.get(f"/operations/{ID}"), "no-store"),
+        ):
+            assert answer.headers["cache-control"] == directive, answer.request.url
+
+
+async def test_whoever_does_not_read_keeps_nobody_waiting(caller: Caller) -> None:
+    operation = await caller.submit("bulky", {"count": 60})
+    host, port = caller.url.removeprefix("http://").split(":")
+    stalled = []
+    for _ in range(5):
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        writer.write(
+            f"GET {operation.path}/events?after=earliest&token={operation.token} HTTP/1.1\r\n"
+            "Host: localhost\r\n\r\n".encode()
+        )
+        await reader.readline()  # it has begun, and is not read any further
+        stalled.append(writer)
+    async with asyncio.timeout(30):
+        await operation.until(status="succeeded")
+        events = await operation.get("/events", query={"after": "earliest"})
+        assert events.text.count("event: part") == 60
+    for writer in stalled:
+        writer.transport.abort()

@@ -211,7 +211,7 @@ class Request:
     def require_json(self) -> None:
         """Refuse a body that says it is something else than JSON (RFC 9110 §15.5.16)."""
         text = self.header(b"content-type")
-        if text is None:
+        if text is None or text == "application/json":
             return
         kind = text.partition(";")[0].strip().lower()
         if kind != "application/json" and not (

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from pydantic.errors import PydanticInvalidForJsonSchema
+
 from ringback.edges.http.openapi_paths import (
     ANYBODY,
     BEARER,
@@ -136,7 +138,10 @@ class Schemas:
         """
         own = _component(f"{task}.{role}")
         for template, prefix in ((_REFERENCE, ""), (f"#/components/schemas/{own}.{{model}}", own)):
-            schema = make(template)
+            try:
+                schema = make(template)
+            except PydanticInvalidForJsonSchema:  # a type of the application's own has none
+                return {}
             definitions: dict[str, Any] = schema.pop("$defs", {})
             named = {f"{prefix}.{key}" if prefix else key: v for key, v in definitions.items()}
             title = _component(str(schema.get("title", "")))

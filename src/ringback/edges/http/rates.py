@@ -18,6 +18,8 @@ class Rates:
     """Allows ``rate`` requests a second for each caller, and ``burst`` at once."""
 
     def __init__(self, rate: float, burst: int) -> None:
+        self.limited = rate > 0
+        """Whether there is any bound."""
         self._interval = 1.0 / rate if rate > 0 else 0.0
         self._tolerance = self._interval * (burst + SLACK)
         self._due: OrderedDict[str, float] = OrderedDict()

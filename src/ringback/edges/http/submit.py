@@ -39,12 +39,14 @@ class Submit:
         allowed = service.may("submit", claims, task)
         if not (allowed if isinstance(allowed, bool) else await allowed):
             raise refusal(task, claims)
-        self.rates.check(caller(claims, request), time.monotonic())
+        if self.rates.limited:
+            self.rates.check(caller(claims, request), time.monotonic())
         request.require_json()
         body = await request.body(self._max_body)
         raw_key = request.header(b"idempotency-key")
-        asynchronous, wait = fields.preferences(request.header(b"prefer"))
-        query = request.query
+        preferred = request.header(b"prefer")
+        asynchronous, wait = (False, None) if preferred is None else fields.preferences(preferred)
+        query = request.query if request.scope.get("query_string") else None
         accepted = await service.submit(
             task,
             body,
