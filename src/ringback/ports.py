@@ -169,7 +169,8 @@ class Retention(Protocol):
         idempotency records, messages of topics and events. Returns how many went; called often
         enough, it finds everything.
 
-        The log of a topic keeps its offsets when its messages go.
+        The log of a topic keeps its offsets when its messages go, until nobody has published to
+        it for thirty days: then the next message begins a new log, under an epoch of its own.
         """
 
 

@@ -12,7 +12,7 @@ from ringback.core.commands import Report
 from ringback.core.model import BEGINNING, Kind, Message, Position, Publication
 from ringback.errors import UnknownOperation
 from ringback.ports import FullEngine
-from tests.contract.acts import apply, finish, offsets, start, submit, whole_log
+from tests.contract.acts import DAY, apply, finish, offsets, start, submit, whole_log
 from tests.contract.homes import Home
 from tests.core.states import NOW, operation
 
@@ -168,6 +168,24 @@ async def test_a_log_that_was_swept_empty_keeps_its_offsets(home: Home) -> None:
         assert await publish(engine, 1) == [Position(old[0].epoch, 4)]
         page = await engine.read("t", old[2], 10)
         assert (offsets(page.messages), page.gap) == ([4], False)
+
+
+async def test_a_topic_that_was_silent_for_long_begins_anew(engine: FullEngine) -> None:
+    """Or the names of all topics there ever were would fill the disk."""
+    (old,) = await publish(engine, 1)
+    await publish(engine, 1, "other", NOW + DAY)
+    while await engine.sweep(NOW + 29.9 * DAY):
+        pass
+    assert (await engine.read("t", None, 10)).position == old
+    while await engine.sweep(NOW + 30 * DAY):
+        pass
+    assert (await engine.read("t", None, 10)).position == BEGINNING
+    assert (await engine.read("t", old, 10)).gap
+    (new,) = await publish(engine, 1)
+    assert (new.offset, new.epoch == old.epoch) == (1, False)
+    page = await engine.read("t", old, 10)
+    assert ([message.position for message in page.messages], page.gap) == ([new], True)
+    assert (await engine.read("other", None, 10)).position.offset == 1
 
 
 async def test_the_log_of_an_operation(engine: FullEngine) -> None:

@@ -113,13 +113,15 @@ def append_topic(transaction: Transaction, publication: Publication, now: float)
     """Append to a topic's log, which begins with its first message; its epoch and offset."""
     cursor = transaction.cursor
     found = cursor.execute(
-        "UPDATE topics SET head = head + 1 WHERE name = ? RETURNING row, epoch, head",
-        (publication.topic,),
+        "UPDATE topics SET head = head + 1, published_at = ? WHERE name = ? "
+        "RETURNING row, epoch, head",
+        (now, publication.topic),
     ).fetchone()
     if found is None:
         epoch = secrets.token_hex(EPOCH_BYTES)
         cursor.execute(
-            "INSERT INTO topics (name, epoch, head) VALUES (?, ?, 1)", (publication.topic, epoch)
+            "INSERT INTO topics (name, epoch, head, published_at) VALUES (?, ?, 1, ?)",
+            (publication.topic, epoch, now),
         )
         found = (cursor.connection.last_insert_rowid(), epoch, 1)
     row, epoch, head = found

@@ -63,6 +63,7 @@ class SqliteEngine:
         self._max_queued = max_queued
         self._topic_retention = topic_retention
         self._expired_keys = KeySweep()
+        self._silent_topics = upkeep.TopicSweep()
         self._path = self.folder / FILE
         self._writer = Writer(self._path, self._committed, self._reopen_reader)
         self._neighbours = Neighbours(self.folder, self._told)
@@ -166,7 +167,10 @@ class SqliteEngine:
 
     async def sweep(self, now: float) -> int:
         return await self._writer.run(
-            lambda tx: upkeep.sweep(tx, now, self._topic_retention, self._expired_keys), long=True
+            lambda tx: upkeep.sweep(
+                tx, now, self._topic_retention, self._expired_keys, self._silent_topics
+            ),
+            long=True,
         )
 
     # Hints

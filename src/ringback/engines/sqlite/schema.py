@@ -95,7 +95,8 @@ MIGRATIONS: tuple[str, ...] = (
         row INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
         epoch TEXT NOT NULL,
-        head INTEGER NOT NULL
+        head INTEGER NOT NULL,
+        published_at REAL NOT NULL
     );
     CREATE TABLE topic_messages (
         topic INTEGER NOT NULL,

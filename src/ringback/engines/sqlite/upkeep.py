@@ -77,7 +77,11 @@ def forget(transaction: Transaction, operation: str, now: float) -> None:
 
 
 def sweep(
-    transaction: Transaction, now: float, topic_retention: float, expired_keys: KeySweep
+    transaction: Transaction,
+    now: float,
+    topic_retention: float,
+    expired_keys: KeySweep,
+    silent_topics: TopicSweep,
 ) -> int:
     """Delete some of what has expired; how many rows went."""
     cursor = transaction.cursor
@@ -105,8 +109,37 @@ def sweep(
             )
         cursor.execute(sql, (before, SWEEP_SMALL_ROWS))
         gone += cursor.connection.changes()
+    gone += silent_topics.sweep(transaction, now, topic_retention)
     cursor.execute("DELETE FROM rates WHERE next_at < ?", (now - 60.0,))
     return gone
+
+
+class TopicSweep:
+    """Deletes topics to which nobody has published for long, a stretch of them at a time.
+
+    Whoever held a position of such a topic is told of a gap, since its next log has an epoch of
+    its own: that is why an empty log is kept for as long as a forgotten operation is remembered.
+    """
+
+    def __init__(self) -> None:
+        self._after = 0
+
+    def sweep(self, transaction: Transaction, now: float, topic_retention: float) -> int:
+        """Look at the next stretch; how many went."""
+        cursor = transaction.cursor
+        seen: list[Any] = cursor.execute(
+            "SELECT row, published_at FROM topics WHERE row > ? ORDER BY row LIMIT ?",
+            (self._after, SWEEP_SMALL_ROWS),
+        ).fetchall()
+        silent_since = now - max(REMEMBERED, topic_retention)
+        silent = [(row,) for row, published_at in seen if published_at <= silent_since]
+        cursor.executemany(
+            "DELETE FROM topics WHERE row = ? "
+            "AND NOT EXISTS (SELECT 1 FROM topic_messages WHERE topic = topics.row)",
+            silent,
+        )
+        self._after = seen[-1][0] if len(seen) == SWEEP_SMALL_ROWS else 0
+        return len(silent)
 
 
 def _delete(
