@@ -111,7 +111,9 @@ class Client:
         headers = {"idempotency-key": f'"{key}"', "content-type": "application/json"}
         while True:
             try:
-                return await self._object("POST", f"/tasks/{quote(task, safe='')}", body, headers)
+                return await self._object(
+                    "POST", f"/tasks/{quote(task, safe='')}", "id", body, headers
+                )
             except RingbackError as error:
                 if not _worth_trying(error, tries):
                     raise
@@ -123,7 +125,7 @@ class Client:
 
     async def show(self, operation: str, *, token: str | None = None) -> Fields:
         """An operation as it stands."""
-        return await self._object("GET", _path(operation), token=token)
+        return await self._object("GET", _path(operation), "id", token=token)
 
     async def result(self, operation: str, *, token: str | None = None) -> bytes:
         """The result of an operation that succeeded, as JSON, whatever its size."""
@@ -131,15 +133,15 @@ class Client:
 
     async def find(self, parameters: Mapping[str, str]) -> Fields:
         """The caller's operations: ``{operations, next}``."""
-        return await self._object("GET", "/operations", parameters=parameters)
+        return await self._object("GET", "/operations", "operations", parameters=parameters)
 
     async def cancel(self, operation: str, *, token: str | None = None) -> Fields:
         """Ask an operation to stop."""
-        return await self._object("POST", _path(operation, "cancel"), token=token)
+        return await self._object("POST", _path(operation, "cancel"), "id", token=token)
 
     async def redrive(self, operation: str, *, token: str | None = None) -> Fields:
         """Do a dead letter's work again; returns the new operation's acknowledgement."""
-        return await self._object("POST", _path(operation, "redrive"), token=token)
+        return await self._object("POST", _path(operation, "redrive"), "id", token=token)
 
     async def forget(self, operation: str, *, token: str | None = None) -> None:
         """Delete an operation that has ended."""
@@ -240,17 +242,22 @@ class Client:
         self,
         method: str,
         path: str,
+        member: str,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         *,
         token: str | None = None,
         parameters: Mapping[str, str] | None = None,
     ) -> Fields:
+        """A JSON object that has this member; else it is no answer of Ringback's."""
         answer = await self._send(method, path, body, headers, token=token, parameters=parameters)
         try:
-            return msgspec.json.decode(answer.content, type=Fields)
+            found = msgspec.json.decode(answer.content, type=Fields)
         except msgspec.MsgspecError:
             raise _not_ours(answer) from None
+        if member not in found:
+            raise _not_ours(answer)
+        return found
 
 
 class _NothingMore(Exception):

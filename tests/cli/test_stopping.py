@@ -130,3 +130,16 @@ def test_it_can_be_stopped_while_it_starts(shell: Shell, data: Path) -> None:
 
 def ended(running: Running) -> bool:
     return running.process.poll() is not None
+
+
+def test_ctrl_c_is_not_for_a_job_in_the_background(shell: Shell, data: Path) -> None:
+    """A shell starts those with SIGINT ignored; an orderly end at the next signal shows that the
+    first was not counted."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        server = Server(shell, data)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with server:
+        server.signal(signal.SIGINT)
+        assert server.stop() == 0

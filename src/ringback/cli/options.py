@@ -29,6 +29,12 @@ Token = Annotated[
         metavar="TOKEN",
     ),
 ]
+CallerToken = Annotated[
+    str | None,
+    typer.Option(
+        "--token", help="A JWT that says who you are; else RINGBACK_TOKEN.", metavar="TOKEN"
+    ),
+]
 DataInstead = Annotated[
     Path | None,
     typer.Option("--data", help="The store itself, in this folder, instead.", metavar="DIR"),

@@ -47,7 +47,12 @@ class Stop:
                 self._loop.call_soon_threadsafe(self.asked.set)
 
         # Not the loop's own handlers: these run even while a task blocks the loop.
-        before = {number: signal.signal(number, received) for number in SIGNALS}
+        before = {
+            number: signal.signal(number, received)
+            for number in SIGNALS
+            # A shell has its background jobs ignore Ctrl-C, which is for the one in front.
+            if signal.getsignal(number) is not signal.SIG_IGN
+        }
         if self._supervised:
             self._loop.add_reader(0, self._parent_gone)
         try:

@@ -35,7 +35,7 @@ def list_(
         str | None, typer.Option(help="Go on after this id, the last of the page before.")
     ] = None,
     url: options.Url = None,
-    token: options.Token = None,
+    token: options.CallerToken = None,
     data: options.DataInstead = None,
     engine: options.EngineInstead = None,
     json: options.Json = False,

@@ -36,7 +36,7 @@ def submit(
         ),
     ] = None,
     url: options.Url = None,
-    token: options.Token = None,
+    token: options.CallerToken = None,
     data: options.DataInstead = None,
     engine: options.EngineInstead = None,
     app: options.AppInstead = None,
