@@ -59,7 +59,12 @@ class RingbackError(Exception):
     code: ClassVar[str] = "internal-error"
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
+    """The code in words, unless a class says another."""
     retryable: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        if "title" not in cls.__dict__:
+            cls.title = cls.code.replace("-", " ").capitalize()
 
     def __init__(self, detail: str | None = None, /, **fields: object) -> None:
         """``detail`` replaces the default message; ``fields`` are data a program can act on."""
@@ -89,21 +94,18 @@ class RequestError(RingbackError):
 
     code = "bad-request"
     status = 400
-    title = "Bad request"
 
 
 class MalformedRequest(RequestError):
     """The request could not be read. Send a JSON body and well-formed headers."""
 
     code = "malformed-request"
-    title = "Malformed request"
 
 
 class IdempotencyKeyMissing(RequestError):
     """This task needs an Idempotency-Key header. Send a fresh UUID, and the same one on a retry."""
 
     code = "idempotency-key-missing"
-    title = "Idempotency key missing"
 
 
 class NotFound(RequestError):
@@ -111,7 +113,6 @@ class NotFound(RequestError):
 
     code = "not-found"
     status = 404
-    title = "Not found"
 
 
 class UnknownTask(RequestError):
@@ -119,7 +120,6 @@ class UnknownTask(RequestError):
 
     code = "unknown-task"
     status = 404
-    title = "Unknown task"
 
 
 class UnknownOperation(RequestError):
@@ -127,7 +127,6 @@ class UnknownOperation(RequestError):
 
     code = "unknown-operation"
     status = 404
-    title = "Unknown operation"
 
 
 class MethodNotAllowed(RequestError):
@@ -135,7 +134,6 @@ class MethodNotAllowed(RequestError):
 
     code = "method-not-allowed"
     status = 405
-    title = "Method not allowed"
 
 
 class UploadStalled(RequestError):
@@ -143,7 +141,6 @@ class UploadStalled(RequestError):
 
     code = "upload-stalled"
     status = 408
-    title = "Upload stalled"
     retryable = True
 
 
@@ -152,7 +149,6 @@ class NotFinished(RequestError):
 
     code = "not-finished"
     status = 409
-    title = "Not finished"
     retryable = True
 
 
@@ -161,7 +157,6 @@ class StillOpen(RequestError):
 
     code = "still-open"
     status = 409
-    title = "Still open"
     retryable = True
 
 
@@ -178,7 +173,6 @@ class UploadBusy(RequestError):
 
     code = "upload-busy"
     status = 409
-    title = "Upload busy"
     retryable = True
 
 
@@ -187,7 +181,6 @@ class OperationForgotten(RequestError):
 
     code = "operation-forgotten"
     status = 410
-    title = "Operation forgotten"
     subject: str | None = None
     """Whom it belonged to: nobody else is told that it was ever here."""
 
@@ -197,7 +190,6 @@ class UploadEnded(RequestError):
 
     code = "upload-ended"
     status = 410
-    title = "Upload ended"
 
 
 class UploadExpired(RequestError):
@@ -205,7 +197,6 @@ class UploadExpired(RequestError):
 
     code = "upload-expired"
     status = 410
-    title = "Upload expired"
 
 
 class StaleVersion(RequestError):
@@ -213,7 +204,6 @@ class StaleVersion(RequestError):
 
     code = "stale-version"
     status = 412
-    title = "Stale version"
 
 
 class PayloadTooLarge(RequestError):
@@ -221,7 +211,6 @@ class PayloadTooLarge(RequestError):
 
     code = "payload-too-large"
     status = 413
-    title = "Payload too large"
 
 
 class UnsupportedMediaType(RequestError):
@@ -229,7 +218,6 @@ class UnsupportedMediaType(RequestError):
 
     code = "unsupported-media-type"
     status = 415
-    title = "Unsupported media type"
 
 
 class InvalidInput(RequestError):
@@ -237,7 +225,6 @@ class InvalidInput(RequestError):
 
     code = "invalid-input"
     status = 422
-    title = "Invalid input"
 
 
 class IdempotencyKeyReused(RequestError):
@@ -245,7 +232,6 @@ class IdempotencyKeyReused(RequestError):
 
     code = "idempotency-key-reused"
     status = 422
-    title = "Idempotency key reused"
 
 
 class ChecksumMismatch(RequestError):
@@ -253,7 +239,6 @@ class ChecksumMismatch(RequestError):
 
     code = "checksum-mismatch"
     status = 422
-    title = "Checksum mismatch"
 
 
 class HeadersTooLarge(RequestError):
@@ -261,7 +246,6 @@ class HeadersTooLarge(RequestError):
 
     code = "headers-too-large"
     status = 431
-    title = "Headers too large"
 
 
 class AccessError(RingbackError):
@@ -269,7 +253,6 @@ class AccessError(RingbackError):
 
     code = "access-denied"
     status = 403
-    title = "Access denied"
 
 
 class Unauthenticated(AccessError):
@@ -277,7 +260,6 @@ class Unauthenticated(AccessError):
 
     code = "unauthenticated"
     status = 401
-    title = "Unauthenticated"
 
 
 class Forbidden(AccessError):
@@ -285,7 +267,6 @@ class Forbidden(AccessError):
 
     code = "forbidden"
     status = 403
-    title = "Forbidden"
 
 
 class CapacityError(RingbackError):
@@ -293,7 +274,6 @@ class CapacityError(RingbackError):
 
     code = "unavailable"
     status = 503
-    title = "Unavailable"
     retryable = True
 
 
@@ -309,28 +289,24 @@ class QueueFull(CapacityError):
     """The queue is at its bound, so nothing was stored. Try again after Retry-After."""
 
     code = "queue-full"
-    title = "Queue full"
 
 
 class StoreUnavailable(CapacityError):
     """The store cannot commit, so nothing was accepted. Try again after Retry-After."""
 
     code = "store-unavailable"
-    title = "Store unavailable"
 
 
 class ExecutionError(RingbackError):
     """The task function did not succeed."""
 
     code = "task-error"
-    title = "Task error"
 
 
 class TaskFailed(ExecutionError):
     """The task failed and trying again would not help."""
 
     code = "task-failed"
-    title = "Task failed"
 
 
 class RetryLater(ExecutionError):
@@ -350,14 +326,12 @@ class OperationCancelled(ExecutionError):
     """The operation was cancelled. Let this error pass, so that the worker can settle it."""
 
     code = "cancelled"
-    title = "Cancelled"
 
 
 class LeaseLost(ExecutionError):
     """This attempt's lease is gone; another may have the operation. Stop: no change will count."""
 
     code = "lease-lost"
-    title = "Lease lost"
 
 
 class TimedOut(ExecutionError):
@@ -372,7 +346,6 @@ class ProcessDied(ExecutionError):
     """The process that ran the function ended without an answer: killed, out of memory, crashed."""
 
     code = "process-died"
-    title = "Process died"
     retryable = True
 
 
@@ -380,14 +353,12 @@ class UnfitResult(ExecutionError):
     """The function returned what is not of its annotated type. Mend the one or the other."""
 
     code = "unfit-result"
-    title = "Unfit result"
 
 
 class LimitExceeded(ExecutionError):
     """A bound of the operation was reached. Send less, or put the data elsewhere and link it."""
 
     code = "limit-exceeded"
-    title = "Limit exceeded"
 
 
 class TransitionError(RingbackError):
@@ -395,7 +366,6 @@ class TransitionError(RingbackError):
 
     code = "transition-not-allowed"
     status = 409
-    title = "Transition not allowed"
 
 
 class Conflict(RingbackError):
@@ -403,7 +373,6 @@ class Conflict(RingbackError):
 
     code = "conflict"
     status = 409
-    title = "Conflict"
     retryable = True
 
 
@@ -411,4 +380,3 @@ class ConfigurationError(RingbackError):
     """The application or its settings are wrong."""
 
     code = "configuration-error"
-    title = "Configuration error"
