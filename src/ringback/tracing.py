@@ -3,7 +3,7 @@
 An operation and all that comes of it is one trace. Where it is accepted there is a producer span,
 whose context is stored with it; each attempt has a consumer span below that, and is the parent of
 what the function traces and of the operations that handle its events. Without the package there
-are the trace contexts alone (W3C Trace Context), and this costs one comparison.
+are the trace contexts alone (W3C Trace Context), and this costs next to nothing.
 """
 
 from __future__ import annotations
@@ -31,12 +31,21 @@ T = TypeVar("T")
 log = logging.getLogger("ringback.tracing")
 
 
+def provided() -> bool:
+    """Whether anything can record a span: the application has loaded OpenTelemetry's SDK.
+
+    Asked for each acceptance and each attempt: making a span that nobody records costs more than
+    most of what they do.
+    """
+    return INSTALLED and "opentelemetry.sdk.trace" in sys.modules
+
+
 def produce(task: str, operation: str, parent: str | None) -> tuple[str, Span | None]:
     """The trace context of a new operation, below ``parent`` or whatever is traced now.
 
     With it the span of its acceptance, if one is recorded: to be ended by ``until_stored``.
     """
-    if not INSTALLED or not _provided():
+    if not provided():
         return child_trace(parent), None
     span = _tracer.start_span(
         f"send {task}",
@@ -69,7 +78,7 @@ async def until_stored(span: Span, stored: Awaitable[T]) -> T:
 
 
 class Consumed:
-    """The span of one attempt; only where there can be any."""
+    """The span of one attempt; only where it is ``provided``."""
 
     def __init__(self, task: str, operation: str, attempt: int, parent: str) -> None:
         """Begin it; what the current asyncio task does from now on is below it."""
@@ -93,16 +102,8 @@ class Consumed:
 
 def enter(traceparent: str) -> None:
     """Have what this thread traces be below ``traceparent``: in a process of its own."""
-    if INSTALLED:
+    if provided():
         context.attach(_below(traceparent) or context.Context())
-
-
-def _provided() -> bool:
-    """Whether anything can record a span: the application has OpenTelemetry's SDK.
-
-    Asked for each acceptance: making a span that nobody records costs more than most of it.
-    """
-    return "opentelemetry.sdk.trace" in sys.modules
 
 
 def _below(parent: str | None) -> context.Context | None:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from ringback import BlockingOperation, Operation, TaskFailed
+from ringback import BlockingOperation, CloudEvent, Operation, TaskFailed
 from ringback.errors import LeaseLost, OperationCancelled
 from tests.serving import until
 
@@ -305,3 +305,9 @@ def spread(n: int) -> int:
 
 def whoami() -> int:
     return os.getpid()
+
+
+def handle(event: CloudEvent) -> int:
+    """Handles an event in a process."""
+    n: int = event.data["n"]
+    return n + 1

@@ -98,7 +98,7 @@ class Run:
         attempt = self.attempt
         result, error = b"", None
         if attempt.reason is None:  # else it was stopped before it began
-            if tracing.INSTALLED:
+            if tracing.provided():
                 self._span = tracing.Consumed(
                     attempt.task, attempt.id, attempt.attempt, attempt.traceparent
                 )

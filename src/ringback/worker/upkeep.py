@@ -20,6 +20,8 @@ SWEEP_AGAIN = 0.05
 """Seconds between two deletions while there is more, so that requests get their turn."""
 OVERDUE_BATCH = 100
 """Leases expired in one look."""
+LATE = 1 / 3
+"""Fraction of a lease by which a look may be late and still say something about a worker."""
 CLOCK_JUMP = 1.0
 """Seconds by which the wall clock may run away from the monotonic one between two looks; more
 is a jump, and no lease is held to be over until its worker had the time to renew it."""
@@ -63,6 +65,8 @@ class Upkeep:
         self._service = service
         self._is_ours = is_ours
         self._clock = ClockWatch(service.clock(), time.monotonic())
+        self._excused: set[tuple[str, int]] = set()
+        """What was left alone in the last look only because that came late."""
 
     def distrust(self) -> None:
         """The store could not be reached: for a lease's length, a lease that is over says nothing
@@ -72,18 +76,23 @@ class Upkeep:
 
     async def run(self) -> None:
         """Look after the store until cancelled."""
-        sweep_at = 0.0
+        sweep_at, late = 0.0, 0.0
         while True:
-            await self.expire()
+            await self.expire(late)
             if time.monotonic() >= sweep_at:
                 gone = await self._service.engine.sweep(self._service.clock())
                 sweep_at = time.monotonic() + (SWEEP_AGAIN if gone else SWEEP_EVERY)
-            await asyncio.sleep(
-                SWEEP_AGAIN if sweep_at - time.monotonic() < LOOK_EVERY else LOOK_EVERY
-            )
+            slept_at = time.monotonic()
+            pause = SWEEP_AGAIN if sweep_at - slept_at < LOOK_EVERY else LOOK_EVERY
+            await asyncio.sleep(pause)
+            late = time.monotonic() - slept_at - pause
 
-    async def expire(self) -> int:
-        """Take operations away from workers that are gone; how many."""
+    async def expire(self, late: float = 0.0) -> int:
+        """Take operations away from workers that are gone; how many.
+
+        ``late``: by how many seconds this look came too late. Who had to wait that long for the
+        processor cannot blame another for it: what looks abandoned is looked at once more.
+        """
         service = self._service
         now, monotonic = service.clock(), time.monotonic()
         jump = self._clock.look(now, monotonic)
@@ -92,8 +101,13 @@ class Upkeep:
                 "The clock was set by %+.1f s. Leases are left alone until they were renewed.", jump
             )
         expired = 0
+        before, self._excused = self._excused, set()
         for state in await service.engine.overdue(now, OVERDUE_BATCH):
             if self._is_ours(state) or not self._clock.trusts(state.policy.lease, monotonic):
+                continue
+            this = (state.id, state.attempt)
+            if late > state.policy.lease * LATE and this not in before:
+                self._excused.add(this)
                 continue
             try:
                 after = await service.apply(state, Expire(state.attempt, jitter()))

@@ -132,7 +132,11 @@ class Worker:
             self._runners.close()
             self._stopped.set()
         if left:
-            await asyncio.wait(left, timeout=LAST_WAIT)
+            _, ignoring = await asyncio.wait(left, timeout=LAST_WAIT)
+            for task in ignoring:
+                _close(task)
+            if ignoring:
+                await asyncio.wait(ignoring, timeout=LAST_WAIT)
 
     async def _ended_within(self, seconds: float) -> bool:
         """Whether what runs, and a claim that is under way, came to its end in this time."""
@@ -268,3 +272,15 @@ class Worker:
         """Whether it runs here: then it is alive, whatever its lease says."""
         run = self._runs.get(state.topic)
         return run is not None and run.attempt.attempt == state.attempt
+
+
+def _close(task: asyncio.Task[None]) -> None:
+    """End a function that ignores being cancelled: it would keep the event loop from closing, and
+    so the process from ending.
+    """
+    log.error("%r ignores that it is cancelled. Let CancelledError pass.", task.get_coro())
+    coroutine = task.get_coro()
+    if coroutine is not None:
+        with contextlib.suppress(RuntimeError):  # it ignores that, too
+            coroutine.close()
+    task.cancel()

@@ -1,0 +1,160 @@
+"""Leases: kept while the function runs, lost with the worker, and fenced when taken away."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ringback import Operation, OperationState, Ringback, Status
+from ringback.core.commands import Expire
+from ringback.errors import LeaseLost
+from ringback.worker.heartbeat import LONGEST
+from tests.serving import ROOT, ServerProcess, until
+from tests.worker.application import APPLICATION, LEASE
+from tests.worker.following import LIMIT, appears, becomes, ended, parts_of, problem
+from tests.worker.jobs import KINDS, Kind, note, twin
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_lease_is_renewed_while_the_function_runs(
+    data: Path, tmp_path: Path, kind: Kind
+) -> None:
+    """Another worker watches all the time, and would take what looks abandoned."""
+    first, second = Ringback(data=data), Ringback(data=data)
+    for rb in (first, second):
+        rb.task(name="linger", run_in=kind, lease=1.0)(twin("linger", kind))
+    async with first.running(), second.running():
+        ids = [
+            (await first.submit("linger", {"started": tmp_path / str(n), "seconds": 4})).id
+            for n in range(4)
+        ]
+        states = [await first.wait(each, LIMIT) for each in ids]
+    assert [(state.status, state.attempt) for state in states] == [(Status.SUCCEEDED, 1)] * 4
+
+
+async def test_a_short_lease_is_renewed_in_time_by_an_idle_worker(data: Path) -> None:
+    """It would sleep longer than the lease, did the claim not wake its heartbeat."""
+    lease = 0.6
+    assert 3 * lease < LONGEST
+    first, second = Ringback(data=data), Ringback(data=data)
+
+    @first.task(lease=lease)
+    async def brief(op: Operation) -> int:
+        await asyncio.sleep(3 * lease)
+        return op.attempt
+
+    async with first.running(), second.running():
+        await asyncio.sleep(0.2)  # its heartbeat sleeps by now
+        state = await ended(first, "brief")
+    assert (state.status, state.result) == (Status.SUCCEEDED, b"1")
+
+
+async def test_a_blocked_loop_does_not_lose_its_own_operations(data: Path) -> None:
+    """The worker itself finds the lease over before it could renew it: it knows better."""
+    rb = Ringback(data=data)
+
+    @rb.task(lease=0.3)
+    async def block(op: Operation) -> int:
+        time.sleep(1.5)  # noqa: ASYNC251 - that is the mistake it is about
+        await asyncio.sleep(0.5)
+        return op.attempt
+
+    async with rb.running():
+        states = await asyncio.gather(*(ended(rb, "block") for _ in range(3)))
+    assert [(state.status, state.attempt) for state in states] == [(Status.SUCCEEDED, 1)] * 3
+
+
+async def expire(rb: Ringback, operation: str) -> OperationState:
+    """Take an operation from its worker, as another process that has missed it would."""
+    service = rb.started.service
+    await service.engine.renew([(operation, 1)], service.clock() - 3600)  # its lease is over
+    state = await service.engine.load(operation)
+    return await service.apply(state, Expire(state.attempt))
+
+
+async def test_who_lost_the_lease_changes_nothing(data: Path, tmp_path: Path) -> None:
+    rb = Ringback(data=data)
+    go_on, seen = asyncio.Event(), list[str]()
+    log = tmp_path / "log"
+
+    @rb.task(lease=60)
+    async def work(op: Operation) -> str:
+        if note(log, op.attempt) == 1:
+            try:
+                await go_on.wait()
+            except asyncio.CancelledError:
+                try:
+                    await op.send("late")
+                except LeaseLost as error:
+                    seen.append(str(error))
+                return "of the first"
+        return f"of attempt {op.attempt}"
+
+    async with rb.running():
+        accepted = await rb.submit("work")
+        await becomes(rb, accepted.id, status=Status.RUNNING)
+        await appears(log)
+        expired = await expire(rb, accepted.id)
+        assert (expired.status, expired.failures) == (Status.QUEUED, 1)
+        state = await rb.wait(accepted.id, LIMIT)
+        assert (state.status, state.result) == (Status.SUCCEEDED, b'"of attempt 2"')
+        await until(lambda: seen, LIMIT)
+        assert await parts_of(rb, accepted.id) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_frozen_worker_is_replaced_and_fenced(
+    data: Path, tmp_path: Path, kind: Kind
+) -> None:
+    rb = Ringback(data=data)
+    rb.task(name=kind, run_in=kind, lease=LEASE)(twin("linger", kind))
+    started = tmp_path / "started"
+    # Long enough to be frozen in the midst of it, short enough to end after the thaw.
+    request = {"started": started, "seconds": 1.0}
+    with ServerProcess(APPLICATION, data=data) as server:
+        async with rb.running(worker=False):
+            accepted = await rb.submit(kind, request)
+            await appears(started)
+            os.kill(server.pid, signal.SIGSTOP)
+        async with rb.running():
+            state = await rb.wait(accepted.id, LIMIT)
+            assert (state.status, state.result, state.failures) == (Status.SUCCEEDED, b"2", 1)
+            os.kill(server.pid, signal.SIGCONT)
+            assert (await rb.get(accepted.id)) == state
+        # Still alive, and none the worse: it stops in order.
+        assert server.stop() == 0
+        async with rb.running(worker=False):
+            assert (await rb.get(accepted.id)) == state
+
+
+async def test_what_kills_every_worker_ends_as_a_dead_letter(data: Path, tmp_path: Path) -> None:
+    """And keeps nothing else from being done."""
+    rb = Ringback(data=data)
+
+    @rb.task(retries=1, backoff=0, lease=LEASE)
+    async def poison(log: Path) -> None: ...
+
+    @rb.task
+    async def work(n: int) -> None: ...
+
+    log = tmp_path / "log"
+    async with rb.running(worker=False):
+        bad = await rb.submit("poison", {"log": log})
+        good = await rb.submit("work", {"n": 1})
+        for _ in range(2):
+            worker = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "ringback", "worker", APPLICATION, f"--data={data}"),
+                cwd=ROOT,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            assert await worker.wait() == 1
+    async with rb.running():
+        state = await rb.wait(bad.id, LIMIT)
+        assert (await rb.wait(good.id, LIMIT)).status is Status.SUCCEEDED
+    assert (state.status, state.attempt, state.dead_letter) == (Status.FAILED, 2, True)
+    assert problem(state)["type"] == "urn:ringback:problem:worker-lost"
+    assert log.read_text().split() == ["1", "2"]
