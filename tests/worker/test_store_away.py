@@ -1,0 +1,164 @@
+"""The store is away for a while: what runs goes on, and nothing of it is lost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import apsw
+import pytest
+
+from ringback import Operation, Ringback, Status
+from ringback.engines.sqlite import writer
+from ringback.errors import StoreUnavailable
+from tests.serving import until
+from tests.worker.following import LIMIT, appears, parts_of, topic
+from tests.worker.jobs import KINDS, Kind, there, twin
+
+AWAY = 4.0
+"""Seconds: several times as long as anything waits for a lock here."""
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "BUSY_TIMEOUT", 0.3)
+
+
+@asynccontextmanager
+async def away(rb: Ringback, data: Path) -> AsyncIterator[None]:
+    """Another program holds the database locked; the store has been seen to be away."""
+    connection = apsw.Connection(str(data / "ringback.db"))
+    connection.set_busy_timeout(int(LIMIT * 1000))
+    connection.execute("BEGIN IMMEDIATE")
+
+    async def refused() -> bool:
+        try:
+            await rb.publish("anything", 1)
+        except StoreUnavailable:
+            return True
+        return False
+
+    try:
+        assert await refused()
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_ends_meanwhile_is_settled_afterwards(
+    data: Path, tmp_path: Path, kind: Kind
+) -> None:
+    rb = Ringback(data=data)
+    rb.task(name="ignore", run_in=kind)(twin("ignore", kind))
+    end = tmp_path / "end"
+    async with rb.running():
+        ids = []
+        for n in range(2):
+            ids.append((await rb.submit("ignore", {"started": tmp_path / str(n), "end": end})).id)
+        await appears(*(tmp_path / str(n) for n in range(2)))
+        worker = rb.started.worker
+        assert worker is not None
+        async with away(rb, data):
+            end.touch()
+            await until(lambda: sum(worker._busy.values()) == 0, LIMIT)
+            assert worker.running == 2, "both have ended, and wait to be settled"
+            await asyncio.sleep(1.0)
+        states = [await rb.wait(each, LIMIT) for each in ids]
+    assert [(state.status, state.attempt) for state in states] == [(Status.SUCCEEDED, 1)] * 2
+
+
+async def test_reports_wait_for_the_store(data: Path) -> None:
+    rb = Ringback(data=data)
+    begin, sent = asyncio.Event(), list[int]()
+
+    @rb.task
+    async def report(op: Operation) -> int:
+        await begin.wait()
+        for n in range(3):
+            await op.progress(n / 3, f"part {n}")
+            await op.publish("parts", n)
+            await op.send(n)
+            sent.append(n)
+        return op.attempt
+
+    async with rb.running():
+        accepted = await rb.submit("report")
+        async with away(rb, data):
+            begin.set()
+            await asyncio.sleep(1.5)
+            assert sent == [], "it is stored when send returns, and not before"
+        state = await rb.wait(accepted.id, LIMIT)
+        assert (state.status, state.result, state.failures) == (Status.SUCCEEDED, b"1", 0)
+        assert [part["data"] for part in await parts_of(rb, state.id)] == [0, 1, 2]
+        assert await topic(rb, "parts") == [0, 1, 2]
+
+
+async def test_what_is_cancelled_while_it_waits_to_report_ends(data: Path) -> None:
+    rb = Ringback(data=data)
+    sending = asyncio.Event()
+
+    @rb.task(timeout=1.0, retries=0)
+    async def report(op: Operation) -> None:
+        await op.progress(0.5)
+        await asyncio.sleep(0.3)
+        sending.set()
+        await op.send(1)
+
+    async with rb.running():
+        accepted = await rb.submit("report")
+        await until(lambda: rb.started.worker and rb.started.worker._runs, LIMIT)
+        async with away(rb, data):
+            await sending.wait()
+            await asyncio.sleep(2.0)
+        state = await rb.wait(accepted.id, LIMIT)
+    assert (state.status, state.dead_letter) == (Status.FAILED, True), "its time was over"
+
+
+async def test_nobody_is_blamed_for_a_lease_that_could_not_be_renewed(
+    data: Path, tmp_path: Path
+) -> None:
+    """Longer away than the lease: another worker must not take what is alive."""
+    first, second = Ringback(data=data), Ringback(data=data)
+    for rb in (first, second):
+        rb.task(name="ignore", lease=1.5)(twin("ignore", "loop"))
+    started, end = tmp_path / "started", tmp_path / "end"
+    async with first.running():
+        accepted = await first.submit("ignore", {"started": started, "end": end})
+        await appears(started)
+        async with second.running():
+            async with away(first, data):
+                await asyncio.sleep(AWAY)
+            await asyncio.sleep(1.0)  # the other looks at leases twice in this time
+            end.touch()
+            state = await first.wait(accepted.id, LIMIT)
+    assert (state.status, state.attempt, state.failures) == (Status.SUCCEEDED, 1, 0)
+
+
+async def test_stopping_while_it_is_away_does_not_hang(data: Path, tmp_path: Path) -> None:
+    rb = Ringback(data=data, grace=0.2)
+    rb.task(name="linger", lease=1.0)(twin("linger", "loop"))
+    started = tmp_path / "started"
+    connection = apsw.Connection
+    async with asyncio.timeout(LIMIT):
+        async with rb.running():
+            accepted = await rb.submit("linger", {"started": started, "seconds": 0})
+            await rb.wait(accepted.id, LIMIT)
+            accepted = await rb.submit("linger", {"started": tmp_path / "again"})
+            await appears(tmp_path / "again")
+            lock = connection(str(data / "ringback.db"))
+            lock.set_busy_timeout(int(LIMIT * 1000))
+            lock.execute("BEGIN IMMEDIATE")
+    lock.execute("ROLLBACK")
+    lock.close()
+    async with rb.running(worker=False):
+        # It could not be given back: its lease will run out.
+        assert (await rb.get(accepted.id)).status is Status.RUNNING
+    async with rb.running() as running:
+        await until(lambda: there(tmp_path / "again") and running.worker, LIMIT)
+
+        async def tried_again() -> bool:
+            return (await rb.get(accepted.id)).attempt == 2
+
+        await until(tried_again, LIMIT)
