@@ -101,8 +101,8 @@ def listing(operations: Sequence[Fields], now: float) -> None:
         out((" " * GAP).join(texts).rstrip())
 
 
-def page(operation: Fields, now: float) -> None:
-    """All there is to say about one operation."""
+def page(operation: Fields, now: float, options: str) -> None:
+    """All there is to say about one operation; ``options`` are those by which it is reached."""
     status = str(operation.get("status", ""))
     words = describe(operation) or _status(operation, now)
     rows = [
@@ -127,7 +127,9 @@ def page(operation: Fields, now: float) -> None:
         ("forgotten", _moment(stored.get("expires_at"), now)),
     ]
     if operation.get("dead_letter"):
-        rows.append(("dead letter", f"do it again: ringback ops redrive {operation['id']}"))
+        rows.append(
+            ("dead letter", f"do it again: ringback ops redrive {operation['id']}{options}")
+        )
     names = max(len(name) for name, value in rows if value)
     for name, value in rows:
         if value:
@@ -138,7 +140,10 @@ def page(operation: Fields, now: float) -> None:
     if "result" in operation:
         _block("result", indented_json(msgspec.json.encode(operation["result"])))
     elif "result_size" in operation:
-        _block("result", f"{operation['result_size']} bytes: ringback ops watch {operation['id']}")
+        _block(
+            "result",
+            f"{operation['result_size']} bytes: ringback ops watch {operation['id']}{options}",
+        )
     if operation.get("error"):
         _block("error", indented_json(msgspec.json.encode(operation["error"])))
     if stored.get("diagnosis"):

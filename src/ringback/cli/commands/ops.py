@@ -79,7 +79,7 @@ def show(
 
         from ringback.cli.tables import page
 
-        page(shown, time())
+        page(shown, time(), target.options(operation))
 
     _on(main, operation, url=url, token=token, data=data, engine=engine)
 
