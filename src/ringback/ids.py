@@ -47,11 +47,14 @@ def new_id(now: float) -> str:
     Ids made later sort later, so an index on them grows at its end, and a list in order of
     id is a list in order of time.
     """
-    random = int.from_bytes(_entropy.take(10))
-    value = (int(now * 1000) & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | (random >> 68 & 0xFFF) << 64
-    value |= 0b10 << 62 | random & 0x3FFFFFFFFFFFFFFF
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    time_part = f"{int(now * 1000) & 0xFFFFFFFFFFFF:012x}"
+    random = _entropy.take(10).hex()
+    variant = _VARIANT[random[3]]
+    return f"{time_part[:8]}-{time_part[8:]}-7{random[:3]}-{variant}{random[4:7]}-{random[7:19]}"
+
+
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""The hexadecimal digit that holds the variant, 0b10, and two of the random bits."""
 
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
