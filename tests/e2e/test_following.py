@@ -181,6 +181,7 @@ async def test_the_server_is_cut_off_and_comes_back(page: DemoPage, demo: Demons
     demo.kill()  # the worker too
     await expect(page.page.locator("#link-text")).to_have_text("Server away")
     # What is asked meanwhile is asked again when it is back, and accepted once.
+    await page.set_pace(0)
     await page.start("primes")
     await page.card("Count primes").becomes("asking")
     demo.start()

@@ -78,7 +78,7 @@ async function longPoll(operation, wire, on, signal) {
     headers["If-None-Match"] = `"${view.version}"`;
     headers.Prefer = `wait=${LONG_POLL}`;
   }
-  const answer = await request(wire, { path: pathOf(operation), headers, signal });
+  const answer = await request(wire, { path: pathOf(operation), headers, signal, held: true });
   if (answer.body) on.answer(answer.body);
 }
 

@@ -1,6 +1,7 @@
 // Requests, each written into its card's wire log with how long the answer took.
 
 import { link } from "./link.js";
+import { whenFree } from "./slots.js";
 
 /** There was no answer: the server is away, or the connection broke. */
 export class NoAnswer extends Error {}
@@ -17,18 +18,25 @@ export class Refused extends Error {
 
 /**
  * One request, recorded in `wire`. Resolves to `{status, headers, body, took}` for 2xx and 304;
- * throws `Refused`, `NoAnswer`, or the AbortError of `signal`.
+ * throws `Refused`, `NoAnswer`, or the AbortError of `signal`. `held`: it may take long, and has a
+ * place for that.
  */
-export async function request(
+export function request(wire, { held = false, ...options }) {
+  const send = () => exchange(wire, options);
+  return held ? send() : whenFree(send);
+}
+
+async function exchange(
   wire,
   { method = "GET", path, headers = {}, json, data, file, note, signal },
 ) {
+  signal?.throwIfAborted();
   const sent = { ...headers };
   if (json !== undefined) sent["Content-Type"] = "application/json";
   const entry = wire.request({ method, path, headers: sent, json, size: data?.size, file, note });
   const begun = performance.now();
   let answer;
-  let body = null;
+  let text;
   try {
     answer = await fetch(path, {
       method,
@@ -36,9 +44,7 @@ export async function request(
       body: json === undefined ? data : JSON.stringify(json),
       signal,
     });
-    const type = answer.headers.get("Content-Type") || "";
-    const text = await answer.text();
-    if (text && type.includes("json")) body = JSON.parse(text);
+    text = await answer.text();
   } catch (error) {
     const aborted = error.name === "AbortError";
     wire.answered(entry, {
@@ -55,6 +61,8 @@ export async function request(
     took,
     replayed: answer.headers.has("Idempotency-Replayed"),
   });
+  const type = answer.headers.get("Content-Type") ?? "";
+  const body = text && type.includes("json") ? JSON.parse(text) : null;
   if (!answer.ok && answer.status !== 304) {
     throw new Refused(answer.status, body ?? {}, seconds(answer.headers));
   }

@@ -3,7 +3,7 @@
 import { count, el, plural, setText, svg } from "./dom.js";
 
 const TOP = 2; // values that are named
-const TELLING = 0.03; // the share of the most frequent value below which no value tells anything
+const TELLING = 0.08; // the share of the most frequent value below which no value tells anything
 const FEW = 5; // different numbers beyond which bars tell more than names
 
 export class TableView {

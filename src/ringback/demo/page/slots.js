@@ -1,13 +1,31 @@
-// Room for held connections. Over HTTP/1.1 a browser opens six connections to one host, for all of
-// its tabs together; were each card to hold one, the seventh request would wait for ever. So a few
-// are lent out, by locks that all tabs of this origin share; whoever gets none polls meanwhile.
+// Room for connections. Over HTTP/1.1 a browser opens six to one host, for all of its tabs together;
+// were each card to hold one, the seventh request would wait for ever. So a few are lent out to be
+// held, by locks that all tabs of this origin share; whoever gets none polls meanwhile. The others
+// are for requests that are answered at once: they queue here rather than in the browser, so that
+// the time from sending to the answer is the server's.
 
-const SLOTS = 4; // of six: two are left for requests that are answered at once
+const CONNECTIONS = 6;
+const SLOTS = 4; // to be held
 
 const mine = new Set();
+let busy = 0; // requests of this tab that wait for their answers
+const queue = [];
 
-/** A function that gives the place back, or null when all are taken. */
+/** Runs a short request as soon as there is a connection for it. */
+export async function whenFree(send) {
+  while (busy >= CONNECTIONS - mine.size) await new Promise((next) => queue.push(next));
+  busy += 1;
+  try {
+    return await send();
+  } finally {
+    busy -= 1;
+    queue.shift()?.();
+  }
+}
+
+/** A function that gives the place back, or null when there is none, or requests wait for it. */
 export async function place() {
+  if (queue.length > 0) return null;
   for (let number = 0; number < SLOTS; number += 1) {
     if (mine.has(number)) continue;
     mine.add(number);
@@ -16,6 +34,7 @@ export async function place() {
       return () => {
         mine.delete(number);
         release();
+        queue.shift()?.();
       };
     }
     mine.delete(number);
