@@ -82,7 +82,10 @@ class Client:
         patience: float = PATIENCE,
         notice: Notice = lambda text: None,
     ) -> None:
-        """``token`` is a JWT, or one operation's own. Raises ``ConfigurationError`` for the URL."""
+        """``token`` is a JWT, or one operation's own; that of a single request counts for more.
+
+        Raises ``ConfigurationError`` for the URL.
+        """
         self.url = checked_url(url)
         self._token = token
         self._patience = patience
@@ -211,7 +214,7 @@ class Client:
     # The wire
 
     def _authorization(self, token: str | None) -> dict[str, str]:
-        shown = self._token or token
+        shown = token or self._token
         return {"authorization": f"Bearer {shown}"} if shown else {}
 
     async def _send(

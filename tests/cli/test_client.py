@@ -162,9 +162,11 @@ async def test_tokens_go_into_the_header_alone() -> None:
             await client.show(ID)
         async with Client(url, token="jwt") as client:
             await client.show(ID, token="rbo_own")
+            await client.show(ID)
     assert b"authorization: Bearer rbo_own" in requests[0]
     assert b"authorization" not in requests[1]
-    assert b"authorization: Bearer jwt" in requests[2]
+    assert b"authorization: Bearer rbo_own" in requests[2], "which opens it whoever has the JWT"
+    assert b"authorization: Bearer jwt" in requests[3]
     assert not any(b"token" in head.split(b"\r\n")[0] for head in requests)
 
 

@@ -222,3 +222,8 @@ def test_a_token_of_the_caller(shell: Shell, data: Path) -> None:
         bob = shell.run("token", "--subject", "bob", **secret).out.strip()
         operation = listed.json["operations"][0]["id"]
         assert shell.run("ops", "show", operation, "--token", bob).status == 2
+        redriven = shell.run("submit", "explode", "reason=x", "--url", server.url, "--token", alice)
+        dead = redriven.out.split()[1]
+        assert shell.run("ops", "watch", dead, RINGBACK_TOKEN=bob).status == 1, "it is remembered"
+        assert shell.run("ops", "redrive", dead).status == 2, "its own token is not enough"
+        assert shell.run("ops", "redrive", dead, RINGBACK_TOKEN=alice).status == 0

@@ -24,8 +24,8 @@ Url = Annotated[
 Token = Annotated[
     str | None,
     typer.Option(
-        help="A JWT, or the operation's own token; else RINGBACK_TOKEN, else the token that was "
-        "remembered when the operation was submitted from here.",
+        help="A JWT, or the operation's own token; else the one that was remembered when it was "
+        "submitted from here, else RINGBACK_TOKEN.",
         metavar="TOKEN",
     ),
 ]

@@ -17,17 +17,19 @@ from ringback.wire.sse_client import ReceivedEvent
 class RemoteTarget:
     """What ``Target`` asks for, over HTTP."""
 
-    def __init__(self, client: Client, *, signed_in: bool) -> None:
+    def __init__(self, client: Client, *, given: str | None, own: str | None) -> None:
         self._client = client
-        self._signed_in = signed_in
+        self._given = given
+        self._own = own
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, token: str | None, patience: float
+        cls, url: str, patience: float, *, given: str | None, own: str | None
     ) -> AsyncIterator[RemoteTarget]:
-        async with Client(url, token=token, patience=patience, notice=note) as client:
-            yield cls(client, signed_in=token is not None)
+        """``given`` is the token of the command line, ``own`` that of the environment."""
+        async with Client(url, token=given or own, patience=patience, notice=note) as client:
+            yield cls(client, given=given, own=own)
 
     def options(self, operation: str) -> str:
         url = self._client.url
@@ -71,7 +73,9 @@ class RemoteTarget:
 
     async def redrive(self, operation: str) -> Fields:
         with _hint(operation):
-            again = await self._client.redrive(operation, token=self._token(operation))
+            # The owner may, and whoever holds no more than the operation's token may not.
+            token = None if self._own else self._token(operation)
+            again = await self._client.redrive(operation, token=token)
         return self._remember(again)
 
     async def forget(self, operation: str) -> None:
@@ -89,7 +93,8 @@ class RemoteTarget:
                     yield event
 
     def _token(self, operation: str) -> str | None:
-        return None if self._signed_in else token_for(self._client.url, operation)
+        """What opens this operation whoever submitted it, unless the command line says another."""
+        return None if self._given else token_for(self._client.url, operation)
 
     def _remember(self, acknowledgement: Fields) -> Fields:
         remembered.remember(remembered.make(acknowledgement, url=self._client.url, data=None))

@@ -98,7 +98,8 @@ def open_target(where: Where, operation: str | None = None) -> AbstractAsyncCont
     from ringback.cli.remote import RemoteTarget
 
     url = where.url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
-    return RemoteTarget.open(url, where.token or os.environ.get(TOKEN_VARIABLE), where.patience)
+    own = os.environ.get(TOKEN_VARIABLE)
+    return RemoteTarget.open(url, where.patience, given=where.token, own=own)
 
 
 def _of_folder(where: Where, data: str) -> Where:
