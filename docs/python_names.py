@@ -127,8 +127,15 @@ def _decorated(function: _Function, name: str) -> bool:
 def _field(field: _Field, is_enum: bool) -> str:
     if isinstance(field, ast.AnnAssign):
         default = f" = {_value(field.value)}" if field.value is not None else ""
-        return f"{_name(field)}: {ast.unparse(field.annotation).removeprefix('ClassVar')}{default}"
+        return f"{_name(field)}: {_annotation(field.annotation)}{default}"
     return f"{_name(field)} = {_value(field.value)}" if is_enum else _name(field)
+
+
+def _annotation(annotation: ast.expr) -> str:
+    """The type, without the mark of what belongs to the class."""
+    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "ClassVar":
+        return ast.unparse(annotation.slice)
+    return ast.unparse(annotation)
 
 
 def _row(signature: str, documentation: str | None) -> str:
