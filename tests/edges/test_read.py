@@ -167,7 +167,7 @@ async def test_a_client_that_goes_away_gives_its_place_back(data: Path) -> None:
                         held.path,
                         params={"token": held.token},
                         headers={"If-None-Match": tag, "Prefer": "wait=20"},
-                        timeout=0.1,
+                        timeout=httpx.Timeout(20, read=0.1),
                     )
         query = {"token": held.token}
 

@@ -12,9 +12,9 @@ SECRET = "a shared secret of more than thirty-two bytes"
 
 
 def claims_of(subject: str | None = "ann", **claims: Any) -> dict[str, Any]:
-    """Claims that are good for a minute."""
+    """Claims that are good for an hour."""
     now = int(time.time())
-    found = {"sub": subject, "iat": now, "exp": now + 60, **claims}
+    found = {"sub": subject, "iat": now, "exp": now + 3600, **claims}
     return {name: value for name, value in found.items() if value is not None}
 
 
