@@ -78,6 +78,7 @@ class AsgiApp:
     def withdraw(self) -> None:
         """The application that was served is being stopped."""
         self._handler = None
+        self._starting = None  # a lock is of one event loop; the next start may be on another
         self._serving.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
