@@ -163,7 +163,7 @@ def test_handlers_that_cannot_be() -> None:
 
     with pytest.raises(ConfigurationError, match="takes no key"):
 
-        @rb.on_upload("c/", key=lambda upload: "x")
+        @rb.on_upload("c/", key=lambda upload: "x")  # type: ignore[call-arg]
         async def with_key(upload: Upload) -> None: ...
 
     @rb.on_upload("d e/")

@@ -149,10 +149,11 @@ async def test_what_the_bytes_are_said_to_be(
 async def test_more_bytes_than_declared(client: httpx.AsyncClient) -> None:
     content = os.urandom(6 * MB)
     upload = await declared(client, "loop/a", content)
-    said = await upload.put(content + b"x")
-    assert (said.status_code, said.json()["offset"]) == (413, 0)
-    assert await upload.offset() == 0
     await upload.put(content[:1000], 0)
+    # Where the request says how much it brings, nothing of it is looked at.
+    said = await upload.put(content[1000:] + b"x", 1000)
+    assert (said.status_code, said.json()["offset"]) == (413, 1000)
+    assert await upload.offset() == 1000
     # Without a length it shows only at the end, when a piece of it is stored already.
     unsaid = await upload.put(chunks(content[1000:] + b"x"), 1000)
     assert unsaid.status_code == 413
@@ -216,6 +217,30 @@ async def test_a_second_request_at_once_is_refused(client: httpx.AsyncClient) ->
         await first.send(content[MB:])
         assert await first.status() == 202
     assert (await upload.result())["sha256"] == sha256(content)
+
+
+async def test_a_request_that_waits_for_its_turn(
+    client: httpx.AsyncClient, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one before it ends meanwhile, with the last byte: nothing is stored twice."""
+    monkeypatch.setattr(slots, "PATIENCE", 20.0)
+    content = os.urandom(2 * MB)
+    upload = await declared(client, "loop/a", content)
+    async with await upload.wire(0, len(content)) as first:
+        await first.send(content[:MB])
+        await until(lambda: _moved(upload))
+        second = asyncio.ensure_future(upload.put(content, 0))
+        third = asyncio.ensure_future(upload.put(content, 0))
+        await upload.offset()  # a round trip, in which they arrive
+        await first.send(content[MB:])
+        assert await first.status() == 202
+    assert {(await second).is_success, (await third).is_success} == {True}
+    assert (await upload.result())["sha256"] == sha256(content)
+    assert names_in(data / "uploads" / upload.id) == ["declared", "file"]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 async def _moved(upload: Declared) -> bool:
@@ -287,7 +312,10 @@ async def test_too_many_requests_at_once(
     assert (await other.put(b"0123456789")).status_code == 202
 
 
-async def test_cancelling_ends_the_upload(client: httpx.AsyncClient, data: Path) -> None:
+async def test_cancelling_ends_the_upload(
+    client: httpx.AsyncClient, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "IDLE", 3600.0)
     content = os.urandom(6 * MB)
     upload = await declared(client, "loop/a", content)
     async with await upload.wire(0, len(content)) as wire:

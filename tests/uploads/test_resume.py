@@ -1,6 +1,7 @@
 """Going on after a break: of the connection, and of the server."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 from ringback.uploads.pieces import PIECE
 from tests.serving import ServerProcess, until
 from tests.uploads.client import Declared, declared, sha256
-from tests.uploads.conftest import client_of
+from tests.uploads.conftest import Served, client_of
 
 APPLICATION = "tests.uploads.app:rb"
 MB = 1024 * 1024
@@ -102,6 +103,20 @@ async def test_the_server_is_killed_before_the_start(data: Path, again: bool) ->
             assert (await upload.operation())["attempt"] == 1
             left = [path.name for path in (data / "uploads" / upload.id).iterdir()]
             assert sorted(left) == ["declared", "file"]
+
+
+async def test_the_server_is_stopped_in_the_middle(served: Served) -> None:
+    content = os.urandom(MB)
+    async with served() as client:
+        upload = await declared(client, "loop/a", content)
+        wire = await upload.wire(0, len(content))
+        await wire.send(content[:1000])
+        await until(lambda: shown(upload))
+    async with wire, served() as client:
+        upload = replace(upload, client=client)
+        assert await upload.offset() == 1000
+        assert (await upload.put(content[1000:], 1000)).status_code == 202
+        assert (await upload.result())["sha256"] == sha256(content)
 
 
 async def test_half_written_objects_are_no_bytes(client: httpx.AsyncClient, data: Path) -> None:

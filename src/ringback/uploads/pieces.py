@@ -33,6 +33,8 @@ request holds in memory. Objects of this size are cheap to list and to join."""
 EXTRA_PIECES = 5_000
 """Pieces an upload may have beyond those its size needs: each cut connection leaves a short one,
 and somebody who sends a byte at a time must not fill the disk with files."""
+JOINED_AT_ONCE = 4
+"""Uploads whose pieces are joined at once: more fill the memory and are no faster."""
 READ = 1024 * 1024
 """Bytes read and hashed at once when pieces are joined."""
 DECLARED = "declared"
@@ -65,6 +67,7 @@ class Pieces:
     def __init__(self, store: Store) -> None:
         self._objects = store.objects
         self._folder = store.folder
+        self._joining = asyncio.Semaphore(JOINED_AT_ONCE)
 
     async def declare(self, upload: str, description: bytes) -> None:
         """Note that there is such an upload."""
@@ -138,9 +141,10 @@ class Pieces:
                     yield bytes(chunk)
 
         name = f"{upload}/{FILE}"
-        with reaching():
-            await self._objects.put_async(name, content(), max_concurrency=2)
-            await self._sync(name)
+        async with self._joining:
+            with reaching():
+                await self._objects.put_async(name, content(), max_concurrency=2)
+                await self._sync(name)
         return digest.hexdigest()
 
     async def start_anew(self, upload: str, stored: Stored) -> None:

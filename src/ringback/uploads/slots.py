@@ -34,6 +34,7 @@ class Slot:
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Timeout | None = None
         self._since = 0.0
+        self._over = False
         self.released = asyncio.Event()
 
     @asynccontextmanager
@@ -41,7 +42,7 @@ class Slot:
         """While the request waits for bytes. Raises ``TimeoutError`` when it is to end."""
         self._since = self._loop.time()
         try:
-            async with asyncio.timeout(IDLE) as self._waiting:
+            async with asyncio.timeout(0 if self._over else IDLE) as self._waiting:
                 yield
         finally:
             self._waiting = None
@@ -52,7 +53,8 @@ class Slot:
         return self._waiting is not None and self._loop.time() - self._since > SILENT
 
     def end(self) -> None:
-        """Have the request end, if it is waiting for bytes."""
+        """Have the request end: at once if it waits for bytes, else when it would again."""
+        self._over = True
         if self._waiting is not None:
             self._waiting.reschedule(self._loop.time())
 
@@ -68,7 +70,7 @@ class Slots:
         return upload in self._taken
 
     def end(self, upload: str) -> None:
-        """End the request that waits for bytes of this upload, if there is one."""
+        """End the request that sends bytes of this upload, if there is one."""
         slot = self._taken.get(upload)
         if slot is not None:
             slot.end()

@@ -19,7 +19,6 @@ from ringback.core.model import OperationState, Query
 from ringback.errors import (
     LeaseLost,
     OperationForgotten,
-    RingbackError,
     StaleVersion,
     TransitionError,
     UnknownOperation,
@@ -76,12 +75,17 @@ class Sweep:
         pause = min(LOOK_EVERY, self._lifetime / LOOKS)
         found = await self._pieces.ids()
         self._tidy.intersection_update(found)
+        failed: list[Exception] = []
         for upload in found:
             try:
                 pause = min(pause, await self._look_at(upload))
-            except RingbackError as error:
-                log.warning("The upload %s cannot be looked after now: %s", upload, error)
+            except Exception as error:  # one that cannot be looked at must not hide the others
+                failed.append(error)
             await asyncio.sleep(0)  # requests come first
+        if failed:
+            log.warning(
+                "%d uploads cannot be looked after now. The first: %r", len(failed), failed[0]
+            )
         return pause
 
     async def _look_at(self, upload: str) -> float:

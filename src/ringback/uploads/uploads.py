@@ -7,6 +7,7 @@ forgetting are those of the operation, and the store holds nothing but bytes.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from ringback.errors import (
     OffsetMismatch,
     PayloadTooLarge,
     RingbackError,
+    StoreUnavailable,
     UnknownOperation,
     UploadEnded,
     UploadExpired,
@@ -118,12 +120,17 @@ class Uploads:
                 payload=declared.model_dump_json().encode(),
             )
         except RingbackError:
-            await self._pieces.drop(upload.id)
+            await self._withdraw(upload.id)
             raise
         if accepted.replayed:
-            await self._pieces.drop(upload.id)
+            await self._withdraw(upload.id)
             upload = self._record(accepted.operation)
         return accepted, upload
+
+    async def _withdraw(self, upload: str) -> None:
+        """Take back a declaration that made no operation; what fails is left to the sweep."""
+        with contextlib.suppress(StoreUnavailable):
+            await self._pieces.drop(upload)
 
     # Looking
 
