@@ -58,4 +58,4 @@ def test_an_event_looks_like_this() -> None:
         b"event: part\ndata: [\ndata: 1,\ndata: 2\ndata: ]\n\n"
     )
     assert sse.COMMENT == b":\n\n"
-    assert sse.retry(1.5) == b"retry: 1500\n\n"
+    assert sse.retry(1.5) == b"retry: 1500\n"

@@ -20,5 +20,5 @@ def event(kind: str, data: bytes, position: str | None = None) -> bytes:
 
 
 def retry(seconds: float) -> bytes:
-    """How long a client is to wait before it reconnects."""
-    return b"retry: %d\n\n" % int(seconds * 1000)
+    """How long a client is to wait before it reconnects; a field of the event that follows."""
+    return b"retry: %d\n" % int(seconds * 1000)
