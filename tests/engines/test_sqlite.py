@@ -14,14 +14,15 @@ from pathlib import Path
 import apsw
 import pytest
 
+from ringback.core.commands import Cancel
 from ringback.core.lifecycle import accept
-from ringback.core.model import Publication, Query
+from ringback.core.model import Policy, Publication, Query
 from ringback.engines.sqlite import SqliteEngine, hints
 from ringback.engines.sqlite.engine import FILE
 from ringback.engines.sqlite.schema import MIGRATIONS, migrate
 from ringback.errors import ConfigurationError, StoreUnavailable, UnknownOperation
 from ringback.ports import EVERYTHING
-from tests.contract.acts import submit
+from tests.contract.acts import apply, finish, submit, take
 from tests.core.states import NOW, operation
 from tests.serving import until
 
@@ -176,6 +177,22 @@ async def test_another_store_put_in_its_place_is_refused(data: Path, tmp_path: P
         for _ in range(2):
             with pytest.raises(StoreUnavailable):
                 await submit(engine)
+
+
+async def test_a_lane_goes_with_its_last_operation(data: Path) -> None:
+    """Or each key there ever was would cost every claim a step."""
+    policy = Policy(concurrency_per_key=1, rate_per_key=100.0)
+    async with SqliteEngine(data) as engine:
+        states = [await submit(engine, policy=policy, limit_key=f"k{n % 3}") for n in range(9)]
+        await apply(engine, states[0], Cancel())
+        now = NOW
+        while given := (await take(engine, now=now)).operations:
+            for state in given:
+                await finish(engine, state)
+            now += 1
+        connection = apsw.Connection(str(data / FILE))
+        assert connection.execute("SELECT count(*) FROM lanes").get == 0
+        connection.close()
 
 
 class Told:
