@@ -58,6 +58,7 @@ async def test_axe_finds_nothing(
         await page.set_pace(0.5)
         await page.start("table")
         await page.start("photo")
+        await page.set_pace(2)  # so long that it is there to be cancelled
         await page.start("primes")
         await expect(page.card("dawn.jpg").thumbnails().first).to_be_visible()
         await page.page.locator("details.wire").evaluate_all(
