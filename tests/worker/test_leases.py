@@ -11,8 +11,10 @@ import pytest
 
 from ringback import Operation, OperationState, Ringback, Status
 from ringback.core.commands import Expire
+from ringback.core.model import Demand
 from ringback.errors import LeaseLost
 from ringback.worker.heartbeat import LONGEST
+from ringback.worker.upkeep import Upkeep
 from tests.serving import ROOT, ServerProcess, until
 from tests.worker.application import APPLICATION, LEASE
 from tests.worker.following import LIMIT, appears, becomes, ended, parts_of, problem
@@ -68,10 +70,42 @@ async def test_a_blocked_loop_does_not_lose_its_own_operations(data: Path) -> No
     assert [(state.status, state.attempt) for state in states] == [(Status.SUCCEEDED, 1)] * 3
 
 
+async def end_lease(rb: Ringback, operation: str) -> None:
+    """Have the first attempt's lease be over, by the store."""
+    service = rb.started.service
+    await service.engine.renew([(operation, 1)], service.clock() - 3600)
+
+
+async def test_who_runs_it_knows_that_it_is_alive(data: Path, tmp_path: Path) -> None:
+    rb = Ringback(data=data, grace=0)
+    rb.task(name="linger", lease=60)(twin("linger", "loop"))
+    async with rb.running() as running:
+        accepted = await rb.submit("linger", {"started": tmp_path / "started"})
+        await appears(tmp_path / "started")
+        assert running.worker is not None
+        await end_lease(rb, accepted.id)
+        assert await running.worker._upkeep.expire() == 0
+        assert await Upkeep(running.service).expire() == 1, "another process would take it"
+
+
+async def test_who_was_late_itself_looks_twice(data: Path) -> None:
+    """A machine that let a look wait may have let a renewal wait as well."""
+    rb = Ringback(data=data)
+    rb.task(name="linger", lease=3.0)(twin("linger", "loop"))
+    async with rb.running(worker=False) as running:
+        accepted = await rb.submit("linger", {"started": data / "started"})
+        engine = running.service.engine
+        await engine.claim("worker", [Demand("linger", 1)], 1, time.time())
+        await end_lease(rb, accepted.id)
+        upkeep = Upkeep(running.service)
+        assert await upkeep.expire(late=1.1) == 0
+        assert await upkeep.expire(late=1.1) == 1, "but no more than twice"
+
+
 async def expire(rb: Ringback, operation: str) -> OperationState:
     """Take an operation from its worker, as another process that has missed it would."""
     service = rb.started.service
-    await service.engine.renew([(operation, 1)], service.clock() - 3600)  # its lease is over
+    await end_lease(rb, operation)
     state = await service.engine.load(operation)
     return await service.apply(state, Expire(state.attempt))
 
