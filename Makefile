@@ -5,7 +5,7 @@
 BIN := .venv/bin
 STAMP := .venv/.ringback-setup
 CODE := $(wildcard src tests docs bench examples)
-# Extra arguments for demo, test, bench and soak: make test ARGS="-k hub -n auto"
+# Extra arguments for demo, test, bench and soak: make test ARGS="-k hub -n 0"
 ARGS ?=
 
 # Another PYTHON than the one .venv was made with calls for another .venv.
@@ -28,7 +28,7 @@ demo: setup ## run the demo
 	@$(BIN)/ringback demo $(ARGS)
 
 test: setup check ## everything a change has to pass: the checks, then the tests
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n auto --dist loadfile $(ARGS)
 
 check: setup ## lint, format and types, changing nothing
 	@$(BIN)/ruff check --quiet $(CODE)
