@@ -17,11 +17,14 @@ READY = "ready"
 
 async def main() -> None:
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_reader(sys.stdin.fileno(), stop.set)  # it ends when the test run is gone
     async with rb.running(worker=True):
         sys.stdout.write(f"{READY}\n")
         sys.stdout.flush()
         await stop.wait()
+        loop.remove_reader(sys.stdin.fileno())
 
 
 if __name__ == "__main__":
