@@ -129,7 +129,9 @@ class Strange:
 @pytest.mark.parametrize(
     "error", [Mute(), TaskFailed("x", strange=Strange()), ValueError("\ud800 half")]
 )
-async def test_no_exception_is_too_strange_to_be_settled(data: Path, error: Exception) -> None:
+async def test_no_exception_is_too_strange_to_be_settled(
+    data: Path, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     rb = Ringback(data=data)
 
     @rb.task(retries=0)
@@ -140,6 +142,7 @@ async def test_no_exception_is_too_strange_to_be_settled(data: Path, error: Exce
         state = await ended(rb, "fail")
     assert state.status is Status.FAILED
     assert json.loads(state.error or b"")["status"] == 500
+    assert caplog.text.encode(), "what is logged can be written"
 
 
 async def test_retry_later_sets_the_delay_itself(data: Path, tmp_path: Path) -> None:

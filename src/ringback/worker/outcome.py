@@ -53,7 +53,8 @@ def of(
 
 
 def _failure(service: Service, attempt: RunningAttempt, task: Task, error: BaseException) -> Fail:
-    text = "".join(traceback.format_exception(error))
+    # Half a surrogate pair in it would keep it from being stored, and from being logged.
+    text = "".join(traceback.format_exception(error)).encode("utf-8", "replace").decode()
     said = isinstance(error, RingbackError | UnfitInput)
     if not said:
         log.warning("%s of %s raised:\n%s", attempt.task, attempt.id, text)
@@ -64,7 +65,7 @@ def _failure(service: Service, attempt: RunningAttempt, task: Task, error: BaseE
         expected=_is(error, TaskFailed),
         delay=error.delay if isinstance(error, RetryLater) else None,
         jitter=jitter(),
-        diagnosis=text[-MAX_DIAGNOSIS:].encode("utf-8", "replace").decode(),
+        diagnosis=text[-MAX_DIAGNOSIS:],
     )
 
 
