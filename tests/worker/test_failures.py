@@ -142,7 +142,8 @@ async def test_no_exception_is_too_strange_to_be_settled(
         state = await ended(rb, "fail")
     assert state.status is Status.FAILED
     assert json.loads(state.error or b"")["status"] == 500
-    assert caplog.text.encode(), "what is logged can be written"
+    written = caplog.text.encode("utf-8", "replace").decode()
+    assert written == caplog.text, "what is logged can be written"
 
 
 async def test_retry_later_sets_the_delay_itself(data: Path, tmp_path: Path) -> None:
