@@ -193,7 +193,7 @@ async def test_a_program_that_is_no_file_has_no_processes(
     rb = Ringback(data=data)
     rb.task(run_in="process")(jobs.double)
     monkeypatch.setattr(jobs.double, "__module__", "__main__")
-    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     with pytest.raises(ConfigurationError, match="a program that is no file"):
         await asyncio.wait_for(_start(rb), 20)
 

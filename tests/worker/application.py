@@ -26,7 +26,7 @@ async def poison(op: Operation, log: Path) -> None:
     os._exit(1)
 
 
-@rb.task
+@rb.task(lease=LEASE)
 def work(op: BlockingOperation, n: int) -> int:
     """Something to be done."""
     return n

@@ -172,7 +172,7 @@ async def test_what_kills_every_worker_ends_as_a_dead_letter(data: Path, tmp_pat
     @rb.task(retries=1, backoff=0, lease=LEASE)
     async def poison(log: Path) -> None: ...
 
-    @rb.task
+    @rb.task(lease=LEASE)
     async def work(n: int) -> None: ...
 
     log = tmp_path / "log"
