@@ -1,9 +1,23 @@
 """Fixtures for every test. What serves an application is in `tests/serving.py`."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def temporary_folder() -> Iterator[None]:
+    """Programs that a test kills leave things in the folder for such: this run has its own."""
+    with (
+        tempfile.TemporaryDirectory(prefix="rb-", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 @pytest.fixture(autouse=True)

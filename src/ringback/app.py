@@ -10,15 +10,17 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar, Unpack, overload
 
+import msgspec
+
 from ringback.core.access import ANONYMOUS, Claims
-from ringback.core.model import OperationState, Position
+from ringback.core.model import OperationState, Position, Status
 from ringback.edges.asgi import AsgiApp
 from ringback.edges.http import HttpEdge
 from ringback.edges.http.gate import Authenticate
-from ringback.errors import ConfigurationError
+from ringback.errors import ConfigurationError, OperationCancelled, TaskFailed
 from ringback.home import open_engine
 from ringback.hub import Hub, wait_until_terminal
 from ringback.ids import Clock, wall
@@ -249,8 +251,19 @@ class Ringback:
         """For the host application: ``FastAPI(lifespan=rb.lifespan)``."""
         async with AsyncExitStack() as stack:
             if self._running is None:  # else whoever serves the host has started it
-                await stack.enter_async_context(self.running())
+                await stack.enter_async_context(self.hosted())
             yield
+
+    def hosted(self) -> AbstractAsyncContextManager[Running]:
+        """The same as ``running``, under a server that starts no processes for the work."""
+        if self.settings.workers:
+            log.warning(
+                "workers=%d is for `ringback run`, which starts them. Under another server none "
+                "is started and no work is done: run `ringback worker` beside it, or leave "
+                "workers out and the work is done in this process.",
+                self.settings.workers,
+            )
+        return self.running()
 
     # Using it from Python
 
@@ -287,6 +300,41 @@ class Ringback:
         """An operation once it has ended. Raises ``TimeoutError`` after ``timeout`` seconds."""
         engine, limit = self.started.service.engine, None if timeout is None else seconds(timeout)
         return await wait_until_terminal(self.started.hub, engine, operation, limit)
+
+    async def result(self, operation: str, timeout: Seconds | None = None) -> Any:
+        """What an operation returned, decoded from its JSON, once it has ended.
+
+        Raises ``OperationCancelled`` if it was cancelled, ``TaskFailed`` with the problem as its
+        ``fields`` if it failed, and ``TimeoutError`` after ``timeout`` seconds.
+        """
+        state = await self.wait(operation, timeout)
+        if state.status is Status.SUCCEEDED:
+            return msgspec.json.decode(state.result or b"null")
+        if state.status is Status.CANCELLED:
+            raise OperationCancelled(f"{operation} was cancelled.")
+        problem = msgspec.json.decode(state.error or b"{}", type=dict[str, Any])
+        raise TaskFailed(problem.pop("detail", None), **problem)
+
+    async def cancel(self, operation: str) -> OperationState:
+        """Ask an operation to stop; it may still succeed. Idempotent."""
+        service = self.started.service
+        return await service.cancel(await service.engine.load(operation))
+
+    async def redrive(self, operation: str) -> OperationState:
+        """Do a dead letter's work again; the new operation.
+
+        Raises ``TransitionError`` for an operation that is none.
+        """
+        service = self.started.service
+        return await service.again(await service.engine.load(operation))
+
+    def token(self, operation: OperationState) -> str:
+        """The token of one operation: whoever has it may follow and cancel it.
+
+        For a route of the host that submits and hands the operation to its caller, who shows it
+        as ``Authorization: Bearer``, or as ``?token=`` where no header can be set (EventSource).
+        """
+        return self.started.service.tokens.make(operation)
 
     async def publish(self, topic: str, data: Any) -> Position:
         """Publish a message to a topic; returns its position."""

@@ -10,7 +10,7 @@ capability protocol of its own.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, Self, runtime_checkable
 
 from ringback.core.model import (
@@ -151,6 +151,9 @@ class Listing(Protocol):
 
     async def count_queued(self) -> int:
         """How many operations are queued now, held and delayed ones included."""
+
+    async def count_queued_by_task(self) -> Mapping[str, int]:
+        """The same for each task that has any: a look at all of them, and so not for often."""
 
 
 @runtime_checkable

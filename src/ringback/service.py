@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
-from pydantic_core import ValidationError
 
 from ringback import tracing
 from ringback.core.access import ADMIN_SCOPE, Claims, may_follow, may_submit
@@ -50,6 +49,7 @@ from ringback.security.tokens import OperationTokens
 from ringback.settings import Settings
 from ringback.tasks.encoding import to_json_bytes
 from ringback.tasks.events import cloud_event
+from ringback.tasks.inputs import validate
 from ringback.tasks.registry import Registry, Task
 
 MAX_CONFLICTS = 50
@@ -316,6 +316,13 @@ class Service:
         owner = claims.subject is not None and claims.subject == state.subject
         if self._authorize is None and not (owner or claims.admin or self.development):
             raise Forbidden(f"Redriving needs the scope {ADMIN_SCOPE} or the owner's token.")
+        return await self.again(state)
+
+    async def again(self, state: OperationState) -> OperationState:
+        """Do the work of a loaded dead letter again; the new operation.
+
+        Raises ``TransitionError`` for one that is no dead letter.
+        """
         again = new_id(self.clock())
         trace = tracing.produced(state.task, again, state.traceparent)
         await self.apply(state, Redrive(again, trace))
@@ -360,22 +367,6 @@ class Service:
             created_at=now,
             updated_at=now,
         )
-
-
-def validate(task: Task, body: bytes) -> Any:
-    """The input as the task's types. Raises ``MalformedRequest`` for what is no JSON."""
-    try:
-        if b"NaN" in body or b"Infinity" in body:  # pydantic takes them for numbers; JSON has none
-            msgspec.json.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise MalformedRequest(f"The body is not JSON: {error}.") from None
-    try:
-        return task.signature.validate(body)
-    except InvalidInput as error:
-        cause = error.__context__
-        if isinstance(cause, ValidationError) and cause.errors()[0]["type"] == "json_invalid":
-            raise MalformedRequest(f"The body is not JSON: {cause.errors()[0]['msg']}.") from None
-        raise
 
 
 def publication(topic: str, data: Any) -> Publication:

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from ringback.core.commands import Cancel, Fail
-from ringback.core.model import HELD, OperationState, Query, Status
+from ringback.core.model import HELD, OperationState, Policy, Query, Status
 from ringback.ports import FullEngine
 from tests.contract.acts import apply, finish, ids, start, submit, take
 from tests.core.states import NOW, PROBLEM
@@ -31,6 +31,19 @@ async def stored(engine: FullEngine) -> list[OperationState]:
     running = await start(engine, subject="me", task="other")
     queued = await submit(engine, subject="me", parent=finished.id, result=None)
     return [finished, dead, failed, cancelled, running, queued]
+
+
+async def test_the_queued_are_counted_by_task(engine: FullEngine) -> None:
+    assert await engine.count_queued_by_task() == {}
+    for task in ("a", "b", "b", "gone"):
+        await submit(engine, task=task)
+    await submit(engine, task="held", ready_at=HELD)
+    await submit(engine, task="limited", limit_key="me", policy=Policy(concurrency_per_key=1))
+    await apply(engine, await submit(engine, task="over"), Cancel())
+    await start(engine, task="taken")
+    assert await engine.count_queued_by_task() == {
+        name: 2 if name == "b" else 1 for name in ("a", "b", "gone", "held", "limited")
+    }
 
 
 async def test_all_newest_first(engine: FullEngine, stored: list[OperationState]) -> None:

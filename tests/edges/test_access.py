@@ -8,11 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from ringback import Claims, OperationState
+from ringback import Claims, OperationState, Ringback
 from ringback.tasks.registry import Task
 from tests.edges.application import Caller, Gates, application, problem_of, served
 from tests.edges.test_read import running
 from tests.security.keys import SECRET, bearer
+from tests.serving import serve
 
 REMOTE = "198.51.100.7"
 
@@ -342,3 +343,15 @@ async def test_an_application_may_say_who_may_do_what(data: Path, colour: str) -
         asked
     )
     assert ("list", "NoneType") in asked
+
+
+async def test_in_development_a_task_for_some_says_what_is_missing(data: Path) -> None:
+    rb = Ringback("some", data=data)
+
+    @rb.task(allow=lambda claims: "printing" in claims.scopes)
+    async def print_it() -> None: ...
+
+    async with serve(rb) as url, httpx.AsyncClient(base_url=url) as http:
+        answer = await http.post("/tasks/print_it", json={})
+        assert answer.status_code == 403
+        assert "RINGBACK_JWT_SECRET" in answer.json()["detail"], "the cure"

@@ -255,7 +255,7 @@ async def test_a_neighbour_that_is_slow_is_told_later(data: Path) -> None:
 async def test_a_neighbour_that_died_without_a_word_is_cleared_away(data: Path) -> None:
     async with SqliteEngine(data) as engine:
         dead = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        path = data / "wake" / "1-dead"
+        path = engine._neighbours._folder / "1-dead"  # elsewhere, where the path is long
         dead.bind(str(path))
         dead.close()
         told = Told(engine)

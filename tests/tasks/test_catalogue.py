@@ -9,8 +9,8 @@ from pydantic_core import core_schema
 from ringback import CloudEvent, Ringback
 from ringback.core.model import Policy
 from ringback.errors import ConfigurationError, MalformedRequest, UnknownTask
-from ringback.service import validate
 from ringback.tasks import catalogue
+from ringback.tasks.inputs import validate
 from ringback.tasks.registry import Registry
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import pytest
 from pydantic import BaseModel, Field, field_validator
@@ -231,3 +231,12 @@ def test_what_is_not_of_the_annotated_type_is_unfit() -> None:
         with pytest.raises(UnfitResult) as unfit:
             result(function, value)
         assert unfit.value.__cause__ is not None, "operators read why in the diagnosis"
+
+
+def test_an_unfit_result_says_what_does_not_fit() -> None:
+    with pytest.raises(UnfitResult) as unfit:
+        result(count, "many")
+    (fault,) = cast(list[dict[str, str]], unfit.value.fields["errors"])
+    assert fault["pointer"] == ""
+    assert "integer" in fault["detail"]
+    assert "many" not in str(unfit.value.fields), "whose data it is, is not known"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ringback.errors import LimitExceeded, OffsetMismatch, StoreUnavailable
+from ringback.errors import OffsetMismatch, PayloadTooLarge, StoreUnavailable
 from ringback.ids import new_id
 from ringback.uploads.pieces import EXTRA_PIECES, PIECE, Pieces, Stored, most_pieces
 from ringback.uploads.store import Store
@@ -106,7 +106,7 @@ async def test_the_number_of_pieces_is_bounded(pieces: Pieces) -> None:
     stored = await pieces.stored(ID)
     for _ in range(3):
         stored = await pieces.add(ID, stored, b"x", 3)
-    with pytest.raises(LimitExceeded):
+    with pytest.raises(PayloadTooLarge):
         await pieces.add(ID, stored, b"x", 3)
     assert most_pieces(0) == EXTRA_PIECES
     assert most_pieces(10 * PIECE) == EXTRA_PIECES + 10

@@ -57,7 +57,7 @@ class Startable(Protocol):
     @property
     def settings(self) -> Settings: ...
 
-    def running(self) -> AbstractAsyncContextManager[Served]: ...
+    def hosted(self) -> AbstractAsyncContextManager[Served]: ...
 
 
 class AsgiApp:
@@ -106,7 +106,7 @@ class AsgiApp:
             self._starting = asyncio.Lock()
         async with self._starting:
             if self._handler is None:
-                context = self._application.running()
+                context = self._application.hosted()
                 await context.__aenter__()
                 self._context = context
         return self._handler

@@ -85,10 +85,14 @@ class Signature:
         return {name: getattr(value, field) for name, field in self._names.items()}
 
     def encode_result(self, value: Any) -> bytes:
-        """A result as JSON. Raises ``UnfitResult`` if it is not of the annotated type."""
+        """A result as JSON. Raises ``UnfitResult`` if it is not of the annotated type, with what
+        does not fit and where, as ``InvalidInput`` has it.
+        """
         try:
             checked = self._result.validate_python(value)
             return self._result.dump_json(checked, by_alias=True, warnings="error")
+        except ValidationError as error:
+            raise UnfitResult(**invalid_input(error).fields) from error
         except Exception as error:  # whatever the user's own validators and serializers raise
             raise UnfitResult from error
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from obstore.exceptions import AlreadyExistsError
 
-from ringback.errors import LimitExceeded, OffsetMismatch
+from ringback.errors import OffsetMismatch, PayloadTooLarge
 from ringback.ids import is_id
 from ringback.uploads.store import FILE, Store, reaching, sync
 
@@ -105,10 +105,10 @@ class Pieces:
         """Store the next piece; what is there then. It is on disk, or replicated.
 
         Raises ``OffsetMismatch`` if another request has stored one there, and
-        ``LimitExceeded`` for more pieces than ``limit``.
+        ``PayloadTooLarge`` for more pieces than ``limit``.
         """
         if len(stored.pieces) >= limit:
-            raise LimitExceeded(
+            raise PayloadTooLarge(
                 f"This upload came in more than {limit} pieces. Declare it anew, and send more "
                 f"bytes with each request: {PIECE} or more.",
                 limit=limit,

@@ -97,6 +97,7 @@ class Worker:
         for task in self._service.registry.tasks.values():
             if task.run_in == "process":
                 check_found(task)
+        await self._name_orphans()
         self._unlisten = self._service.engine.listen(self._hint)
         create = asyncio.get_running_loop().create_task
         self._claiming = create(self._forever(self._claim_loop), name="ringback-claim")
@@ -105,6 +106,20 @@ class Worker:
             create(self._forever(self._upkeep.run), name="ringback-upkeep"),
             *(create(self._forever(chore), name="ringback-chore") for chore in self._chores),
         ]
+
+    async def _name_orphans(self) -> None:
+        """Say which operations nobody will run: a task was renamed, or is of another program."""
+        known = self._service.registry.tasks
+        for name, count in sorted((await self._service.engine.count_queued_by_task()).items()):
+            if name not in known:
+                log.warning(
+                    "%d queued operations are of %r, which is no task of this application, and so "
+                    "wait for ever. Give a task that name again, or cancel them: "
+                    "`ringback ops list --task %s` shows them.",
+                    count,
+                    name,
+                    name,
+                )
 
     async def stop(self, grace: float) -> None:
         """Claim no more; let what runs go on for ``grace`` seconds; give the rest back."""

@@ -38,7 +38,7 @@ class Submit:
         claims = self._gate.anonymous(request) or await self._gate.claims(request)
         allowed = service.may("submit", claims, task)
         if not (allowed if isinstance(allowed, bool) else await allowed):
-            raise refusal(task, claims)
+            raise refusal(task, claims, service.development)
         if self.rates.limited:
             self.rates.check(caller(claims, request), time.monotonic())
         request.require_json()
@@ -89,8 +89,13 @@ def _ended(state: OperationState) -> bool:
     return state.terminal
 
 
-def refusal(task: Task, claims: Claims) -> AccessError:
+def refusal(task: Task, claims: Claims, development: bool) -> AccessError:
     """Why this caller may not submit."""
+    if development:  # where no token is taken, asking for one would lead nowhere
+        return Forbidden(
+            f"{task.name} is only for some, and in development mode nobody is known. Set "
+            "RINGBACK_JWT_SECRET, and submit with a token that allows it."
+        )
     if claims.subject is None:
         return Unauthenticated("Submitting needs a token that names you.")
     return Forbidden(f"You may not submit {task.name}.")

@@ -48,7 +48,7 @@ class UploadRoutes:
         request.require_json()
         declared, handler = uploads.parse(await request.body(MAX_DECLARATION))
         if not await service.allowed("submit", claims, handler.task):
-            raise refusal(handler.task, claims)
+            raise refusal(handler.task, claims, service.development)
         self._rates.check(caller(claims, request), time.monotonic())
         raw_key = request.header(b"idempotency-key")
         accepted, upload = await uploads.declare(

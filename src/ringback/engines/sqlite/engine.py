@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -140,16 +140,19 @@ class SqliteEngine:
     # Listing
 
     async def list(self, query: Query) -> Sequence[OperationState]:
-        # A filter may have to look at all of a subject's operations: not on the event loop.
+        return await self._look(lambda connection: logs.listing(connection, query))
+
+    async def _look(self, look: Callable[[apsw.Connection], T]) -> T:
+        """Read what may take long, and so not on the event loop."""
         if self._reader is None:
             raise StoreUnavailable(NOT_OPEN, retry_after=RETRY_AFTER)
-        return await asyncio.to_thread(self._list, query)
+        return await asyncio.to_thread(self._look_now, look)
 
-    def _list(self, query: Query) -> Sequence[OperationState]:
+    def _look_now(self, look: Callable[[apsw.Connection], T]) -> T:
         try:
             connection = self._connect_reader()
             try:
-                return logs.listing(connection, query)
+                return look(connection)
             finally:
                 connection.close()
         except STORE_ERRORS as error:
@@ -159,6 +162,9 @@ class SqliteEngine:
         return int(
             self._read(lambda c: c.execute("SELECT value FROM counters WHERE name = 'queued'").get)
         )
+
+    async def count_queued_by_task(self) -> Mapping[str, int]:
+        return await self._look(logs.queued_by_task)
 
     # Retention
 

@@ -59,12 +59,9 @@ class Neighbours:
     def open(self) -> None:
         """Begin to listen. Without Unix sockets there is only the watch on ``data_version``."""
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self._folder.stat().st_uid != os.getuid():
-                raise PermissionError(f"{self._folder} belongs to somebody else")
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
-            self._socket.bind(str(self._own))
+            self._bind(self._socket)
         except (OSError, AttributeError) as error:
             log.warning("Changes by other processes are seen %g s late: %s", WATCH_EVERY, error)
             self.close()
@@ -73,8 +70,20 @@ class Neighbours:
         self._loop.add_reader(self._socket, self._receive)
         self.tell(frozenset({HELLO}))
 
+    def _bind(self, listening: socket.socket) -> None:
+        for last in (False, False, True):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self._folder.stat().st_uid != os.getuid():
+                raise PermissionError(f"{self._folder} belongs to somebody else")
+            try:
+                listening.bind(str(self._own))
+                return
+            except FileNotFoundError:  # the last of the others has just removed the folder
+                if last:
+                    raise
+
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, and leave nothing behind."""
         if self._retry is not None:
             self._retry.cancel()
         if self._socket is not None:
@@ -82,7 +91,9 @@ class Neighbours:
                 self._loop.remove_reader(self._socket)
             self._socket.close()
             self._socket = None
-            self._own.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # others still listen in the folder, or it is gone
+                self._own.unlink(missing_ok=True)
+                self._folder.rmdir()
 
     def tell(self, changed: frozenset[str]) -> None:
         """Send a hint to all the others; never waits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import apsw
@@ -126,6 +127,21 @@ def _page(
     if not messages and offset < head.offset:
         gap, offset = True, head.offset
     return Page(messages=tuple(messages), position=Position(head.epoch, offset), gap=gap)
+
+
+def queued_by_task(connection: apsw.Connection) -> dict[str, int]:
+    """How many operations of each task are queued."""
+    found: Counter[str] = Counter()
+    for condition in ("lane IS NULL", "lane IS NOT NULL"):  # a partial index for each
+        found.update(
+            dict(
+                connection.execute(
+                    "SELECT task, count(*) FROM operations "  # noqa: S608 - only our own text
+                    f"WHERE status = 'queued' AND {condition} GROUP BY task"
+                )
+            )
+        )
+    return dict(found)
 
 
 def listing(connection: apsw.Connection, query: Query) -> list[OperationState]:
