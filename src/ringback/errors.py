@@ -30,10 +30,10 @@
     │   ├── RateLimited             429
     │   ├── QueueFull               503
     │   └── StoreUnavailable        503
-    ├── ExecutionError          raised in, by or around a task function
+    ├── ExecutionError      424 raised in, by or around a task function
     │   ├── TaskFailed              the function says: failed, do not retry
     │   ├── RetryLater              the function says: again, after a while
-    │   ├── OperationCancelled      the caller asked for it to stop
+    │   ├── OperationCancelled  410 the caller asked for it to stop
     │   ├── LeaseLost               another worker has the operation now
     │   ├── TimedOut                the task's timeout passed
     │   ├── ProcessDied             the process that ran the function is gone
@@ -301,6 +301,7 @@ class ExecutionError(RingbackError):
     """The task function did not succeed."""
 
     code = "task-error"
+    status = 424  # RFC 4918 §11.4: a result depends on its operation. 500 would be the server's
 
 
 class TaskFailed(ExecutionError):
@@ -326,6 +327,7 @@ class OperationCancelled(ExecutionError):
     """The operation was cancelled. Let this error pass, so that the worker can settle it."""
 
     code = "cancelled"
+    status = 410
 
 
 class LeaseLost(ExecutionError):

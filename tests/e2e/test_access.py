@@ -55,9 +55,11 @@ async def test_axe_finds_nothing(
         await page.start("stumble")
         await page.card("Fail once, then succeed").becomes("retrying")
         await check(page.page, "trying again")
-        await page.set_pace(0.5)
+        await page.set_pace(0.1)
         await page.start("table")
         await page.start("photo")
+        await page.card("orders.csv").becomes("running")
+        await page.card("dawn.jpg").becomes("running")
         await page.set_pace(2)  # so long that it is there to be cancelled
         await page.start("primes")
         await expect(page.card("dawn.jpg").thumbnails().first).to_be_visible()

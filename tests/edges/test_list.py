@@ -89,7 +89,8 @@ async def test_a_list_is_filtered(data: Path) -> None:
         await held.until(status="running")
         again = (await caller.http.post(f"{crashed.path}/redrive", headers=ANN)).json()["id"]
         assert await listed(caller, "?status=succeeded") == [done.id]
-        assert await listed(caller, "?status=running") == [held.id]
+        assert held.id in await listed(caller, "?status=running")
+        assert done.id not in await listed(caller, "?status=running")
         assert await listed(caller, "?task=double") == [done.id]
         assert await listed(caller, f"?parent={crashed.id}") == [again]
         assert crashed.id not in await listed(caller, "?dead_letter=true")

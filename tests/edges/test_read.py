@@ -205,7 +205,7 @@ async def test_the_result_of_what_is_open_is_409(caller: Caller) -> None:
 async def test_the_result_of_what_failed_is_the_problem(caller: Caller) -> None:
     refused = await caller.submit("refuse", {"reason": "out of stock"})
     answer = await refused.get("/result", Prefer="wait=20")
-    problem = problem_of(answer, 500, "task-failed")
+    problem = problem_of(answer, 424, "task-failed")
     assert problem["detail"] == "out of stock"
 
 

@@ -72,7 +72,7 @@ async def test_a_caller_is_told_the_class_alone(data: Path, tmp_path: Path, kind
             assert problem(state) == {
                 "type": "urn:ringback:problem:task-error",
                 "title": "Task error",
-                "status": 500,
+                "status": 424,
                 "detail": f"The task raised {name}.",
                 "exception": name,
                 "attempt": 1,
@@ -107,7 +107,7 @@ async def test_what_a_function_itself_says_is_shown(data: Path, tmp_path: Path, 
     assert shown == {
         "type": "urn:ringback:problem:task-failed",
         "title": "Task failed",
-        "status": 500,
+        "status": 424,
         "detail": "No such address.",
         "street": "Elm Street",
         "attempt": 1,
@@ -141,7 +141,7 @@ async def test_no_exception_is_too_strange_to_be_settled(
     async with rb.running():
         state = await ended(rb, "fail")
     assert state.status is Status.FAILED
-    assert json.loads(state.error or b"")["status"] == 500
+    assert json.loads(state.error or b"")["status"] == 424
     written = caplog.text.encode("utf-8", "replace").decode()
     assert written == caplog.text, "what is logged can be written"
 

@@ -24,6 +24,7 @@ from ringback.errors import (
     QueueFull,
     StaleVersion,
     StillOpen,
+    TaskFailed,
     TransitionError,
     Unauthenticated,
     UnknownOperation,
@@ -166,10 +167,9 @@ RESULT: Json = {
             "content": content({}),
         },
         "304": _unchanged("It is as the caller knows it."),
-        **problems(*OPERATION_ERRORS, NotFinished, StaleVersion),
-        "default": {
-            "description": "It failed: the problem, with its own status. "
-            f"`{OperationCancelled.code}` with 410: it was cancelled.",
+        **problems(*OPERATION_ERRORS, NotFinished, StaleVersion, OperationCancelled, TaskFailed),
+        "4XX": {
+            "description": "It failed with a problem that has a status of its own.",
             "content": content(ref("Problem"), "application/problem+json"),
         },
     },

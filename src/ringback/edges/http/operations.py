@@ -33,6 +33,7 @@ from ringback.errors import (
     NotFinished,
     OperationCancelled,
     StaleVersion,
+    TaskFailed,
 )
 from ringback.ids import is_id
 from ringback.service import Service
@@ -168,12 +169,11 @@ def _no_result(request: Request, state: OperationState, headers: Headers) -> Res
     """The problem that stands in the place of a result."""
     if state.status is Status.CANCELLED:
         problem = OperationCancelled("The operation was cancelled, so it has no result.").problem()
-        problem["status"] = 410
     else:
         problem = msgspec.json.decode(state.error or b"{}")
     status = problem.get("status")
-    if not isinstance(status, int) or not 400 <= status <= 599:
-        status = 500
+    if not isinstance(status, int) or not 400 <= status <= 499:
+        status = TaskFailed.status  # the server is well, and asking again brings no other answer
     problem |= {"status": status, "instance": request.instance}
     return Response(status, msgspec.json.encode(problem), [PROBLEM, *headers])
 
