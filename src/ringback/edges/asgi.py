@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack
 from typing import Any, Protocol
 
-from starlette.middleware.cors import CORSMiddleware
-
 from ringback.edges.farewell import farewell
 from ringback.edges.http import HttpEdge
 from ringback.edges.http.message import Receive, Request, Scope, Send, problem_response
@@ -142,6 +140,8 @@ def _log_failure(error: Exception) -> None:
 def _with_cors(edge: HttpEdge, origins: Sequence[str]) -> Any:
     if not origins:
         return edge
+    from starlette.middleware.cors import CORSMiddleware  # most applications need none
+
     everybody = "*" in origins
     return CORSMiddleware(
         edge,
