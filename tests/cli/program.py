@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from tempfile import TemporaryFile
+from typing import IO, Any, NamedTuple, Protocol, Self
 
 import httpx
 import msgspec
+
+from tests.cli.template import Forked
 
 HERE = Path(__file__).resolve().parent
 APP = "sample_app:rb"
@@ -45,12 +48,27 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "ringback", *map(str, arguments)]
 
 
-class Shell:
-    """A user's shell: a folder to be in, an environment, a home of one's own."""
+class Process(Protocol):
+    """A program of its own."""
 
-    def __init__(self, home: Path) -> None:
-        home.mkdir(parents=True)
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int) -> None: ...
+
+
+class Shell:
+    """A user's shell: a folder to be in, an environment, a home of one's own.
+
+    Commands are forks of the template, which is quicker than to start each, unless it is `fresh`:
+    as it always is on macOS, whose system libraries do not stand a fork.
+    """
+
+    def __init__(self, home: Path, *, fresh: bool = sys.platform == "darwin") -> None:
+        home.mkdir(parents=True, exist_ok=True)
         self.home = home
+        self._fresh = fresh
         outside = {k: v for k, v in os.environ.items() if not k.startswith("RINGBACK_")}
         self.environment = {
             **outside,
@@ -69,42 +87,67 @@ class Shell:
         **environment: str,
     ) -> Result:
         """Run a command to its end."""
-        done = subprocess.run(
-            command(*arguments),
-            cwd=cwd,
-            env={**self.environment, **environment},
-            input=input.encode() if isinstance(input, str) else input,
-            capture_output=True,
-            timeout=LIMIT,
-            check=False,
-        )
-        result = Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+        with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+            given.write(input.encode() if isinstance(input, str) else input)
+            given.seek(0)
+            process = self.process(arguments, cwd, environment, given, out, err)
+            try:
+                status = process.wait(LIMIT)
+            except BaseException:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                raise
+            for file in (out, err):
+                file.seek(0)
+            result = Result(status, out.read().decode(), err.read().decode())
         assert "Traceback" not in result.err, result.err
         assert "ResourceWarning" not in result.err, result.err
         return result
 
     def start(self, *arguments: object, **environment: str) -> "Running":
         """Start a command and go on."""
-        return Running(arguments, {**self.environment, **environment}, self.home)
+        return Running(self, arguments, environment)
+
+    def fresh(self) -> "Shell":
+        """This shell, which starts each program as a user's does: for what is about starting."""
+        return Shell(self.home, fresh=True)
+
+    def process(
+        self,
+        arguments: Sequence[object],
+        folder: Path,
+        environment: Mapping[str, str],
+        *streams: IO[bytes],
+    ) -> Process:
+        """Start a command with these as its standard input, output and error."""
+        variables = {**self.environment, **environment}
+        if not self._fresh:
+            files = [stream.fileno() for stream in streams]
+            return Forked(list(map(str, arguments)), folder, variables, files)
+        given, out, err = streams
+        return subprocess.Popen(
+            command(*arguments),
+            cwd=folder,
+            env=variables,
+            stdin=given,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,  # so that a test can signal all it has started
+        )
 
 
 class Running:
     """A command that runs. As a context manager it is killed at the end, if need be."""
 
     def __init__(
-        self, arguments: Sequence[object], environment: dict[str, str], folder: Path
+        self, shell: Shell, arguments: Sequence[object], environment: Mapping[str, str]
     ) -> None:
-        self._log = folder / f"{time.monotonic_ns()}.err"
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command(*arguments),
-                cwd=HERE,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,  # so that a test can signal all it has started
-            )
+        self._log = shell.home / f"{time.monotonic_ns()}.err"
+        ours, theirs = os.pipe()
+        self._out = os.fdopen(ours, "rb")
+        none = Path(os.devnull)
+        with self._log.open("wb") as err, os.fdopen(theirs, "wb") as out, none.open("rb") as given:
+            self.process = shell.process(arguments, HERE, environment, given, out, err)
 
     @property
     def err(self) -> str:
@@ -113,8 +156,7 @@ class Running:
 
     def line(self) -> str:
         """The next line of standard output."""
-        assert self.process.stdout is not None
-        text = self.process.stdout.readline().decode()
+        text = self._out.readline().decode()
         assert text, f"it ended with {self.process.wait(LIMIT)}:\n{self.err}"
         return text.rstrip("\n")
 
@@ -149,8 +191,7 @@ class Running:
     def rest(self) -> str:
         """What is left of standard output, once it has ended."""
         self.wait()
-        assert self.process.stdout is not None
-        return self.process.stdout.read().decode()
+        return self._out.read().decode()
 
     def __enter__(self) -> Self:
         return self
@@ -159,8 +200,7 @@ class Running:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        self._out.close()
 
 
 class Server(Running):
@@ -170,11 +210,8 @@ class Server(Running):
         self, shell: Shell, data: Path, *options: object, target: str = APP, **environment: str
     ) -> None:
         port = [] if "--port" in options else ["--port", 0]
-        super().__init__(
-            ["run", target, "--data", data, "--json", *port, *options],
-            {**shell.environment, **environment},
-            shell.home,
-        )
+        arguments = ["run", target, "--data", data, "--json", *port, *options]
+        super().__init__(shell, arguments, environment)
         try:
             self.started = self.json_line()
         except BaseException:

@@ -8,7 +8,7 @@ from tests.cli.program import Shell, alive
 
 
 def test_the_demo_serves_its_page_and_has_a_worker(shell: Shell) -> None:
-    with shell.start("demo", "--port", 0, "--json") as demo:
+    with shell.fresh().start("demo", "--port", 0, "--json") as demo:
         started = demo.json_line()
         assert started["mode"] == "development"
         (worker,) = started["worker_pids"]

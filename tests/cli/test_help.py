@@ -23,7 +23,7 @@ def test_version(shell: Shell) -> None:
     ],
 )
 def test_help(shell: Shell, command: list[str]) -> None:
-    done = shell.run(*command, "--help")
+    done = shell.fresh().run(*command, "--help")
     assert done.status == 0
     assert done.out.startswith(f"Usage: {' '.join(['ringback', *command])}")
     assert done.err == ""

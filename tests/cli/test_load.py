@@ -54,5 +54,7 @@ def test_a_module_in_a_package_and_an_attribute_of_an_attribute(
     (tmp_path / "shop" / "tasks.py").write_text(
         "from ringback import Ringback\nclass apps:\n    main = Ringback('shop')\n"
     )
-    with_app = shell.run("settings", "--app", "shop.tasks:apps.main", "--json", cwd=tmp_path)
+    with_app = shell.fresh().run(
+        "settings", "--app", "shop.tasks:apps.main", "--json", cwd=tmp_path
+    )
     assert with_app.status == 0, with_app.err

@@ -12,7 +12,7 @@ from tests.cli.program import APP, Place, Server, Shell, alive, until, worker
 
 
 def test_the_start_says_where_how_and_what(shell: Shell, data: Path) -> None:
-    with shell.start("run", APP, "--data", data, "--port", 0) as server:
+    with shell.fresh().start("run", APP, "--data", data, "--port", 0) as server:
         block = "\n".join(server.lines_to("Stop with"))
         assert "http://127.0.0.1:" in block
         assert "development" in block

@@ -122,7 +122,7 @@ def test_a_worker_whose_server_was_killed_drains(shell: Shell, data: Path, gates
 def test_it_can_be_stopped_while_it_starts(shell: Shell, data: Path) -> None:
     """Whenever the signal comes, the process ends; an orderly end or the signal's own."""
     for _ in range(3):
-        with shell.start("run", "sample_app", "--data", data, "--port", 0) as starting:
+        with shell.fresh().start("run", "sample_app", "--data", data, "--port", 0) as starting:
             until(lambda: data.exists() or ended(starting), "the store is being made")
             starting.signal(signal.SIGTERM)
             assert starting.wait() in (0, -signal.SIGTERM)
