@@ -24,6 +24,9 @@ from typing import Any, Self
 
 import uvicorn
 
+from ringback.edges.asgi import AsgiApp
+from ringback.serve.protocol import speaking_for
+
 ROOT = Path(__file__).resolve().parent.parent
 START_LIMIT = 20.0
 """Seconds for a server to start on a busy machine."""
@@ -37,6 +40,12 @@ READY = "ready "
 def asgi_of(application: Any) -> Any:
     """The ASGI application of a `Ringback`, or the application itself."""
     return getattr(application, "asgi", application)
+
+
+def spoken(application: Any) -> Any:
+    """The protocol that `ringback run` would have uvicorn speak."""
+    app = asgi_of(application)
+    return speaking_for(app) if isinstance(app, AsgiApp) else "httptools"
 
 
 def listener(port: int = 0) -> socket.socket:
@@ -61,9 +70,11 @@ class _Server(uvicorn.Server):
 async def serve(application: Any, **options: Any) -> AsyncIterator[str]:
     """Serve a `Ringback` or any ASGI application from this event loop; yields its URL.
 
-    `options` are uvicorn's. The application's lifespan runs, and an error in it fails the test.
+    `options` are uvicorn's; without `http`, it is served as `ringback run` serves it. The
+    application's lifespan runs, and an error in it fails the test.
     """
     settings: dict[str, Any] = {
+        "http": spoken(application),
         "log_config": None,
         "lifespan": "on",
         "timeout_graceful_shutdown": STOP_LIMIT,
@@ -235,7 +246,8 @@ def main() -> None:
     arguments = parser.parse_args()
     module, _, attribute = arguments.application.partition(":")
     application = asgi_of(getattr(importlib.import_module(module), attribute))
-    config = uvicorn.Config(application, lifespan="on", log_level="debug")
+    http = spoken(application)
+    config = uvicorn.Config(application, http=http, lifespan="on", log_level="debug")
     # uvicorn stops in order, then raises the signal again for whoever had it before: for this.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server = _ToldServer(config)

@@ -66,7 +66,7 @@ TABLE: dict[str, Room] = {
     ),
     "serve": Room(
         why="runs an application: sockets, signals, processes",
-        may=words("app worker settings errors"),
+        may=words("app edges worker settings errors"),
     ),
     "__init__": Room(why="the public names", may=None),
     "app": Room(why="the composition root", may=None),

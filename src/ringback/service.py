@@ -110,6 +110,11 @@ class Service:
 
     # Accepting
 
+    @property
+    def plain(self) -> bool:
+        """Whether accepting asks no hook and records no span: it then waits for the store alone."""
+        return self._authorize is None and not tracing.provided()
+
     def submit(
         self,
         task: Task,

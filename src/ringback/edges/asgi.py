@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack
 from typing import Any, Protocol
 
 from ringback.edges.farewell import farewell
-from ringback.edges.http import HttpEdge
+from ringback.edges.http import HttpEdge, Pending
 from ringback.edges.http.message import Receive, Request, Scope, Send, problem_response
 from ringback.errors import CapacityError, RingbackError
 from ringback.hub import Hub
@@ -72,6 +72,11 @@ class AsgiApp:
         """Answer with an application that somebody else has started and will stop."""
         self._handler = _with_cors(served.http, self._application.settings.cors_origins)
         self._serving.enter_context(farewell(served.hub.close))
+
+    def at_once(self, scope: Scope, body: bytes) -> Pending | None:
+        """For a server that has a whole request in its hands: see ``HttpEdge.at_once``."""
+        handler = self._handler
+        return handler.at_once(scope, body) if type(handler) is HttpEdge else None
 
     def withdraw(self) -> None:
         """The application that was served is being stopped."""

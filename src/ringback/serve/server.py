@@ -15,8 +15,10 @@ from typing import Any
 import uvicorn
 
 from ringback.app import Ringback, Running
+from ringback.edges.asgi import AsgiApp
 from ringback.errors import ConfigurationError
 from ringback.serve.listening import listen, url_of
+from ringback.serve.protocol import speaking_for
 from ringback.serve.stopping import Stop
 from ringback.serve.supervisor import Supervisor, worker_command
 
@@ -121,11 +123,14 @@ async def _supervised(supervisor: Supervisor | None) -> AsyncIterator[None]:
 
 
 def _config(app: ASGI, grace: float) -> uvicorn.Config:
+    http: Any = "httptools"
     if log.isEnabledFor(logging.DEBUG):
         app = _AccessLog(app)
+    elif isinstance(app, AsgiApp):
+        http = speaking_for(app)
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=http,
         lifespan="on",
         log_config=None,
         access_log=False,  # it would log the query, which may hold an operation's token

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
+from ringback.core.model import Accepted
 from ringback.edges.http.describe import Describe
 from ringback.edges.http.events import Events
 from ringback.edges.http.gate import Authenticate, Gate
@@ -31,6 +34,9 @@ log = logging.getLogger("ringback.http")
 
 Handler = Callable[[Request, Send], Awaitable[Response | None]]
 """Answers with a response, or sends one itself and returns None."""
+
+Pending = tuple[asyncio.Future[Accepted], Callable[[], Response]]
+"""What a request waits for, and the answer to it then."""
 
 LAST_RESORT = RingbackError()
 
@@ -62,18 +68,40 @@ class HttpEdge:
                 request.hide_token()
             self._gate.admit(request)
             response = await self._route(request)(request, send)
-        except RingbackError as error:
-            if error.status == LAST_RESORT.status:  # ours to mend, and to read about in the log
-                log.error("%s %s: %s", request.method, request.instance, error)
-                error = LAST_RESORT
-            response = problem_response(error, request)
         except Disconnected:
             return  # nobody is left to answer
-        except Exception:
-            log.exception("%s %s failed.", request.method, request.instance)
-            response = problem_response(LAST_RESORT, request)
+        except Exception as error:
+            response = _refusal(error, request)
         if response is not None and not request.answered:
             await response.send(request, send)
+
+    def at_once(self, scope: Scope, body: bytes) -> Pending | None:
+        """Begin to answer a whole request that has to be fast: ``POST /tasks/{task}``.
+
+        None for any other, with nothing done: it is to be answered as ASGI says.
+        """
+        request = Request(scope, _nothing_more)
+        segments = request.segments
+        if len(segments) != 2 or segments[0] != "tasks" or request.method != "POST":
+            return None
+        request.path_parameter = segments[1]
+        try:
+            self._gate.admit(request)
+            begun = self._submit.at_once(request, body)
+        except RingbackError:
+            return None
+        if begun is None:
+            return None
+        accepting, acknowledge = begun
+        stored = asyncio.ensure_future(accepting)
+
+        def answer() -> Response:
+            try:
+                return acknowledge(stored.result())
+            except Exception as error:
+                return _refusal(error, request)
+
+        return stored, answer
 
     def _route(self, request: Request) -> Handler:
         segments = request.segments
@@ -129,6 +157,21 @@ class HttpEdge:
         if request.method == "OPTIONS":
             return _options(allow)
         raise MethodNotAllowed(allow=allow)
+
+
+def _refusal(error: Exception, request: Request) -> Response:
+    """The answer to a request that could not be carried out."""
+    if not isinstance(error, RingbackError):
+        log.error("%s %s failed.", request.method, request.instance, exc_info=error)
+        error = LAST_RESORT
+    elif error.status == LAST_RESORT.status:  # ours to mend, and to read about in the log
+        log.error("%s %s: %s", request.method, request.instance, error)
+        error = LAST_RESORT
+    return problem_response(error, request)
+
+
+async def _nothing_more() -> MutableMapping[str, Any]:
+    return {"type": "http.disconnect"}
 
 
 def _options(allow: list[str]) -> Handler:

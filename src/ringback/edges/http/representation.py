@@ -13,6 +13,7 @@ from ringback.service import Service
 
 RETRY_FIRST = 1
 """Seconds until the first poll of a young operation."""
+SOON = b"%d" % RETRY_FIRST
 RETRY_LAST = 30
 """Seconds between polls at most."""
 RETRY_SHARE = 10
@@ -85,13 +86,14 @@ def acknowledgement(service: Service, request: Request, state: OperationState) -
     own = f"{request.prefix}/operations/{state.id}"
     token, expires_at = tokens.make(state), timestamp(tokens.expires_at(state))
     if state.version == 0 and state.ready_at <= state.created_at and state.parent is None:
-        body = fresh(state, own, token, expires_at)
+        body, wait = fresh(state, own, token, expires_at), SOON
     else:
         fields = operation_fields(state)
         fields["links"] = links(request, state.id)
         fields["token"] = token
         fields["token_expires_at"] = expires_at
         body = msgspec.json.encode(fields)
+        wait = b"%d" % retry_after(state, service.clock())
     path = own.encode("latin-1")
     return Response(
         202,
@@ -99,7 +101,7 @@ def acknowledgement(service: Service, request: Request, state: OperationState) -
         [
             JSON,
             (b"location", path),
-            (b"retry-after", b"%d" % retry_after(state, service.clock())),
+            (b"retry-after", wait),
             (b"link", b'<%s/events>; rel="monitor"' % path),
             (b"cache-control", b"no-store"),
         ],

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from ringback.core.access import Claims
-from ringback.core.model import OperationState
+from ringback.core.model import Accepted, OperationState
 from ringback.core.view import timestamp
 from ringback.edges.http import fields
 from ringback.edges.http.gate import Gate
@@ -18,6 +19,10 @@ from ringback.edges.http.waiting import Waiting
 from ringback.errors import AccessError, Forbidden, Unauthenticated
 from ringback.service import Service
 from ringback.tasks.registry import Task
+
+REPLAYED = (b"idempotency-replayed", b"true")
+Begun = tuple[Awaitable[Accepted], Callable[[Accepted], Response]]
+"""An acceptance under way, and the answer once it is stored."""
 
 
 class Submit:
@@ -35,7 +40,7 @@ class Submit:
         """Store the request, and acknowledge it."""
         service = self._service
         task = service.registry.submitted(request.path_parameter)
-        claims = self._gate.anonymous(request) or await self._gate.claims(request)
+        claims = self._gate.known(request) or await self._gate.claims(request)
         allowed = service.may("submit", claims, task)
         if not (allowed if isinstance(allowed, bool) else await allowed):
             raise refusal(task, claims, service.development)
@@ -43,32 +48,74 @@ class Submit:
             self.rates.check(caller(claims, request), time.monotonic())
         request.require_json()
         body = await request.body(self._max_body)
-        raw_key = request.header(b"idempotency-key")
-        preferred = request.header(b"prefer")
-        asynchronous, wait = (False, None) if preferred is None else fields.preferences(preferred)
+        asynchronous, wait = fields.preferences(request.header(b"prefer"))
+        accepted = await self._store(request, task, body, claims)
+        if wait is None:
+            return self._acknowledge(request, accepted, asynchronous)
+        state, applied = await self._waiting.until(request, accepted.operation, wait, _ended)
+        if applied is None or not state.terminal:
+            return self._acknowledge(
+                request, Accepted(state, accepted.replayed), asynchronous, applied
+            )
+        response = await self._finished(request, state)
+        response.headers.append((b"preference-applied", applied))
+        if accepted.replayed:
+            response.headers.append(REPLAYED)
+        return response
+
+    def at_once(self, request: Request, body: bytes) -> Begun | None:
+        """The same for a request that has to wait for the store alone, as nearly all have to.
+
+        None for any other, with nothing done: it is to be answered by ``submit``. What this
+        raises, ``submit`` does.
+        """
+        service = self._service
+        asynchronous, wait = fields.preferences(request.header(b"prefer"))
+        claims = self._gate.known(request)
+        if (
+            claims is None
+            or wait is not None
+            or self.rates.limited
+            or not service.plain
+            or request.scope["query_string"]
+            or len(body) > self._max_body
+        ):
+            return None
+        task = service.registry.submitted(request.path_parameter)
+        if not service.may("submit", claims, task):
+            return None
+        request.require_json()
+        stored = self._store(request, task, body, claims)
+        return stored, lambda accepted: self._acknowledge(request, accepted, asynchronous)
+
+    def _store(
+        self, request: Request, task: Task, body: bytes, claims: Claims
+    ) -> Awaitable[Accepted]:
+        key = request.header(b"idempotency-key")
         query = request.query if request.scope.get("query_string") else None
-        accepted = await service.submit(
+        return self._service.submit(
             task,
             body,
             claims,
-            key=fields.idempotency_key(raw_key) if raw_key is not None else None,
-            start_at=fields.start_at(query, service.clock()) if query else None,
+            key=fields.idempotency_key(key) if key is not None else None,
+            start_at=fields.start_at(query, self._service.clock()) if query else None,
             traceparent=request.header(b"traceparent"),
         )
-        state = accepted.operation
-        applied = None
-        if wait is not None:
-            state, applied = await self._waiting.until(request, state, wait, _ended)
-        if applied is not None and state.terminal:
-            response = await self._finished(request, state)
-        else:
-            response = acknowledgement(service, request, state)
-            if asynchronous:
-                applied = b"respond-async" if applied is None else applied + b", respond-async"
+
+    def _acknowledge(
+        self,
+        request: Request,
+        accepted: Accepted,
+        asynchronous: bool,
+        applied: bytes | None = None,
+    ) -> Response:
+        response = acknowledgement(self._service, request, accepted.operation)
+        if asynchronous:
+            applied = b"respond-async" if applied is None else applied + b", respond-async"
         if applied is not None:
             response.headers.append((b"preference-applied", applied))
         if accepted.replayed:
-            response.headers.append((b"idempotency-replayed", b"true"))
+            response.headers.append(REPLAYED)
         return response
 
     async def _finished(self, request: Request, state: OperationState) -> Response:
