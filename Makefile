@@ -8,6 +8,11 @@ CODE := $(wildcard src tests docs bench examples)
 # Extra arguments for demo, test, bench and soak: make test ARGS="-k hub -n 0"
 ARGS ?=
 
+# Tests wait about as much as they compute. The slowest file bounds what more than 8 could gain.
+WORKERS = -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 8
+# They start Python hundreds of times: it keeps what it compiled, also where it is told not to.
+COMPILED = PYTHONDONTWRITEBYTECODE=
+
 # Another PYTHON than the one .venv was made with calls for another .venv.
 export PYTHON
 ifneq ($(PYTHON),)
@@ -28,7 +33,7 @@ demo: setup ## run the demo
 	@$(BIN)/ringback demo $(ARGS)
 
 test: setup check ## everything a change has to pass: the checks, then the tests
-	@$(BIN)/pytest -n auto --dist loadfile $(ARGS)
+	@$(COMPILED) $(BIN)/pytest $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## lint, format and types, changing nothing
 	@$(BIN)/ruff check --quiet $(CODE)

@@ -5,7 +5,6 @@ streams of its own; it runs `ringback` as `python -m` does, and ends as an inter
 start itself does is for the tests that use `Shell.fresh`.
 """
 
-import atexit
 import contextlib
 import gc
 import importlib
@@ -83,17 +82,12 @@ def _template() -> socket.socket:
     """The template of this process. It ends when nobody can ask it any more."""
     ours, theirs = socket.socketpair()
     with theirs:
-        process = subprocess.Popen(
+        subprocess.run(
             [sys.executable, "-W", "always::ResourceWarning", __file__, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             start_new_session=True,  # Ctrl-C is for the tests
+            check=True,
         )
-
-    def end() -> None:
-        ours.close()
-        process.wait()
-
-    atexit.register(end)
     return ours
 
 
@@ -159,6 +153,8 @@ def main() -> None:
     for name in LAZY:
         importlib.import_module(name)
     gc.freeze()  # a fork need not look through, and so copy, what is there for good
+    if os.fork():
+        os._exit(0)  # it is ready, and no child of the tests, some of which count theirs
     with socket.socket(fileno=int(sys.argv[1])) as requests:
         answers = served(requests)
     if answers is not None:

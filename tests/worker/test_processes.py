@@ -20,9 +20,11 @@ def gone(pid: int) -> bool:
     """Whether a process has ended, even if nobody has asked for its exit status yet."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
+        threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
     except (FileNotFoundError, ProcessLookupError):
         return True
-    return status.rpartition(") ")[2].startswith("Z")
+    # While its other threads are being ended it is a zombie that cannot be waited for yet.
+    return status.rpartition(") ")[2].startswith("Z") and threads == 1
 
 
 def children() -> set[int]:

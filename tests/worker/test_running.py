@@ -208,7 +208,7 @@ async def test_a_key_may_come_from_the_input(data: Path) -> None:
 
     @rb.task(concurrency_per_key=1, key=city)
     async def crowded(city: str, n: int) -> None:
-        await crowd.enter(city, 0.05)
+        await crowd.enter(city, 0.5)
 
     async with rb.running():
         ids = [
