@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ringback import tracing
-from ringback.core.access import ADMIN_SCOPE, Claims, may_follow, may_submit
+from ringback.core.access import ADMIN_SCOPE, Claims, may_follow, may_forget, may_submit
 from ringback.core.commands import Cancel, Command, Redrive
 from ringback.core.lifecycle import accept, decide
 from ringback.core.model import (
@@ -226,6 +226,8 @@ class Service:
                 raise
             raise UnknownOperation(operation=operation) from None
         if not await self.allowed(action, claims, state):
+            if self._authorize is None and may_follow(claims, state):
+                raise Forbidden("An operation's token follows and cancels. This takes its owner's.")
             raise UnknownOperation(operation=operation)
         return state
 
@@ -243,7 +245,8 @@ class Service:
         if self._authorize is not None:
             return self._authorize(action, claims, target)
         if isinstance(target, OperationState):
-            return may_follow(claims, target)
+            rule = may_forget if action == "forget" else may_follow
+            return rule(claims, target)
         if isinstance(target, Task):
             return may_submit(claims, development=self.development, public=target.public) and (
                 target.allow is None or target.allow(claims)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ringback.core.access import ADMIN_SCOPE, ANONYMOUS, Claims, may_follow, may_submit
+from ringback.core.access import ADMIN_SCOPE, ANONYMOUS, Claims, may_follow, may_forget, may_submit
 from tests.core.states import operation
 
 MINE = operation(subject="me")
@@ -44,3 +44,12 @@ def test_submitting_needs_a_name_unless_told_otherwise() -> None:
     assert may_submit(Claims(subject="me"), development=False, public=False)
     assert may_submit(ANONYMOUS, development=True, public=False)
     assert may_submit(ANONYMOUS, development=False, public=True)
+
+
+def test_what_belongs_to_somebody_only_they_forget() -> None:
+    for claims in (Claims(subject="me"), ADMIN):
+        assert may_forget(claims, MINE)
+    assert not may_forget(Claims(operation=MINE.id), MINE), "a link that was passed on"
+    assert not may_forget(Claims(subject="other"), MINE)
+    assert may_forget(Claims(operation=NOBODYS.id), NOBODYS)
+    assert not may_forget(Claims(subject="me"), NOBODYS)

@@ -77,8 +77,8 @@ def application(data: Path | None, gates: Gates, **settings: Any) -> Ringback:
             await op.send(100_000 * "x")
 
     @app.task
-    async def refuse(reason: str) -> None:
-        raise TaskFailed(reason)
+    async def refuse(reason: str, status: int | None = None) -> None:
+        raise TaskFailed(reason) if status is None else TaskFailed(reason, status=status)
 
     @app.task(retries=0)
     async def crash() -> None:

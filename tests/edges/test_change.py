@@ -91,6 +91,14 @@ async def test_what_is_forgotten_is_410_for_its_token_and_404_for_others(caller:
     problem_of(again, 410, "operation-forgotten")
 
 
+async def test_a_link_that_was_passed_on_forgets_nothing(data: Path) -> None:
+    async with served(data, jwt_secret=SECRET) as caller:
+        done = await caller.submit("double", {"n": 1}, Authorization=bearer("ann"))
+        await done.until(status="succeeded")
+        problem_of(await done.request("DELETE"), 403, "forbidden")
+        assert (await done.get("/result")).json() == 2
+
+
 async def test_what_is_forgotten_is_410_for_its_owner_and_404_for_others(data: Path) -> None:
     async with served(data, jwt_secret=SECRET) as caller:
         done = await caller.submit("double", {"n": 1}, Authorization=bearer("ann"))

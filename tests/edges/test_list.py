@@ -69,6 +69,14 @@ async def test_pages_follow_one_another(data: Path) -> None:
         assert pages == 3
 
 
+async def test_a_page_that_is_just_full_has_no_next(data: Path) -> None:
+    async with served(data, jwt_secret=SECRET, workers=0) as caller:
+        own = await submitted(caller, 3)
+        page = (await caller.http.get("/operations?limit=3", headers=ANN)).json()
+        assert [shown["id"] for shown in page["operations"]] == own
+        assert page["next"] is None
+
+
 async def test_the_next_page_is_not_moved_by_what_comes_in_between(data: Path) -> None:
     async with served(data, jwt_secret=SECRET, workers=0) as caller:
         own = await submitted(caller, 4)

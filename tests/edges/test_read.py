@@ -238,3 +238,11 @@ async def test_polling_becomes_more_patient(data: Path) -> None:
             now = 1_000_000_000.0 + age
             seen.append((await waiting.get()).headers["retry-after"])
         assert seen == ["1", "1", "3", "20", "30"]
+
+
+async def test_a_failure_never_answers_as_if_it_were_about_the_request(caller: Caller) -> None:
+    """A client that reads 409 as "not finished" would ask for ever."""
+    for status in (404, 409, 410, 429, 503):
+        refused = await caller.submit("refuse", {"reason": "no", "status": status})
+        answer = await refused.get("/result", Prefer="wait=20")
+        assert problem_of(answer, 424, "task-failed")["detail"] == "no"

@@ -100,12 +100,13 @@ class LocalTarget:
             task=search.task,
             dead_letter=True if search.dead else None,
             after=search.after,
-            limit=search.limit,
+            limit=search.limit + 1,  # one more than is shown says whether there are others
         )
         found = await self._service.engine.list(query)
+        shown = found[: search.limit]
         return {
-            "operations": [_plain(operation_fields(state)) for state in found],
-            "next": found[-1].id if len(found) == search.limit else None,
+            "operations": [_plain(operation_fields(state)) for state in shown],
+            "next": shown[-1].id if len(found) > len(shown) else None,
         }
 
     async def cancel(self, operation: str) -> Fields:

@@ -37,12 +37,22 @@ ANONYMOUS = Claims()
 
 
 def may_follow(claims: Claims, state: OperationState) -> bool:
-    """Whether the caller may see and cancel this operation."""
+    """Whether the caller may see and cancel this operation, and send the bytes of its upload."""
     if claims.operation is not None and claims.operation == state.id:
         return True
     if claims.admin:
         return True
     return claims.subject is not None and claims.subject == state.subject
+
+
+def may_forget(claims: Claims, state: OperationState) -> bool:
+    """Whether the caller may delete this operation: what belongs to somebody, only they may.
+
+    A token stands in URLs and is passed on to let others look.
+    """
+    return may_follow(claims, state) and (
+        state.subject is None or claims.admin or claims.subject == state.subject
+    )
 
 
 def may_submit(claims: Claims, *, development: bool, public: bool) -> bool:

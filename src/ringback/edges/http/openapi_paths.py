@@ -168,10 +168,6 @@ RESULT: Json = {
         },
         "304": _unchanged("It is as the caller knows it."),
         **problems(*OPERATION_ERRORS, NotFinished, StaleVersion, OperationCancelled, TaskFailed),
-        "4XX": {
-            "description": "It failed with a problem that has a status of its own.",
-            "content": content(ref("Problem"), "application/problem+json"),
-        },
     },
 }
 

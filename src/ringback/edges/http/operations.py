@@ -131,7 +131,12 @@ class Operations:
         claims = await self._gate.claims(request)
         parameters = {name: request.query[name] for name in FILTERS if name in request.query}
         query = _query(parameters)
-        found = await self._service.find(claims, query)
+        # One more than is shown says whether there is a next page.
+        found = list(
+            await self._service.find(claims, msgspec.structs.replace(query, limit=query.limit + 1))
+        )
+        more = len(found) > query.limit
+        del found[query.limit :]
         shown = []
         for state in found:
             fields_ = operation_fields(state)
@@ -139,7 +144,7 @@ class Operations:
             shown.append(fields_)
         headers: Headers = [NOT_STORED]
         following = None
-        if len(found) == query.limit:
+        if more:
             parameters["after"] = found[-1].id
             following = f"{request.prefix}/operations?{urlencode(parameters)}"
             headers.append((b"link", f'<{following}>; rel="next"'.encode()))
@@ -168,12 +173,12 @@ def _require_match(condition: str, state: OperationState) -> None:
 def _no_result(request: Request, state: OperationState, headers: Headers) -> Response:
     """The problem that stands in the place of a result."""
     if state.status is Status.CANCELLED:
+        status = OperationCancelled.status
         problem = OperationCancelled("The operation was cancelled, so it has no result.").problem()
     else:
+        # Whatever stands in the problem: 404 or 409 would be about this request, and be acted on.
+        status = TaskFailed.status
         problem = msgspec.json.decode(state.error or b"{}")
-    status = problem.get("status")
-    if not isinstance(status, int) or not 400 <= status <= 499:
-        status = TaskFailed.status  # the server is well, and asking again brings no other answer
     problem |= {"status": status, "instance": request.instance}
     return Response(status, msgspec.json.encode(problem), [PROBLEM, *headers])
 
