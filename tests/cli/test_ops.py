@@ -34,7 +34,9 @@ def test_list_as_a_table_and_as_json(shell: Shell, served: Server, gates: Path) 
     assert second.split()[:2] == [waiting, "steps"]
     listed = shell.run("ops", "list", *where, "--json", "--limit", 2).json
     assert [each["id"] for each in listed["operations"]] == [failed, waiting]
-    assert listed["next"] == waiting
+    assert listed["next"] is None
+    listed = shell.run("ops", "list", *where, "--json", "--limit", 1).json
+    assert [each["id"] for each in listed["operations"]] == [listed["next"]] == [failed]
     assert listed["operations"][0]["error"]["detail"] == "ValueError: because"
 
 
