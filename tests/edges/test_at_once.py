@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ringback import Claims, OperationState, Ringback
+from ringback import Claims, OperationState, Ringback, tracing
 from ringback.edges.asgi import AsgiApp
 from ringback.tasks.registry import Task
 from tests.edges.application import Gates, application
@@ -42,6 +42,9 @@ REQUESTS = {
     "old": request(line="POST /tasks/double HTTP/1.0"),
     "no JSON": request(body=b'{"n": }'),
     "another type": request("Content-Type: text/plain"),
+    "compressed": request("Content-Encoding: gzip"),
+    "not compressed": request("Content-Encoding: identity"),
+    "a long key": request(f'Idempotency-Key: "{256 * "k"}"'),
     "unfit": request(body=b'{"n": "x"}'),
     "empty": request(body=b""),
     "too large": request(body=b"[" + b" " * 2_000_000 + b"]"),
@@ -99,6 +102,20 @@ async def test_it_answers_as_asgi_does(both: tuple[str, str]) -> None:
         assert comparable(quick) == comparable(slow), name
 
 
+async def test_a_nameless_callers_key_is_long_either_way(tmp_path: Path) -> None:
+    head = "POST /tasks/announce HTTP/1.1"
+    body = b'{"text": "x"}'
+    found = []
+    for name, options in (("quick", {}), ("slow", {"http": "httptools"})):
+        rb = application(tmp_path / name, Gates(), jwt_secret=SECRET, workers=0)
+        async with serve(rb, **options) as url:
+            for key in ("order-7", "0" * 16):
+                sent = request(f'Idempotency-Key: "{key}"', line=head, body=body)
+                found += await answers(url, [sent])
+    assert [each[9:12] for each in found] == [b"400", b"202"] * 2
+    assert comparable(found[0]) == comparable(found[2])
+
+
 @pytest.mark.parametrize("size", [1, 7, len(request()) - len(BODY), len(request()) - 1])
 async def test_in_pieces_too(both: tuple[str, str], size: int) -> None:
     whole = request('Idempotency-Key: "pieces"')
@@ -142,6 +159,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         return pending
 
     monkeypatch.setattr(AsgiApp, "at_once", at_once)
+    monkeypatch.setattr(tracing, "INSTALLED", False)  # other tests load what records spans
     return seen
 
 

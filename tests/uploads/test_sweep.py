@@ -36,7 +36,7 @@ async def test_an_upload_that_does_not_come(served: Served, data: Path) -> None:
         assert seen["error"]["type"] == "urn:ringback:problem:upload-expired"
         assert events[-1][1]["status"] == "failed"
         result = await client.get(upload.body["links"]["result"], headers=upload.headers)
-        assert result.status_code == 410
+        assert result.status_code == 424
         await until(gone(data, upload))
         refused = await upload.put(b"56789", 5)
         assert refused.status_code == 410

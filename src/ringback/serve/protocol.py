@@ -48,7 +48,8 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if (
-            cycle is self.cycle
+            app is self.app  # and not uvicorn's own answer to too many connections
+            and cycle is self.cycle
             and cycle.more_body
             and not cycle.waiting_for_100_continue
             and cycle.scope["path"].startswith(SUBMITTING)
