@@ -1,13 +1,23 @@
 """The application from Python: what a host's routes and scripts do with operations."""
 
 import asyncio
+import math
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from ringback import OperationCancelled, Ringback, TaskFailed
-from ringback.errors import TransitionError, UnknownOperation
+from ringback.errors import (
+    ConfigurationError,
+    InvalidInput,
+    MalformedRequest,
+    RingbackError,
+    TransitionError,
+    UnknownOperation,
+)
 from tests.serving import serve
 
 LIMIT = 20.0
@@ -122,3 +132,35 @@ async def test_operations_of_a_task_that_is_gone_are_told_of(
 
 
 async def _nothing() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        *(({"start_at": each}, InvalidInput, "epoch") for each in (math.nan, math.inf, -math.inf)),
+        ({"start_at": datetime(2030, 1, 1, tzinfo=UTC)}, InvalidInput, r"timestamp\(\)"),
+        ({"start_at": 10**400}, InvalidInput, "a year ahead"),
+        ({"input": object()}, InvalidInput, "no JSON form"),
+        ({"key": ""}, MalformedRequest, "1 to 255 characters"),
+        ({"key": 5000 * "k"}, MalformedRequest, "1 to 255 characters"),
+        ({"key": "schlüssel"}, MalformedRequest, "ASCII"),
+        ({"key": "a\nb"}, MalformedRequest, "ASCII"),
+        ({"key": 7}, MalformedRequest, r"str\(7\)"),
+        ({"subject": ""}, ConfigurationError, "None for"),
+    ],
+)
+async def test_what_cannot_be_submitted_is_refused_with_a_cure(
+    data: Path, given: dict[str, Any], error: type[RingbackError], said: str
+) -> None:
+    rb = application(data)
+    async with rb.running(worker=False):
+        with pytest.raises(error, match=said):
+            await rb.submit("double", **{"input": {"n": 1}, **given})
+        assert await rb.started.service.engine.count_queued() == 0
+
+
+async def test_any_moment_that_is_past_means_now(data: Path) -> None:
+    rb = application(data)
+    async with rb.running(worker=False):
+        operation = await rb.submit("double", {"n": 1}, start_at=-(10**400))
+        assert operation.ready_at == operation.created_at

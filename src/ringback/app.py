@@ -28,8 +28,8 @@ from ringback.ports import FullEngine
 from ringback.service import Authorize, Service
 from ringback.settings import Settings
 from ringback.tasks import catalogue
-from ringback.tasks.encoding import to_json_bytes
 from ringback.tasks.events import CloudEvent
+from ringback.tasks.inputs import encode
 from ringback.tasks.options import (
     HandlerOptions,
     Seconds,
@@ -284,7 +284,7 @@ class Ringback:
         service = self.started.service
         accepted = await service.submit(
             service.registry.submitted(task),
-            to_json_bytes({} if input is None else input),
+            encode(input),
             Claims(subject=subject) if subject is not None else ANONYMOUS,
             key=key,
             start_at=start_at,

@@ -123,7 +123,8 @@ class UnknownTask(RequestError):
 
 
 class UnknownOperation(RequestError):
-    """No operation has this id, or it is not yours. Use the id and token of the 202 answer."""
+    """No operation has this id, or it is not yours. Use the id that submitting it gave, and over
+    HTTP its token too."""
 
     code = "unknown-operation"
     status = 404
@@ -364,7 +365,7 @@ class LimitExceeded(ExecutionError):
 
 
 class TransitionError(RingbackError):
-    """The operation's state does not allow this command."""
+    """The operation's status does not allow this command. Look at its status first."""
 
     code = "transition-not-allowed"
     status = 409

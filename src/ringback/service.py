@@ -49,7 +49,7 @@ from ringback.security.tokens import OperationTokens
 from ringback.settings import Settings
 from ringback.tasks.encoding import to_json_bytes
 from ringback.tasks.events import cloud_event
-from ringback.tasks.inputs import validate
+from ringback.tasks.inputs import check_caller, first_ready, validate
 from ringback.tasks.registry import Registry, Task
 
 MAX_CONFLICTS = 50
@@ -59,8 +59,6 @@ MAX_MESSAGE = 256 * 1024
 """Bytes of one published message or partial result."""
 DIGEST_SIZE = 16
 """Bytes of the digests an idempotency record holds: no two requests share one by chance."""
-MAX_DELAY = 366 * 86400.0
-"""Seconds an operation may be asked to wait before it starts."""
 SHOWN_PARTS = 1000
 """Newest partial results that a representation carries; a stream carries all."""
 
@@ -127,22 +125,19 @@ class Service:
     ) -> Awaitable[Accepted]:
         """Validate and store a request. The awaitable is done once it is durable.
 
-        Raises, at once, ``InvalidInput``, ``MalformedRequest`` or ``IdempotencyKeyMissing``;
-        and what ``Engine.accept`` raises.
+        Raises, at once, ``InvalidInput``, ``MalformedRequest``, ``IdempotencyKeyMissing``, or
+        ``ConfigurationError`` for a mistake of the application; and what ``Engine.accept`` raises.
         """
         now = self.clock()
         body = body or b"{}"
+        check_caller(claims.subject, key)
         value = validate(task, body)
         record = None
         if key is not None:
             record = self._idempotency(task, claims, key, body, now)
         elif task.idempotency_required:
             raise IdempotencyKeyMissing(task=task.name)
-        if start_at is not None and start_at > now + MAX_DELAY:
-            raise InvalidInput(
-                "start_at lies more than a year ahead.",
-                errors=[{"pointer": "", "detail": "start_at lies more than a year ahead"}],
-            )
+        ready_at = first_ready(start_at, now)
         operation = new_id(now)
         trace, span = tracing.produce(task.name, operation, traceparent)
         state = OperationState(
@@ -152,7 +147,7 @@ class Service:
             policy=task.policy,
             subject=claims.subject,
             priority=task.priority,
-            ready_at=now if start_at is None else max(start_at, now),
+            ready_at=ready_at,
             limit_key=task.limit_key(value, claims.subject),
             traceparent=trace,
             created_at=now,
@@ -177,6 +172,7 @@ class Service:
         ``payload`` is what the caller sent: what has to be the same under the same ``key``.
         """
         now = self.clock()
+        check_caller(claims.subject, key)
         record = None
         if key is not None:
             record = self._idempotency(task, claims, key, payload, now)
@@ -248,9 +244,8 @@ class Service:
             rule = may_forget if action == "forget" else may_follow
             return rule(claims, target)
         if isinstance(target, Task):
-            return may_submit(claims, development=self.development, public=target.public) and (
-                target.allow is None or target.allow(claims)
-            )
+            known = may_submit(claims, development=self.development, public=target.public)
+            return known and target.allows(claims)
         return claims.subject is not None
 
     async def find(self, claims: Claims, query: Query) -> Sequence[OperationState]:

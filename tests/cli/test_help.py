@@ -1,5 +1,6 @@
 """`--help`, `--version`, wrong command lines; and that asking for help is quick."""
 
+import re
 import subprocess
 import sys
 
@@ -27,6 +28,7 @@ def test_help(shell: Shell, command: list[str]) -> None:
     assert done.status == 0
     assert done.out.startswith(f"Usage: {' '.join(['ringback', *command])}")
     assert done.err == ""
+    assert not re.search(r"--[a-z-]+ <", done.out), "an option without a word for its value"
 
 
 def test_help_says_what_exit_statuses_mean(shell: Shell) -> None:

@@ -50,7 +50,9 @@ def test_list_filters_and_pages(shell: Shell, served: Server) -> None:
     second = shell.run("ops", "list", *chosen, "--after", first["next"], "--json").json
     assert [each["id"] for each in second["operations"]] == ids[:1]
     assert second["next"] is None
-    assert shell.run("ops", "list", "--dead", "--task", "refuse", *where).err == "There are none.\n"
+    for dead in ("--dead-letter", "--dead"):
+        none = shell.run("ops", "list", dead, "--task", "refuse", *where)
+        assert none.err == "There are none.\n"
     paged = shell.run("ops", "list", *chosen, "--limit", 2)
     assert f"--after {first['next']}" in paged.err
 

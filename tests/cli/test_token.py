@@ -39,6 +39,7 @@ def test_a_jwt(shell: Shell) -> None:
         ([], SECRET, "--subject NAME"),
         (["--subject", "a", "--operation", "x"], SECRET, "--subject NAME"),
         (["--operation", "x"], SECRET, "--data"),
+        (["--subject", ""], SECRET, "Give a name"),
     ],
 )
 def test_mistakes_are_explained(

@@ -84,7 +84,7 @@ def test_every_pair(name: str, verb: Verb) -> None:
                 with pytest.raises(LeaseLost):
                     decide(state, command, LATER)
             elif allowed is None:
-                with pytest.raises(TransitionError):
+                with pytest.raises(TransitionError, match=r"only one that is [a-z ]+ does\. Look"):
                     decide(state, command, LATER)
             else:
                 try:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from ringback.demo import samples
 from ringback.demo.pace import pace_of
-from ringback.demo.photos import SIZES, Photo, develop
+from ringback.demo.photos import MAX_THUMBNAIL, SIZES, Photo, develop
 from ringback.errors import TaskFailed
 from tests.demo.operations import Killed, Recorder, killed_after, operation
 
@@ -85,6 +86,21 @@ def test_nothing_is_blown_up(size: tuple[int, int], sides: list[int]) -> None:
 def test_kinds_of_pictures(data: bytes) -> None:
     result = run(data)
     assert (result.width, result.height) == (90, 60)
+
+
+def test_noise_is_shrunk_until_it_fits_a_part() -> None:
+    """No quality makes it small enough: there is nothing in it to leave out."""
+    noise = Image.frombytes("RGB", (1024, 768), random.Random(7).randbytes(3 * 1024 * 768))
+    file = io.BytesIO()
+    noise.save(file, "JPEG", quality=95)
+    recorder = Recorder()
+    result = run(file.getvalue(), recorder)
+    for told, part in zip(result.thumbnails, recorder.parts, strict=False):
+        assert told.bytes <= MAX_THUMBNAIL
+        assert opened(part).size == (told.width, told.height)
+    largest = result.thumbnails[-1]
+    assert 512 < largest.width < 1024
+    assert largest.width / largest.height == pytest.approx(4 / 3, abs=0.01)
 
 
 def test_a_picture_on_its_side_is_set_upright() -> None:

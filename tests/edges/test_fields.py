@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ringback.edges.http import fields
 from ringback.errors import MalformedRequest
+from ringback.tasks.inputs import MAX_KEY_LENGTH, check_caller
 
 VISIBLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=255)
 LATIN = st.text(st.characters(max_codepoint=255))
@@ -25,9 +26,10 @@ def test_any_key_is_read_from_a_structured_field(key: str) -> None:
 def test_any_other_text_is_refused_or_a_key(text: str) -> None:
     try:
         key = fields.idempotency_key(text)
+        check_caller(None, key)
     except MalformedRequest:
         return
-    assert 1 <= len(key) <= fields.MAX_KEY_LENGTH
+    assert 1 <= len(key) <= MAX_KEY_LENGTH
     assert key.isascii()
     assert key.isprintable()
 

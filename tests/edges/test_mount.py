@@ -19,6 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from ringback import Ringback
+from ringback.edges.http.describe import MAX_DOCUMENTS, Describe
 from tests.edges.application import Gates, application
 from tests.edges.eventsource import Connection, Parser
 from tests.serving import serve
@@ -259,3 +260,22 @@ def test_one_loop_after_another(data: Path) -> None:
 
     for _ in range(3):
         assert asyncio.run(ask()) == {8}
+
+
+async def test_prefixes_that_callers_choose_take_no_memory(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    make = Describe._make_document
+
+    def counted(self: Describe, prefix: str) -> bytes:
+        made.append(prefix)
+        return make(self, prefix)
+
+    monkeypatch.setattr(Describe, "_make_document", counted)
+    many = [f"/t{number}" for number in range(MAX_DOCUMENTS + 1)]
+    async with mounted(data, starlette_host, "/{tenant}") as (_, client):
+        for prefix in (many[0], *many, many[-1], many[0]):
+            described = (await client.get(f"{prefix}/openapi.json")).json()
+            assert described["servers"] == [{"url": prefix}]
+    assert made == [*many, many[0]], "the last ones are kept, and no more"

@@ -60,7 +60,10 @@ Engine = Annotated[
 Concurrency = Annotated[
     int | None,
     typer.Option(
-        min=1, max=10_000, help="Async operations a worker runs at once. [RINGBACK_CONCURRENCY]"
+        min=1,
+        max=10_000,
+        help="Async operations a worker runs at once. [RINGBACK_CONCURRENCY]",
+        metavar="N",
     ),
 ]
 Grace = Annotated[
@@ -69,6 +72,7 @@ Grace = Annotated[
         min=0,
         max=3600,
         help="Seconds a stopping worker lets its operations run on. [RINGBACK_GRACE]",
+        metavar="SECONDS",
     ),
 ]
 LogLevel = Annotated[str, typer.Option(help=f"One of {', '.join(LEVELS)}.", metavar="LEVEL")]

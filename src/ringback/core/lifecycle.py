@@ -94,8 +94,10 @@ def decide(state: OperationState, command: Command, now: float) -> Change | None
         raise LeaseLost(operation=state.id, attempt=attempt, current=state.attempt)
     allowed = TRANSITIONS.get((state.status, verb))
     if allowed is None:
+        takers = " or ".join(status.value for status, taken in TRANSITIONS if taken is verb)
         raise TransitionError(
-            f"An operation that is {state.status.value} does not take {verb.value}.",
+            f"An operation that is {state.status.value} does not take {verb.value}: only one that "
+            f"is {takers} does. Look at its status first.",
             operation=state.id,
         )
     change = _effect(state, command, now)
@@ -282,7 +284,8 @@ def _cancel(state: OperationState, now: float) -> Change | None:
 def _redrive(state: OperationState, command: Redrive, now: float) -> Change:
     if not state.dead_letter:
         raise TransitionError(
-            "Only a dead letter can be redriven: this operation is none, or was redriven already.",
+            "Only a dead letter can be redriven: this operation is none, or was redriven already. "
+            "Submit the work anew, or look for the operation whose parent is this one.",
             operation=state.id,
         )
     again = OperationState(

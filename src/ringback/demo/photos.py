@@ -26,6 +26,8 @@ MAX_THUMBNAIL = 120 * 1024
 """Bytes of one thumbnail: as a data URL it has to fit a message of 256 KiB, with room to spare."""
 QUALITIES = (82, 70, 55, 40, 25)
 """WebP qualities, tried in turn until a thumbnail is small enough."""
+SHRINK = 0.75
+"""By how much the sides shrink where even the last quality is too large: about half the pixels."""
 COLOURS = 6
 BINS = 32
 """Bars of a histogram: 256 levels, eight to a bar."""
@@ -157,19 +159,29 @@ def _bound(make: Callable[..., dict[str, Any]], *arguments: Any) -> Callable[[],
 def _thumbnail(image: Image.Image, size: int) -> dict[str, Any]:
     small = image.copy()
     small.thumbnail((size, size), Image.Resampling.LANCZOS)
-    encoded = b""
-    for quality in QUALITIES:
-        buffer = io.BytesIO()
-        small.save(buffer, "WEBP", quality=quality, method=3)
-        encoded = buffer.getvalue()
-        if len(encoded) <= MAX_THUMBNAIL:
-            break
+    encoded = _encoded(small)
+    while len(encoded) > MAX_THUMBNAIL:  # noise has no redundancy that a quality could drop
+        size = int(size * SHRINK)
+        small.thumbnail((size, size), Image.Resampling.LANCZOS)
+        encoded = _encoded(small)
     return {
         "image": f"data:image/webp;base64,{base64.b64encode(encoded).decode()}",
         "width": small.width,
         "height": small.height,
         "bytes": len(encoded),
     }
+
+
+def _encoded(image: Image.Image) -> bytes:
+    """At the best quality that is small enough, or else at the last."""
+    encoded = b""
+    for quality in QUALITIES:
+        buffer = io.BytesIO()
+        image.save(buffer, "WEBP", quality=quality, method=3)
+        encoded = buffer.getvalue()
+        if len(encoded) <= MAX_THUMBNAIL:
+            break
+    return encoded
 
 
 def _opaque(image: Image.Image, size: int) -> Image.Image:

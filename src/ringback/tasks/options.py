@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, TypedDict, TypeGuard, TypeVar, get_args
 from ringback.core.model import Policy
 from ringback.errors import ConfigurationError
 from ringback.tasks.operation import BlockingOperation, Operation
-from ringback.tasks.registry import MAX_RESULT, Predicate, RunIn, Task
+from ringback.tasks.registry import MAX_RESULT, LimitKey, Predicate, RunIn, Task
 from ringback.tasks.signature import Signature, name_of
 
 Seconds: TypeAlias = float | timedelta
@@ -82,15 +82,15 @@ class UploadOptions(HandlerOptions, total=False):
     public: bool
     """Anybody may submit it, without a token."""
     allow: Predicate | None
-    """A predicate on the caller's claims: who may submit it, beyond being signed in."""
+    """A plain function of the caller's claims: who may submit it, beyond being signed in."""
 
 
 class TaskOptions(UploadOptions, total=False):
     """What ``@rb.task`` takes."""
 
-    key: Callable[..., str] | None
+    key: Callable[..., LimitKey] | None
     """What per-key limits count by: a function of the input, called as the task is, without the
-    operation."""
+    operation; it returns a str, an int or a UUID."""
     idempotency_key: bool
     """Whether callers must send one."""
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
+from uuid import UUID
 
 from ringback.core.access import Claims
 from ringback.core.model import Policy
-from ringback.errors import ConfigurationError, UnknownTask
+from ringback.errors import ConfigurationError, RingbackError, UnknownTask
 from ringback.tasks.signature import Signature
 
 RunIn = Literal["loop", "thread", "process"]
@@ -28,6 +30,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:*-]{0,99}")
 
 Predicate = Callable[[Claims], bool]
 
+LimitKey: TypeAlias = str | int | UUID
+"""What ``key=`` may return. Of other things no text is sure to tell two keys apart, or to be the
+same for one: ``None`` for a forgotten return, an object's address."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
@@ -40,7 +46,7 @@ class Task:
     run_in: RunIn
     retry_on: tuple[type[BaseException], ...] = (Exception,)
     """Exceptions that are tried again; any other fails the operation at once."""
-    key: Callable[..., str] | None = None
+    key: Callable[..., LimitKey] | None = None
     """From the input, what per-key limits count by; None: the caller's subject."""
     priority: int = 0
     idempotency_required: bool = False
@@ -63,17 +69,52 @@ class Task:
     def limit_key(self, value: Any, subject: str | None) -> str | None:
         """What the per-key limits of an operation count by: with this validated input, of this
         subject. None where there are none.
+
+        Raises ``ConfigurationError`` when the application's own function does not work.
         """
         if not self.limited_by_key:
             return None
         if self.key is None:
             key = subject or ""
         else:
-            key = str(self.key(*self.signature.arguments(value).values()))
+            made = self._ask("key", self.key, *self.signature.arguments(value).values())
+            if not isinstance(made, LimitKey):
+                raise ConfigurationError(
+                    f"The key= function of the task {self.name} returned {_kind(made)}. Let it "
+                    "return a str, an int or a UUID."
+                )
+            key = str(made)
         if len(key) <= MAX_LIMIT_KEY:
             return key
         digest = hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=16).hexdigest()
         return f"{key[: MAX_LIMIT_KEY - len(digest)]}{digest}"  # two long keys stay two
+
+    def allows(self, claims: Claims) -> bool:
+        """Whether the application lets these claims submit it. Raises as ``limit_key`` does."""
+        if self.allow is None:
+            return True
+        answer = self._ask("allow", self.allow, claims)
+        if inspect.isawaitable(answer):  # which would be true, whatever comes of it
+            raise ConfigurationError(
+                f"The allow= function of the task {self.name} returned {_kind(answer)}. Let it be "
+                "a plain function, or use authorize=, which may be async."
+            )
+        return bool(answer)
+
+    def _ask(self, option: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What an option's function says; an error of ours that it raises is its answer."""
+        try:
+            return function(*arguments)
+        except RingbackError:
+            raise
+        except Exception as error:
+            raise ConfigurationError(
+                f"The {option}= function of the task {self.name} raised {_kind(error)}."
+            ) from error
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,8 @@ TARGET = "ringback.demo:rb"
 
 def demo(
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="The port; 8000. 0: any free one.")
+        int | None,
+        typer.Option(min=0, max=65535, help="The port; 8000. 0: any free one.", metavar="PORT"),
     ] = None,
     data: Annotated[
         Path | None,

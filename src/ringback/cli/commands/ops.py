@@ -28,11 +28,18 @@ def list_(
     status: Annotated[
         str | None, typer.Option(help=f"Only those: {', '.join(STATUSES)}.", metavar="STATUS")
     ] = None,
-    task: Annotated[str | None, typer.Option(help="Only those of this task.")] = None,
-    dead: Annotated[bool, typer.Option("--dead", help="Only dead letters.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = LISTED,
+    task: Annotated[
+        str | None, typer.Option(help="Only those of this task.", metavar="TASK")
+    ] = None,
+    dead: Annotated[
+        bool, typer.Option("--dead-letter", "--dead", help="Only dead letters.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, max=500, help="How many at most.", metavar="N")
+    ] = LISTED,
     after: Annotated[
-        str | None, typer.Option(help="Go on after this id, the last of the page before.")
+        str | None,
+        typer.Option(help="Go on after this id, the last of the page before.", metavar="ID"),
     ] = None,
     url: options.Url = None,
     token: options.CallerToken = None,

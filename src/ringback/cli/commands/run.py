@@ -16,11 +16,19 @@ if TYPE_CHECKING:
 def run(
     target: options.Target,
     host: Annotated[
-        str | None, typer.Option(help="The address to listen on; 127.0.0.1. [RINGBACK_HOST]")
+        str | None,
+        typer.Option(
+            help="The address to listen on; 127.0.0.1. [RINGBACK_HOST]", metavar="ADDRESS"
+        ),
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="The port; 8000. 0: any free one. [RINGBACK_PORT]"),
+        typer.Option(
+            min=0,
+            max=65535,
+            help="The port; 8000. 0: any free one. [RINGBACK_PORT]",
+            metavar="PORT",
+        ),
     ] = None,
     data: options.Data = None,
     workers: Annotated[
@@ -30,6 +38,7 @@ def run(
             max=64,
             help="Worker processes beside the server; unset: the server works itself; 0: none "
             "here. [RINGBACK_WORKERS]",
+            metavar="N",
         ),
     ] = None,
     engine: options.Engine = None,

@@ -21,7 +21,9 @@ def token(
     ] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="A scope of the JWT; ringback:admin sees everything. Repeatable."),
+        typer.Option(
+            help="A scope of the JWT; ringback:admin sees everything. Repeatable.", metavar="SCOPE"
+        ),
     ] = None,
     expires: Annotated[
         str, typer.Option(help="How long the JWT is good: 90s, 30m, 1h, 7d.", metavar="DURATION")
@@ -58,10 +60,12 @@ def token(
         made, expires_at = asyncio.run(_operation_token(where, operation))
         _print(json, made, expires_at, operation=operation)
         return
+    if not subject:
+        raise ConfigurationError("--subject is empty, and no server takes that. Give a name.")
     from ringback.cli.inputs import duration
 
     lifetime = duration(expires)
-    made, expires_at = _jwt(_settings(app), str(subject), scope or [], lifetime)
+    made, expires_at = _jwt(_settings(app), subject, scope or [], lifetime)
     _print(json, made, expires_at, subject=subject, scope=" ".join(scope or []))
 
 

@@ -165,7 +165,8 @@ def _refusal(error: Exception, request: Request) -> Response:
         log.error("%s %s failed.", request.method, request.instance, exc_info=error)
         error = LAST_RESORT
     elif error.status == LAST_RESORT.status:  # ours to mend, and to read about in the log
-        log.error("%s %s: %s", request.method, request.instance, error)
+        cause = error.__cause__
+        log.error("%s %s: %s", request.method, request.instance, error, exc_info=cause)
         error = LAST_RESORT
     return problem_response(error, request)
 

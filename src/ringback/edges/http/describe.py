@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 
 import msgspec
 
@@ -20,6 +21,9 @@ from ringback.service import Service
 CHECK_EVERY = 1.0
 """Seconds for which a commit that worked is proof of a store that works: asking for the health
 of a server must not be a load on it."""
+MAX_DOCUMENTS = 16
+"""Descriptions that are kept, one for each prefix we are mounted at. Mostly that is one; but where
+the host mounts us at ``/{tenant}``, callers choose the prefix, and there is no end of them."""
 
 
 class Describe:
@@ -27,18 +31,19 @@ class Describe:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._documents: dict[str, bytes] = {}
-        """By the prefix we are mounted at, which is the host's to choose: there are few."""
+        self._document = lru_cache(MAX_DOCUMENTS)(self._make_document)
         self._checked_at = float("-inf")
 
     async def openapi(self, request: Request, send: Send) -> Response:
-        """The description of all routes, made once."""
-        prefix = request.prefix
-        if prefix not in self._documents:
-            service = self._service
-            made = document(service.name, service.registry, prefix, development=service.development)
-            self._documents[prefix] = msgspec.json.encode(made)
-        return Response(200, self._documents[prefix], [JSON, (b"cache-control", b"no-cache")])
+        """The description of all routes."""
+        made = self._document(request.prefix)
+        return Response(200, made, [JSON, (b"cache-control", b"no-cache")])
+
+    def _make_document(self, prefix: str) -> bytes:
+        service = self._service
+        return msgspec.json.encode(
+            document(service.name, service.registry, prefix, development=service.development)
+        )
 
     async def health(self, request: Request, send: Send) -> Response:
         """Whether it can do what it is there for: the store is asked to commit something."""

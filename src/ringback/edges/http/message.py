@@ -175,6 +175,12 @@ class Request:
             raise MalformedRequest("Content-Length is no number.")
         return int(text[:MAX_LENGTH_DIGITS])
 
+    @property
+    def encoded(self) -> bool:
+        """Whether the body is not what it stands for, but compressed, say (RFC 9110 §8.4)."""
+        text = self.header(b"content-encoding")
+        return text is not None and text.strip().lower() != "identity"
+
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises ``PayloadTooLarge`` as soon as it is known to be larger."""
         declared = self.declared_length()
@@ -210,6 +216,10 @@ class Request:
 
     def require_json(self) -> None:
         """Refuse a body that says it is something else than JSON (RFC 9110 §15.5.16)."""
+        if self.encoded:
+            raise UnsupportedMediaType(
+                "The body is said to be compressed; send it without Content-Encoding."
+            )
         text = self.header(b"content-type")
         if text is None or text == "application/json":
             return

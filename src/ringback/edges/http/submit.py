@@ -18,6 +18,7 @@ from ringback.edges.http.representation import acknowledgement, etag, representa
 from ringback.edges.http.waiting import Waiting
 from ringback.errors import AccessError, Forbidden, Unauthenticated
 from ringback.service import Service
+from ringback.tasks.inputs import invalid
 from ringback.tasks.registry import Task
 
 REPLAYED = (b"idempotency-replayed", b"true")
@@ -91,16 +92,27 @@ class Submit:
     def _store(
         self, request: Request, task: Task, body: bytes, claims: Claims
     ) -> Awaitable[Accepted]:
-        key = request.header(b"idempotency-key")
         query = request.query if request.scope.get("query_string") else None
         return self._service.submit(
             task,
             body,
             claims,
-            key=fields.idempotency_key(key) if key is not None else None,
-            start_at=fields.start_at(query, self._service.clock()) if query else None,
+            key=key_of(request, claims, self._service.development),
+            start_at=self._start_at(query, claims) if query else None,
             traceparent=request.header(b"traceparent"),
         )
+
+    def _start_at(self, query: dict[str, str], claims: Claims) -> float | None:
+        """Before when it is not to start; for a nameless caller, while the token is still good."""
+        now, lifetime = self._service.clock(), self._service.tokens.lifetime
+        start_at = fields.start_at(query, now)
+        if start_at is not None and claims.subject is None and start_at >= now + lifetime:
+            raise invalid(
+                "It would start when its token, which alone opens it for a caller without a name, "
+                f"is good no longer: that is {lifetime:g} seconds (token_lifetime). Let it start "
+                "earlier, or submit it with a JWT that names you."
+            )
+        return start_at
 
     def _acknowledge(
         self,
@@ -134,6 +146,17 @@ class Submit:
 
 def _ended(state: OperationState) -> bool:
     return state.terminal
+
+
+def key_of(request: Request, claims: Claims, development: bool) -> str | None:
+    """The Idempotency-Key of a caller, where there is one.
+
+    In development mode all callers are of one machine, and short keys are handy.
+    """
+    text = request.header(b"idempotency-key")
+    if text is None:
+        return None
+    return fields.idempotency_key(text, secret=claims.subject is None and not development)
 
 
 def refusal(task: Task, claims: Claims, development: bool) -> AccessError:

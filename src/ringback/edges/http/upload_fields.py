@@ -113,8 +113,7 @@ def _sha256(text: str | None) -> str | None:
 
 def _check_type(request: Request, kind: str) -> None:
     """Refuse bytes that are said to be something else than was declared, or to be encoded."""
-    encoding = request.header(b"content-encoding")
-    if encoding is not None and encoding.strip().lower() != "identity":
+    if request.encoded:
         raise UnsupportedMediaType(
             "The bytes of a file are stored as they are: send them without Content-Encoding."
         )

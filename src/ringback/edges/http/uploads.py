@@ -8,7 +8,7 @@ import msgspec
 
 from ringback.core.model import OperationState
 from ringback.core.view import timestamp
-from ringback.edges.http import fields, upload_fields
+from ringback.edges.http import upload_fields
 from ringback.edges.http.gate import Gate
 from ringback.edges.http.message import (
     JSON,
@@ -23,7 +23,7 @@ from ringback.edges.http.message import (
 )
 from ringback.edges.http.rates import Rates
 from ringback.edges.http.representation import acknowledgement, headers_of, representation
-from ringback.edges.http.submit import caller, refusal
+from ringback.edges.http.submit import caller, key_of, refusal
 from ringback.errors import RingbackError, UploadStalled
 from ringback.service import Service
 from ringback.uploads import Arriving, Upload, Uploads
@@ -50,12 +50,11 @@ class UploadRoutes:
         if not await service.allowed("submit", claims, handler.task):
             raise refusal(handler.task, claims, service.development)
         self._rates.check(caller(claims, request), time.monotonic())
-        raw_key = request.header(b"idempotency-key")
         accepted, upload = await uploads.declare(
             declared,
             handler,
             claims,
-            key=fields.idempotency_key(raw_key) if raw_key is not None else None,
+            key=key_of(request, claims, service.development),
             traceparent=request.header(b"traceparent"),
         )
         state = accepted.operation
