@@ -47,6 +47,9 @@ from ringback.worker.worker import Worker
 F = TypeVar("F", bound=Callable[..., Any])
 log = logging.getLogger("ringback")
 
+PROBLEM_MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "attempt"})
+"""What every problem of an operation has (RFC 9457 §3.1, and the attempt)."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Running:
@@ -304,8 +307,8 @@ class Ringback:
     async def result(self, operation: str, timeout: Seconds | None = None) -> Any:
         """What an operation returned, decoded from its JSON, once it has ended.
 
-        Raises ``OperationCancelled`` if it was cancelled, ``TaskFailed`` with the problem as its
-        ``fields`` if it failed, and ``TimeoutError`` after ``timeout`` seconds.
+        Raises ``OperationCancelled`` if it was cancelled, ``TaskFailed`` with the detail and the
+        further fields of its problem if it failed, and ``TimeoutError`` after ``timeout`` seconds.
         """
         state = await self.wait(operation, timeout)
         if state.status is Status.SUCCEEDED:
@@ -313,7 +316,10 @@ class Ringback:
         if state.status is Status.CANCELLED:
             raise OperationCancelled(f"{operation} was cancelled.")
         problem = msgspec.json.decode(state.error or b"{}", type=dict[str, Any])
-        raise TaskFailed(problem.pop("detail", None), **problem)
+        # A task that lets this pass fails with it: then what kind of problem it is, and in which
+        # attempt, is to be that task's own.
+        own = {name: problem[name] for name in problem.keys() - PROBLEM_MEMBERS}
+        raise TaskFailed(problem.get("detail"), **own)
 
     async def cancel(self, operation: str) -> OperationState:
         """Ask an operation to stop; it may still succeed. Idempotent."""

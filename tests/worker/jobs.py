@@ -18,7 +18,14 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from ringback import BlockingOperation, CloudEvent, Operation, TaskFailed
-from ringback.errors import LeaseLost, OperationCancelled
+from ringback.errors import (
+    Forbidden,
+    LeaseLost,
+    LimitExceeded,
+    OperationCancelled,
+    QueueFull,
+    UnknownOperation,
+)
 from tests.serving import until
 
 Kind = Literal["loop", "thread", "process"]
@@ -45,6 +52,13 @@ class Unpicklable(Exception):
 
 
 class UnpicklableRefusal(Unpicklable): ...
+
+
+class UnpicklableLimit(LimitExceeded):
+    """One that cannot be made anew from its arguments."""
+
+    def __init__(self, a: int, b: int) -> None:
+        super().__init__(f"{a} and {b}")
 
 
 def note(log: Path, what: object) -> int:
@@ -100,6 +114,20 @@ def tell_once(op: BlockingOperation, flag: Path) -> None:
     op.progress(0.5, "second")
     while not flag.exists():
         time.sleep(0.01)
+
+
+async def tell_around_async(op: Operation, started: Path, end: Path, later: str | None) -> None:
+    """As ``ignore``; tells something before, and perhaps after."""
+    await op.progress(message="half")
+    await ignore_async(op, started, end)
+    await op.progress(message=later)
+    await op.commit()
+
+
+def tell_around(op: BlockingOperation, started: Path, end: Path, later: str | None) -> None:
+    """As ``ignore``; tells something before. After it has been cancelled it can not."""
+    op.progress(message="half")
+    ignore(op, started, end)
 
 
 async def report_async(op: Operation, parts: int) -> int:
@@ -209,6 +237,12 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
     "unpicklable": lambda: Unpicklable(1, 2),
     "unpicklable refusal": lambda: UnpicklableRefusal(1, 2),
     "cancelled": lambda: asyncio.CancelledError(),
+    "limit": lambda: LimitExceeded("a secret", limit=7),
+    "unpicklable limit": lambda: UnpicklableLimit(1, 2),
+    "another's": lambda: UnknownOperation("a secret"),
+    "another's end": lambda: OperationCancelled("a secret"),
+    "forbidden": lambda: Forbidden("a secret"),
+    "full": lambda: QueueFull("a secret", retry_after=9),
 }
 
 
@@ -259,6 +293,7 @@ TWINS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "move": (move_async, move),
     "hurry": (hurry_async, hurry),
     "tell_once": (tell_once_async, tell_once),
+    "tell_around": (tell_around_async, tell_around),
     "report": (report_async, report),
     "know": (know_async, know),
     "linger": (linger_async, linger),

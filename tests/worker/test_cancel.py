@@ -159,7 +159,37 @@ async def test_what_does_not_stop_is_said_to_run_on(data: Path, tmp_path: Path, 
         assert (state.status, state.result) == (Status.SUCCEEDED, b'"cancelled: True"')
         log = await log_of(rb, accepted.id)
     messages = [json.loads(each.data)["message"] for each in log if each.kind is Message.PROGRESS]
-    assert len(messages) == 1, "it is said once"
+    assert len(messages) == 2, "it is said once, and taken back"
+    assert (messages[0][:14], messages[1]) == ("Asked to stop;", "")
+    assert state.progress_message == "", "it has finished: that it may still is no news"
+
+
+@pytest.mark.parametrize(
+    ("kind", "later", "stands"),
+    [("loop", None, "half"), ("loop", "all", "all"), ("thread", None, "half")],
+)
+async def test_what_the_function_said_last_stands_in_the_end(
+    data: Path, tmp_path: Path, kind: Kind, later: str | None, stands: str
+) -> None:
+    rb = Ringback(data=data)
+    rb.task(name="tell", run_in=kind, cancel_grace=0.1)(twin("tell_around", kind))
+    started, end = tmp_path / "started", tmp_path / "end"
+    async with rb.running():
+        accepted = await rb.submit("tell", {"started": started, "end": end, "later": later})
+        await appears(started)
+        await cancel(rb, accepted.id)
+
+        async def told() -> bool:
+            message = (await rb.get(accepted.id)).progress_message or ""
+            return message.startswith("Asked to stop")
+
+        await until(told, LIMIT)
+        end.touch()
+        state = await rb.wait(accepted.id, LIMIT)
+        log = await log_of(rb, accepted.id)
+    assert (state.status, state.progress_message) == (Status.SUCCEEDED, stands)
+    messages = [json.loads(each.data)["message"] for each in log if each.kind is Message.PROGRESS]
+    assert [each[:14] for each in messages] == ["half", "Asked to stop;", stands]
 
 
 async def test_a_process_that_does_not_listen_is_killed(data: Path, tmp_path: Path) -> None:

@@ -3,15 +3,23 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from ringback import Claims, Operation, RetryLater, Ringback, Status, TaskFailed
+from ringback import (
+    Claims,
+    Operation,
+    OperationState,
+    RetryLater,
+    Ringback,
+    Status,
+    TaskFailed,
+)
 from ringback.core.model import Query
 from ringback.errors import TransitionError
 from tests.worker.following import LIMIT, becomes, ended, problem
-from tests.worker.jobs import KINDS, Kind, Refusal, Unpicklable, note, twin
+from tests.worker.jobs import KINDS, LONG, Kind, Refusal, Unpicklable, note, twin
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -41,6 +49,9 @@ async def test_a_failed_attempt_is_tried_again(data: Path, tmp_path: Path, kind:
         ("unpicklable", Unpicklable, 3),
         ("unpicklable refusal", Unpicklable, 3),
         ("unpicklable refusal", ValueError, 1),
+        ("limit", Exception, 1),
+        ("unpicklable limit", Exception, 1),
+        ("full", Exception, 3),
     ],
 )
 async def test_what_is_tried_again(
@@ -67,7 +78,14 @@ async def test_a_caller_is_told_the_class_alone(data: Path, tmp_path: Path, kind
     rb = Ringback(data=data, authenticate=authenticate)
     rb.task(name="fail", run_in=kind, retries=0)(twin("fail", kind))
     async with rb.running():
-        for error, name in (("value", "ValueError"), ("unpicklable", "Unpicklable")):
+        for error, name in (
+            ("value", "ValueError"),
+            ("unpicklable", "Unpicklable"),
+            ("another's", "UnknownOperation"),
+            ("another's end", "OperationCancelled"),
+            ("forbidden", "Forbidden"),
+            ("full", "QueueFull"),
+        ):
             state = await ended(rb, "fail", {"error": error, "log": tmp_path / "log"})
             assert problem(state) == {
                 "type": "urn:ringback:problem:task-error",
@@ -78,7 +96,7 @@ async def test_a_caller_is_told_the_class_alone(data: Path, tmp_path: Path, kind
                 "attempt": 1,
             }
             assert state.diagnosis is not None
-            assert {"value": "a secret", "unpicklable": "1 and 2"}[error] in state.diagnosis
+            assert {"unpicklable": "1 and 2"}.get(error, "a secret") in state.diagnosis
             assert "jobs.py" in state.diagnosis, "operators see where"
 
 
@@ -91,6 +109,7 @@ async def test_a_developer_is_told_more(data: Path, tmp_path: Path) -> None:
             for error, text in (
                 ("value", "ValueError: a secret"),
                 ("unpicklable", "Unpicklable: 1 and 2"),
+                ("another's", "UnknownOperation: a secret"),
             ):
                 state = await ended(rb, kind, {"error": error, "log": tmp_path / "log"})
                 assert problem(state)["detail"] == text
@@ -144,6 +163,103 @@ async def test_no_exception_is_too_strange_to_be_settled(
     assert json.loads(state.error or b"")["status"] == 424
     written = caplog.text.encode("utf-8", "replace").decode()
     assert written == caplog.text, "what is logged can be written"
+
+
+async def test_each_failed_attempt_is_logged_once(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "ringback.worker")
+    rb, earlier = Ringback(data=data), Ringback(data=data)
+
+    @earlier.task(name="changed")
+    async def before(text: str) -> None: ...
+
+    @rb.task
+    async def changed(text: int) -> None: ...
+
+    @rb.task
+    async def unfit() -> int:
+        return cast(int, "a secret")
+
+    @rb.task(timeout=0.05, retries=1, backoff=0)
+    async def slow(text: str) -> None:
+        await asyncio.sleep(LONG)
+
+    @rb.task(retries=1)
+    async def busy() -> None:
+        raise RetryLater("a secret", delay=0)
+
+    rb.task(name="fail", retries=1, backoff=0)(twin("fail", "loop"))
+
+    def lines(state: OperationState) -> list[tuple[str, str]]:
+        """What the log says of an operation, by level, without what is the same in all."""
+        assert state.status is Status.FAILED
+        own = [each for each in caplog.records if state.id in each.getMessage()]
+        head = f"{state.task} of {state.id}, attempt "
+        assert all(each.getMessage().startswith(head) for each in own)
+        return [(each.levelname, each.getMessage().removeprefix(head)) for each in own]
+
+    async with earlier.running(worker=False):
+        old = await earlier.submit("changed", {"text": "a secret"})
+    async with rb.running():
+        assert lines(await rb.wait(old.id, LIMIT)) == [
+            ("WARNING", "1, failed and is a dead letter: UnfitInput"),
+        ]
+        assert lines(await ended(rb, "unfit")) == [
+            ("WARNING", "1, failed and is a dead letter: UnfitResult"),
+        ]
+        assert lines(await ended(rb, "slow", {"text": "a secret"})) == [
+            ("WARNING", "1, failed and is tried again: TimedOut"),
+            ("WARNING", "2, failed and is a dead letter: TimedOut"),
+        ]
+        assert lines(await ended(rb, "busy")) == [
+            ("INFO", "1, failed and is tried again: RetryLater"),
+            ("WARNING", "2, failed and is a dead letter: RetryLater"),
+        ]
+        log = tmp_path / "log"
+        assert lines(await ended(rb, "fail", {"error": "limit", "log": log})) == [
+            ("WARNING", "1, failed and is a dead letter: LimitExceeded"),
+        ]
+        assert lines(await ended(rb, "fail", {"error": "failed", "log": log})) == [
+            ("INFO", "1, failed and is over, as foreseen: TaskFailed"),
+        ]
+        assert "a secret" not in caplog.text
+        first, second = lines(await ended(rb, "fail", {"error": "value", "log": log}))
+    assert first[1].startswith("1, failed and is tried again; it raised:\nTraceback")
+    assert second[1].startswith("2, failed and is a dead letter; it raised:\nTraceback")
+    assert "ValueError: a secret" in second[1]
+
+
+async def test_a_parent_fails_with_the_detail_of_its_child(data: Path) -> None:
+    def authenticate(headers: Any) -> None:
+        """That callers can be known at all makes this no development."""
+
+    rb = Ringback(data=data, authenticate=authenticate)
+
+    @rb.task(retries=1, backoff=0)
+    async def slow() -> None:
+        raise RetryLater("The printer is busy.")
+
+    @rb.task
+    async def child() -> None:
+        raise TaskFailed("The printer is on fire.", printer="lp0")
+
+    @rb.task
+    async def parent(of: str) -> None:
+        await rb.result((await rb.submit(of)).id)
+
+    async with rb.running():
+        for of, told in (
+            ("child", {"detail": "The printer is on fire.", "printer": "lp0"}),
+            ("slow", {"detail": "The printer is busy."}),
+        ):
+            state = await ended(rb, "parent", {"of": of})
+            assert problem(state) == told | {
+                "type": "urn:ringback:problem:task-failed",
+                "title": "Task failed",
+                "status": 424,
+                "attempt": 1,
+            }
 
 
 async def test_retry_later_sets_the_delay_itself(data: Path, tmp_path: Path) -> None:

@@ -87,6 +87,10 @@ class RunningAttempt:
         self._loop = asyncio.get_running_loop()
         self._turn: asyncio.Lock | None = None
         self._pending: Pending | None = None
+        self._message = state.progress_message
+        """The newest message of the function's own."""
+        self._outspoken = False
+        """Whether one of the worker's own has taken its place."""
         self._events: list[Event] = []
         self._flush: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
@@ -108,7 +112,7 @@ class RunningAttempt:
     # What the function calls
 
     async def progress(self, fraction: float | None, message: str | None) -> None:
-        self._waiting().report(fraction, message)
+        self._heard(self._waiting(), fraction, message)
         self.schedule()
         if self._loop.time() - self._yielded_at > YIELD_EVERY:
             await asyncio.sleep(0)  # a tight loop must leave room for the flush, and for others
@@ -167,9 +171,11 @@ class RunningAttempt:
     # What the worker calls
 
     def say(self, message: str) -> None:
-        """A progress message of the worker's own."""
+        """A progress message of the worker's own, which does not outlast a success."""
         if not self.closed:
+            self._fetch()
             self._waiting().report(None, message)
+            self._outspoken = True
             self.schedule()
 
     def schedule(self) -> None:
@@ -183,6 +189,10 @@ class RunningAttempt:
         self.closed = True
         self._cancel_flush()
         async with self._turn or _NOBODY:
+            self._fetch()
+            if self._outspoken and isinstance(command, Succeed):
+                self._pending = self._pending or Pending()
+                self._pending.report(None, self._message or "")
             report = self._report()
             self._pending = None
             try:
@@ -230,13 +240,23 @@ class RunningAttempt:
         if self.closed:
             raise LeaseLost(operation=self.id, attempt=self.attempt)
 
-    def _report(self) -> Report | None:
-        """All that waits, as one command."""
+    def _heard(self, pending: Pending, fraction: float | None, message: str | None) -> None:
+        """Note progress that the function has reported."""
+        pending.report(fraction, message)
+        if message is not None:
+            self._message, self._outspoken = pending.message, False
+
+    def _fetch(self) -> None:
+        """Note the progress that a thread has reported."""
         if self.newest is not None:
             fraction, message = self.newest()
             if fraction is not None or message is not None:
                 self._pending = self._pending or Pending()
-                self._pending.report(fraction, message)
+                self._heard(self._pending, fraction, message)
+
+    def _report(self) -> Report | None:
+        """All that waits, as one command."""
+        self._fetch()
         return None if self._pending is None else self._pending.command(self.attempt)
 
     def _start_flush(self) -> None:

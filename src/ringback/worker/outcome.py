@@ -6,11 +6,14 @@ import asyncio
 import logging
 import traceback
 
+from ringback.core import retry
 from ringback.core.commands import Command, Fail, Release, Stop, Succeed
 from ringback.errors import (
+    ExecutionError,
+    LimitExceeded,
+    OperationCancelled,
     ProcessDied,
     RetryLater,
-    RingbackError,
     TaskFailed,
     TimedOut,
     UnfitResult,
@@ -27,6 +30,8 @@ MAX_DETAIL = 500
 """Characters of an exception's own text that a developer is shown."""
 ALWAYS_RETRIED = (TimedOut, ProcessDied, asyncio.CancelledError)
 """What came from outside the function, whatever its ``retry_on``."""
+NEVER_RETRIED = (TaskFailed, UnfitInput, UnfitResult, LimitExceeded)
+"""What another attempt would come to as well, whatever its ``retry_on``."""
 
 log = logging.getLogger("ringback.worker")
 
@@ -55,10 +60,7 @@ def of(
 def _failure(service: Service, attempt: RunningAttempt, task: Task, error: BaseException) -> Fail:
     # Half a surrogate pair in it would keep it from being stored, and from being logged.
     text = "".join(traceback.format_exception(error)).encode("utf-8", "replace").decode()
-    said = isinstance(error, RingbackError | UnfitInput)
-    if not said:
-        log.warning("%s of %s raised:\n%s", attempt.task, attempt.id, text)
-    return Fail(
+    fail = Fail(
         attempt=attempt.attempt,
         problem=to_text_bytes(_problem(service, error) | {"attempt": attempt.attempt}),
         retryable=_retryable(task, error),
@@ -67,10 +69,34 @@ def _failure(service: Service, attempt: RunningAttempt, task: Task, error: BaseE
         jitter=jitter(),
         diagnosis=text[-MAX_DIAGNOSIS:],
     )
+    _log(attempt, fail, error, text)
+    return fail
+
+
+def _log(attempt: RunningAttempt, fail: Fail, error: BaseException, text: str) -> None:
+    """One line for operators, with the traceback where it is of use; else the class alone, since
+    the text may hold what the caller sent.
+    """
+    state = attempt.state
+    again = fail.retryable and not retry.exhausted(state.policy, state.failures + 1)
+    if attempt.reason is Reason.CANCELLED or state.cancel_requested:
+        next_ = "is cancelled"
+    elif again:
+        next_ = "is tried again"
+    else:
+        next_ = "is over, as foreseen" if fail.expected else "is a dead letter"
+    level = logging.WARNING
+    if fail.expected or (again and isinstance(error, RetryLater)):
+        level = logging.INFO
+    line = f"{attempt.task} of {attempt.id}, attempt {attempt.attempt}, failed and {next_}"
+    if _of_this(error):
+        log.log(level, "%s: %s", line, _name(error))
+    else:
+        log.log(level, "%s; it raised:\n%s", line, text)
 
 
 def _retryable(task: Task, error: BaseException) -> bool:
-    if _is(error, TaskFailed, UnfitInput, UnfitResult):
+    if _is(error, *NEVER_RETRIED):
         return False
     return _is(error, *ALWAYS_RETRIED, RetryLater, *task.retry_on)
 
@@ -85,11 +111,11 @@ def _problem(service: Service, error: BaseException) -> dict[str, object]:
     """What the caller is told (RFC 9457)."""
     if isinstance(error, UnfitInput):
         return error.cause.problem()
-    if isinstance(error, RingbackError):
+    if isinstance(error, ExecutionError) and _of_this(error):
         return error.problem()
     # What an exception says may be meant for nobody outside, so a caller is told its class
     # alone; operators find the rest in the diagnosis.
-    name = error.name if isinstance(error, RemoteError) else type(error).__name__
+    name = _name(error)
     problem = TaskFailed(f"The task raised {name}.", exception=name).problem()
     problem["type"] = "urn:ringback:problem:task-error"
     problem["title"] = "Task error"
@@ -97,6 +123,19 @@ def _problem(service: Service, error: BaseException) -> dict[str, object]:
     if service.development and text:
         problem["detail"] = f"{name}: {text}"[:MAX_DETAIL]
     return problem
+
+
+def _of_this(error: BaseException) -> bool:
+    """Whether it speaks of this very operation. Our other errors are of what the function asked
+    for inside, as ``rb.get``, and so is a cancellation, when nobody has cancelled this one.
+    """
+    if isinstance(error, OperationCancelled):
+        return False
+    return isinstance(error, ExecutionError | UnfitInput)
+
+
+def _name(error: BaseException) -> str:
+    return error.name if isinstance(error, RemoteError) else type(error).__name__
 
 
 def _text(error: BaseException) -> str:

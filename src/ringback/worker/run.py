@@ -8,9 +8,9 @@ is lost. What asking means depends on where the function runs:
 - in a process: the same, and after a grace it is killed.
 
 A function that does not end is *abandoned*: its operation is settled without it, and whatever
-it still does changes nothing. It keeps its slot until it ends, since it keeps its thread. Only a
-cancelled one is waited for: to call it cancelled while it works on would be a lie, and it may
-still succeed; the caller is told that it has not stopped yet.
+it still does changes nothing. Its slot is another's, unless too many hang already (``worker``).
+Only a cancelled one is waited for: to call it cancelled while it works on would be a lie, and it
+may still succeed; the caller is told that it has not stopped yet.
 """
 
 from __future__ import annotations

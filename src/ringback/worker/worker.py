@@ -39,6 +39,14 @@ STORE_PAUSE = 1.0
 """Seconds to wait after the store could not be reached."""
 LAST_WAIT = 1.0
 """Seconds to wait at the very end for asyncio tasks that were cancelled."""
+LEFT_PER_SLOT = 4
+"""Abandoned functions that have not ended, for each slot, that keep none: a few that hang must not
+stop all work. Each holds its thread and what it works on, so there is a bound; those beyond it keep
+their slots, and the worker does less rather than run out of memory."""
+LEFT_AT_LEAST = 32
+"""The same bound where there are few slots: so many threads that wait cost next to nothing."""
+HELD: dict[RunIn, str] = {"loop": "places on the event loop", "thread": "threads"}
+"""What a function that does not end holds; one in a process is killed."""
 
 log = logging.getLogger("ringback.worker")
 
@@ -69,6 +77,13 @@ class Worker:
             for kind in KINDS
         }
         self._busy: dict[RunIn, int] = dict.fromkeys(KINDS, 0)
+        self._left: dict[RunIn, int] = dict.fromkeys(KINDS, 0)
+        """Abandoned runs whose functions have not ended."""
+        self._slotless: dict[RunIn, int] = {
+            kind: max(LEFT_AT_LEAST, LEFT_PER_SLOT * slots) if kind in HELD else 0
+            for kind, slots in self._capacity.items()
+        }
+        """How many of those keep no slot."""
         self._runs: dict[str, Run] = {}
         """What is not settled yet, by the topic of its operation."""
         self._tending: set[asyncio.Task[None]] = set()
@@ -205,7 +220,7 @@ class Worker:
         now = self._service.clock()
         claims: dict[asyncio.Future[Claimed], int] = {}
         for kind, names in self._tasks.items():
-            room = min(self._capacity[kind] - self._busy[kind], MAX_CLAIM)
+            room = min(self._room(kind), MAX_CLAIM)
             if room > 0 and names:
                 demands = [Demand(name, room) for name in names]
                 claim = self._service.engine.claim(self.name, demands, room, now)
@@ -228,6 +243,11 @@ class Worker:
         if failed is not None:
             raise failed
         return wait
+
+    def _room(self, kind: RunIn) -> int:
+        """Slots that are free."""
+        kept = max(0, self._left[kind] - self._slotless[kind])
+        return self._capacity[kind] - self._busy[kind] - kept
 
     def _begin(self, state: OperationState) -> None:
         task = self._service.registry.tasks[state.task]
@@ -255,15 +275,27 @@ class Worker:
             log.exception("%s of %s went wrong here.", run.task.name, run.attempt.id)
         finally:
             # Its slot is free before it is settled: the next claim then shares the commit.
-            self._busy[run.task.run_in] -= 1
+            (self._left if run.abandoned else self._busy)[run.task.run_in] -= 1
             self._wake.set()
         if not run.abandoned:
             await self._settle(run, command)
 
     def _abandon(self, run: Run) -> None:
-        log.warning(
-            "%s of %s does not end; it is settled without it.", run.task.name, run.attempt.id
-        )
+        kind = run.task.run_in
+        self._busy[kind] -= 1
+        self._left[kind] += 1
+        if kind in HELD:
+            log.warning(
+                "%s of %s does not end; it is settled without it.", run.task.name, run.attempt.id
+            )
+            if self._left[kind] > self._slotless[kind] and not self._draining:
+                log.error(
+                    "%d functions do not end and hold %s; restart this worker. "
+                    "It runs fewer others meanwhile.",
+                    self._left[kind],
+                    HELD[kind],
+                )
+        self._wake.set()
         self._tend(self._settle(run, run.left()))
 
     async def _settle(self, run: Run, command: Command | None) -> None:
