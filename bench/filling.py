@@ -119,6 +119,12 @@ def copy(folder: Path, operation: str, count: int, *, queued: bool) -> None:
             flush()
     flush()
     if queued:
+        # The first has to be the first in the queue, too: else a worker comes to it last.
+        oldest = time.time() - SPREAD_S
+        cursor.execute(
+            "UPDATE operations SET created_at = ?1, updated_at = ?1, ready_at = ?1 WHERE row = ?2",
+            (oldest, copier.row),
+        )
         cursor.execute("UPDATE counters SET value = ? WHERE name = 'queued'", (count,))
     cursor.execute("COMMIT")
     connection.execute("PRAGMA journal_mode = WAL")

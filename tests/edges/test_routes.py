@@ -33,6 +33,7 @@ METHODS = {
     f"/operations/{ID}/cancel": "OPTIONS, POST",
     f"/operations/{ID}/redrive": "OPTIONS, POST",
     "/openapi.json": "GET, HEAD, OPTIONS",
+    "/asyncapi.json": "GET, HEAD, OPTIONS",
     "/healthz": "GET, HEAD, OPTIONS",
 }
 

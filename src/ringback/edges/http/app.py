@@ -144,6 +144,8 @@ class HttpEdge:
                 )
             case ["openapi.json"]:
                 return self._methods(request, GET=self._describe.openapi)
+            case ["asyncapi.json"]:
+                return self._methods(request, GET=self._describe.asyncapi)
             case ["healthz"]:
                 return self._methods(request, GET=self._describe.health)
         raise NotFound

@@ -1,4 +1,4 @@
-"""``/openapi.json``, and whether the server is well."""
+"""``/openapi.json``, ``/asyncapi.json``, and whether the server is well."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
+from ringback.edges.http.asyncapi import asynchronous
 from ringback.edges.http.message import (
     JSON,
     NOT_STORED,
@@ -32,12 +33,19 @@ class Describe:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._document = lru_cache(MAX_DOCUMENTS)(self._make_document)
+        self._asynchronous: bytes | None = None
         self._checked_at = float("-inf")
 
     async def openapi(self, request: Request, send: Send) -> Response:
         """The description of all routes."""
-        made = self._document(request.prefix)
-        return Response(200, made, [JSON, (b"cache-control", b"no-cache")])
+        return _described(self._document(request.prefix))
+
+    async def asyncapi(self, request: Request, send: Send) -> Response:
+        """The description of what is sent and received."""
+        if self._asynchronous is None:
+            service = self._service
+            self._asynchronous = msgspec.json.encode(asynchronous(service.name, service.registry))
+        return _described(self._asynchronous)
 
     def _make_document(self, prefix: str) -> bytes:
         service = self._service
@@ -53,3 +61,7 @@ class Describe:
             self._checked_at = now
         queued = await self._service.engine.count_queued()
         return json_response(200, {"status": "ok", "queued": queued}, [NOT_STORED])
+
+
+def _described(document: bytes) -> Response:
+    return Response(200, document, [JSON, (b"cache-control", b"no-cache")])

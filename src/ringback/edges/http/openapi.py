@@ -136,7 +136,7 @@ class Schemas:
         A model keeps its name, unless another of that name is another model: then the task's
         name and the role in it go before.
         """
-        own = _component(f"{task}.{role}")
+        own = component(f"{task}.{role}")
         for template, prefix in ((_REFERENCE, ""), (f"#/components/schemas/{own}.{{model}}", own)):
             try:
                 schema = make(template)
@@ -144,7 +144,7 @@ class Schemas:
                 return {}
             definitions: dict[str, Any] = schema.pop("$defs", {})
             named = {f"{prefix}.{key}" if prefix else key: v for key, v in definitions.items()}
-            title = _component(str(schema.get("title", "")))
+            title = component(str(schema.get("title", "")))
             if schema.get("type") == "object" and title and "$ref" not in schema:
                 name = f"{prefix}.{title}" if prefix else title
                 if name not in named:
@@ -158,7 +158,7 @@ class Schemas:
         return name not in SCHEMAS and self.found.get(name, schema) == schema
 
 
-def _component(name: str) -> str:
+def component(name: str) -> str:
     """A name as it may stand in the document; no two become one."""
     return _NO_NAME.sub(lambda match: f"_{ord(match[0]):x}_", name)
 
@@ -172,7 +172,7 @@ def _submit(task: Task, schemas: Schemas, development: bool) -> Json:
     anonymous = task.public or development
     followed = {"Location": LOCATION, "Idempotency-Replayed": REPLAYED}
     return {
-        "operationId": f"submit_{_component(task.name)}",
+        "operationId": f"submit_{component(task.name)}",
         "summary": summary or task.name,
         **({"description": description.strip()} if description.strip() else {}),
         "tags": ["tasks"],

@@ -1,0 +1,133 @@
+"""`/asyncapi.json`: well-formed, and true of what a stream brings."""
+
+import re
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+from pydantic import BaseModel
+
+from ringback import CloudEvent, Operation, Ringback
+from ringback.edges.http.asyncapi import EVENTS, asynchronous
+from tests.edges.application import Caller
+from tests.edges.eventsource import Parser
+
+Json = dict[str, Any]
+
+# The objects of AsyncAPI 3.0.0 that occur, with what each must and may have.
+OBJECTS: dict[str, tuple[set[str], set[str]]] = {
+    "AsyncAPI": ({"asyncapi", "info"}, {"defaultContentType", "channels", "operations"}),
+    "Info": ({"title", "version"}, {"description"}),
+    "Channel": (set(), {"address", "title", "description", "parameters", "messages"}),
+    "Parameter": (set(), {"description"}),
+    "Message": (set(), {"name", "summary", "contentType", "payload"}),
+    "Operation": ({"action", "channel"}, {"summary", "bindings", "reply"}),
+    "Reply": (set(), {"channel", "messages"}),
+}
+
+
+def well_formed(kind: str, found: Json) -> Json:
+    required, allowed = OBJECTS[kind]
+    assert required <= set(found) <= required | allowed | {"components"}, (kind, found)
+    return found
+
+
+def checked(found: Json) -> Json:
+    """The document, by the specification's own rules."""
+    well_formed("AsyncAPI", found)
+    assert found["asyncapi"] == "3.0.0"
+    well_formed("Info", found["info"])
+    for channel in found["channels"].values():
+        well_formed("Channel", channel)
+        # Channel Object: the parameters are those of the address.
+        variables = re.findall(r"\{(\w+)\}", channel["address"] or "")
+        assert sorted(variables) == sorted(channel.get("parameters", {}))
+        for parameter in channel.get("parameters", {}).values():
+            well_formed("Parameter", parameter)
+        for message in channel["messages"].values():
+            well_formed("Message", message)
+            jsonschema.Draft202012Validator.check_schema(message["payload"])
+    for operation in found["operations"].values():
+        well_formed("Operation", operation)
+        assert operation["action"] in ("send", "receive")
+        well_formed("Reply", operation.get("reply", {}))
+    for name in found["components"]["schemas"]:
+        assert re.fullmatch(r"[\w.\-]+", name), "Components Object: names of components"
+    for reference in references(found):
+        place: Any = found
+        for step in reference.removeprefix("#/").split("/"):
+            place = place[step]
+    return found
+
+
+def references(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+        return own.union(*(references(each) for each in value.values()))
+    if isinstance(value, list):
+        return set().union(*(references(each) for each in value))
+    return set()
+
+
+def fits(found: Json, schema: Json, value: Any) -> None:
+    """Raise what does not fit; references lead into the document."""
+    whole = {"$ref": "#/the", "the": schema, "components": found["components"]}
+    jsonschema.Draft202012Validator(whole).validate(value)
+
+
+class Order(BaseModel):
+    item: str
+    cents: int
+
+
+def test_every_task_is_a_channel() -> None:
+    rb = Ringback("shop")
+
+    @rb.task(name="buy-it.2")
+    async def buy(op: Operation, order: Order) -> None:
+        """Buy something.
+
+        And more of it.
+        """
+
+    @rb.task
+    async def plain(n: int) -> int:
+        return n
+
+    @rb.on("order.*")
+    async def handler(event: CloudEvent) -> None: ...
+
+    found = checked(asynchronous(rb.name, rb.registry))
+    channels = {c["address"]: c for c in found["channels"].values()}
+    assert set(channels) == {None, "/operations/{id}/events", "/tasks/buy-it.2", "/tasks/plain"}
+    payload = channels["/tasks/buy-it.2"]["messages"]["input"]["payload"]
+    fits(found, payload, {"item": "tea", "cents": 250})
+    with pytest.raises(jsonschema.ValidationError):
+        fits(found, payload, {"item": "tea"})
+    fits(found, channels["/tasks/plain"]["messages"]["input"]["payload"], {"n": 1})
+    summaries = {operation["summary"] for operation in found["operations"].values()}
+    assert "Buy something." in summaries
+
+
+async def test_what_a_stream_brings_is_what_is_described(caller: Caller) -> None:
+    answer = await caller.http.get("/asyncapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    found = checked(answer.json())
+    messages = found["channels"]["operation"]["messages"]
+    steps = await caller.submit("steps", {"count": 3})
+    held = await caller.submit("hold", {"gate": "g"})
+    caller.gates.open("g")
+    kinds = set()
+    for tracked in (steps, held):
+        await tracked.until(status="succeeded")
+        for after in ("earliest", "", "x-1"):
+            stream = await tracked.get("/events", query={"after": after})
+            for event in Parser().feed(stream.content):
+                fits(found, messages[event.kind]["payload"], event.data)
+                kinds.add(event.kind)
+    assert kinds == set(EVENTS) == set(messages)
+    acknowledged = found["channels"]["acknowledgement"]["messages"]["acknowledgement"]
+    fits(found, acknowledged["payload"], steps.answer.json())
+    for kind in ("snapshot", "progress", "part"):
+        with pytest.raises(jsonschema.ValidationError):
+            fits(found, messages[kind]["payload"], {"index": 0})
