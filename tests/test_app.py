@@ -164,3 +164,11 @@ async def test_any_moment_that_is_past_means_now(data: Path) -> None:
     async with rb.running(worker=False):
         operation = await rb.submit("double", {"n": 1}, start_at=-(10**400))
         assert operation.ready_at == operation.created_at
+
+
+async def test_a_message_without_a_json_form_is_refused(data: Path) -> None:
+    rb = application(data)
+    async with rb.running(worker=False):
+        with pytest.raises(InvalidInput, match="The message has no JSON form"):
+            await rb.publish("prices/tea", object())
+        assert (await rb.publish("prices/tea", {"cents": 250})).offset == 1

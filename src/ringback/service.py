@@ -47,9 +47,8 @@ from ringback.ids import Clock, new_id
 from ringback.ports import FullEngine
 from ringback.security.tokens import OperationTokens
 from ringback.settings import Settings
-from ringback.tasks.encoding import to_json_bytes
 from ringback.tasks.events import cloud_event
-from ringback.tasks.inputs import check_caller, first_ready, validate
+from ringback.tasks.inputs import check_caller, encode_as, first_ready, validate
 from ringback.tasks.registry import Registry, Task
 
 MAX_CONFLICTS = 50
@@ -374,7 +373,7 @@ class Service:
 
 def publication(topic: str, data: Any) -> Publication:
     """A checked message for a topic."""
-    encoded = to_json_bytes(data)
+    encoded = encode_as("message", data)
     if len(encoded) > MAX_MESSAGE:
         raise InvalidInput(
             f"A message has at most {MAX_MESSAGE} bytes; this one has {len(encoded)}. Store it "

@@ -12,7 +12,7 @@ import pytest
 from ringback import Operation, OperationState, Ringback, Status
 from ringback.core.commands import Expire
 from ringback.core.model import Demand
-from ringback.errors import LeaseLost
+from ringback.errors import LeaseLost, StoreUnavailable
 from ringback.worker.heartbeat import LONGEST
 from ringback.worker.upkeep import Upkeep
 from tests.serving import ROOT, ServerProcess, until
@@ -153,7 +153,7 @@ async def test_a_frozen_worker_is_replaced_and_fenced(
         async with rb.running(worker=False):
             accepted = await rb.submit(kind, request)
             await appears(started)
-            os.kill(server.pid, signal.SIGSTOP)
+            await freeze(rb, server.pid)
         async with rb.running():
             state = await rb.wait(accepted.id, LIMIT)
             assert (state.status, state.result, state.failures) == (Status.SUCCEEDED, b"2", 1)
@@ -163,6 +163,17 @@ async def test_a_frozen_worker_is_replaced_and_fenced(
         assert server.stop() == 0
         async with rb.running(worker=False):
             assert (await rb.get(accepted.id)) == state
+
+
+async def freeze(rb: Ringback, pid: int) -> None:
+    """SIGSTOP, but not in the middle of a transaction: then nobody could write any more."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            await rb.started.service.engine.set_fact("test", b"")
+            return
+        except StoreUnavailable:  # it holds the lock: let it finish
+            os.kill(pid, signal.SIGCONT)
 
 
 async def test_what_kills_every_worker_ends_as_a_dead_letter(data: Path, tmp_path: Path) -> None:

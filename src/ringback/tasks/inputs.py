@@ -39,11 +39,16 @@ def validate(task: Task, body: bytes) -> Any:
 
 def encode(value: Any) -> bytes:
     """The body that an input from Python stands for; None: none. Raises ``InvalidInput``."""
+    return encode_as("input", {} if value is None else value)
+
+
+def encode_as(what: str, value: Any) -> bytes:
+    """What Python hands over, as JSON. Raises ``InvalidInput``, naming it by ``what``."""
     try:
-        return to_json_bytes({} if value is None else value)
+        return to_json_bytes(value)
     except (ValueError, TypeError, RecursionError) as error:
         raise invalid(
-            f"The input has no JSON form: {error}. Hand over models, dataclasses, dicts, lists, "
+            f"The {what} has no JSON form: {error}. Hand over models, dataclasses, dicts, lists, "
             "texts and numbers."
         ) from error
 
