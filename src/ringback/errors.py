@@ -79,13 +79,18 @@ class RingbackError(Exception):
         return float(value) if isinstance(value, int | float) else None
 
     def problem(self) -> dict[str, object]:
-        """The error as an RFC 9457 problem object."""
+        """The error as an RFC 9457 problem object. A ``status`` among the fields counts if it
+        says that something failed.
+        """
+        status = self.fields.get("status")
+        if not isinstance(status, int) or not 400 <= status <= 599:
+            status = self.status
         return {
             "type": f"urn:ringback:problem:{self.code}",
             "title": self.title,
-            "status": self.status,
             "detail": self.detail,
             **self.fields,
+            "status": status,
         }
 
 

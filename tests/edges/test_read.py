@@ -242,7 +242,8 @@ async def test_polling_becomes_more_patient(data: Path) -> None:
 
 async def test_a_failure_never_answers_as_if_it_were_about_the_request(caller: Caller) -> None:
     """A client that reads 409 as "not finished" would ask for ever."""
-    for status in (404, 409, 410, 429, 503):
+    for status, stored in ((404, 404), (409, 409), (410, 410), (429, 429), (503, 503), (202, 424)):
         refused = await caller.submit("refuse", {"reason": "no", "status": status})
         answer = await refused.get("/result", Prefer="wait=20")
         assert problem_of(answer, 424, "task-failed")["detail"] == "no"
+        assert (await refused.get()).json()["error"]["status"] == stored
