@@ -85,13 +85,13 @@ class RingbackError(Exception):
         status = self.fields.get("status")
         if not isinstance(status, int) or not 400 <= status <= 599:
             status = self.status
-        return {
+        problem = {
             "type": f"urn:ringback:problem:{self.code}",
             "title": self.title,
-            "detail": self.detail,
-            **self.fields,
             "status": status,
+            "detail": self.detail,
         }
+        return problem | self.fields | {"status": status}
 
 
 class RequestError(RingbackError):
