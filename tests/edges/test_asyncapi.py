@@ -11,6 +11,7 @@ from ringback import CloudEvent, Operation, Ringback
 from ringback.edges.http.asyncapi import EVENTS, asynchronous
 from tests.edges.application import Caller
 from tests.edges.eventsource import Parser
+from tests.edges.test_openapi import references
 
 Json = dict[str, Any]
 
@@ -58,15 +59,6 @@ def checked(found: Json) -> Json:
         for step in reference.removeprefix("#/").split("/"):
             place = place[step]
     return found
-
-
-def references(value: Any) -> set[str]:
-    if isinstance(value, dict):
-        own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
-        return own.union(*(references(each) for each in value.values()))
-    if isinstance(value, list):
-        return set().union(*(references(each) for each in value))
-    return set()
 
 
 def fits(found: Json, schema: Json, value: Any) -> None:
