@@ -58,7 +58,7 @@ class Copier:
         self.messages: list[Row] = cursor.execute(
             "SELECT offset, kind, data FROM operation_messages WHERE operation = ?", (self.row,)
         ).fetchall()
-        self.fingerprint: bytes = cursor.execute("SELECT fingerprint FROM idempotency_keys").get
+        self.fingerprint: bytes = cursor.execute("SELECT fingerprint FROM recent_keys").get
 
     def copies(self, count: int) -> Iterator[tuple[Row, list[Row], Row]]:
         """The rows of operation, log and key of each copy, in the order of their ids."""
@@ -107,7 +107,7 @@ def copy(folder: Path, operation: str, count: int, *, queued: bool) -> None:
             "INSERT INTO operation_messages VALUES (?, ?, ?, ?, ?)",
             [message for b in batch for message in b[1]],
         )
-        # In the order of arrival, which is none: so the pages get as full as they do in life.
+        # In the order of arrival, which is none. Ringback has merged all but some thousand by now.
         cursor.executemany(
             "INSERT INTO idempotency_keys VALUES (?, ?, ?, ?)", [b[2] for b in batch]
         )

@@ -31,6 +31,7 @@ from ringback.engines.sqlite import claims, commit, logs, upkeep
 from ringback.engines.sqlite.file import STORE_ERRORS, opening_error, reason
 from ringback.engines.sqlite.hints import Neighbours, Watch
 from ringback.engines.sqlite.keys import KeySweep
+from ringback.engines.sqlite.merger import Merger
 from ringback.engines.sqlite.writer import NOT_OPEN, RETRY_AFTER, Writer
 from ringback.errors import ConfigurationError, StoreUnavailable
 from ringback.ports import Hint
@@ -66,6 +67,7 @@ class SqliteEngine:
         self._silent_topics = upkeep.TopicSweep()
         self._path = self.folder / FILE
         self._writer = Writer(self._path, self._committed, self._reopen_reader)
+        self._merger = Merger(self._writer)
         self._neighbours = Neighbours(self.folder, self._told)
         self._reader: apsw.Connection | None = None
         self._watch: Watch | None = None
@@ -97,6 +99,7 @@ class SqliteEngine:
     async def __aexit__(self, *exc: object) -> None:
         if self._watch is not None:
             await self._watch.close()
+        await self._merger.close()
         await self._writer.close()
         self._neighbours.close()
         if self._reader is not None:
@@ -250,6 +253,7 @@ class SqliteEngine:
     def _committed(self, changed: frozenset[str]) -> None:
         self._neighbours.tell(changed)
         self._told(changed)
+        self._merger.look()
 
     def _told(self, changed: frozenset[str]) -> None:
         if self._watch is not None:

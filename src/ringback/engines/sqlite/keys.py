@@ -1,9 +1,9 @@
 """Idempotency keys: which operation was accepted under which.
 
-A key lies at a slot, half of its scope's digest, in a table of small rows: nothing in it is in
-order of time, so each acceptance writes a page of its own, and the smaller the table, the more of
-it is in memory. The other half stands in the row with the digest of the payload, and tells two
-keys apart that fall on one slot: the later one goes to the next.
+A key has a slot, half of its scope's digest, and so a place in a table of small rows that is in
+no order of time: the smaller that table, the more of it is in memory. The other half stands in
+the row with the digest of the payload, and tells two keys apart that fall on one slot: the later
+one gets the next. New keys wait elsewhere until there are many: that is in recent.py.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from ringback.core.model import IdempotencyRecord, OperationState
 from ringback.engines.sqlite import rows
+from ringback.engines.sqlite.recent import Key
 from ringback.engines.sqlite.writer import Transaction
 from ringback.errors import IdempotencyKeyReused, OperationForgotten
 
@@ -30,31 +31,23 @@ def take(
 
     Raises ``IdempotencyKeyReused`` and ``OperationForgotten``.
     """
-    cursor = transaction.cursor
-    first = int.from_bytes(key.scope[:SLOT_BYTES]) >> 2  # a signed 64-bit number, and some room
+    first = int.from_bytes(key.scope[:SLOT_BYTES]) >> 2  # one of SLOTS
     half = key.scope[SLOT_BYTES:]
     fingerprint = half + key.payload
-    for slot in range(first, first + MAX_PROBES):
-        row = (slot, fingerprint, _packed(state.id), key.expires_at)
-        if room:  # the usual case, in one statement: there is room, and the key is new
-            cursor.execute(
-                "INSERT INTO idempotency_keys VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row
+    slots = range(first, first + MAX_PROBES)
+    ours = Key(fingerprint, _packed(state.id), key.expires_at)
+    if room and transaction.recent.add_new(slots, ours):
+        return None  # the usual case, in one statement
+    found = transaction.recent.at(slots)
+    living = {slot: each for slot, each in found.items() if each.expires_at > state.created_at}
+    for each in living.values():
+        if each.fingerprint[: len(half)] == half:
+            return _accepted(
+                transaction, _unpacked(each.operation), each.fingerprint == fingerprint
             )
-            if cursor.connection.changes():
-                return None
-        found: Any = cursor.execute(
-            "SELECT fingerprint, operation, expires_at FROM idempotency_keys WHERE slot = ?",
-            (slot,),
-        ).fetchone()
-        if found is None:
-            return None  # and there is no room
-        theirs, operation, expires_at = found
-        if expires_at <= state.created_at:
-            if room:
-                cursor.execute("INSERT OR REPLACE INTO idempotency_keys VALUES (?, ?, ?, ?)", row)
-            return None
-        if theirs[: len(half)] == half:
-            return _accepted(transaction, _unpacked(operation), theirs == fingerprint)
+    free = next((slot for slot in slots if slot not in living), None)
+    if room and free is not None:
+        transaction.recent.add(free, ours)
     return None
 
 
@@ -78,7 +71,8 @@ class KeySweep:
         self._after = -1
 
     def sweep(self, transaction: Transaction, now: float) -> int:
-        """Look at the next stretch; how many keys went."""
+        """Look at the recent ones and at the next stretch; how many keys went."""
+        gone = transaction.recent.sweep(now, SWEEP_KEYS)
         cursor = transaction.cursor
         seen: list[Any] = cursor.execute(
             "SELECT slot, expires_at FROM idempotency_keys WHERE slot > ? ORDER BY slot LIMIT ?",
@@ -87,7 +81,7 @@ class KeySweep:
         expired = [(slot,) for slot, expires_at in seen if expires_at <= now]
         cursor.executemany("DELETE FROM idempotency_keys WHERE slot = ?", expired)
         self._after = seen[-1][0] if len(seen) == SWEEP_KEYS else -1
-        return len(expired)
+        return gone + len(expired)
 
 
 def _packed(operation: str) -> bytes | str:

@@ -170,6 +170,21 @@ MIGRATIONS: tuple[str, ...] = (
     ) WITHOUT ROWID;
     INSERT INTO counters VALUES ('queued', 0);
     """,
+    """
+    -- Keys in the order of their arrival, until they are merged; see recent.py.
+    CREATE TABLE recent_keys (
+        row INTEGER PRIMARY KEY,
+        slot INTEGER NOT NULL,
+        fingerprint BLOB NOT NULL,
+        operation BLOB NOT NULL,
+        expires_at REAL NOT NULL
+    );
+    -- How far the merge that is under way has come.
+    CREATE TABLE merges (
+        upto INTEGER NOT NULL,
+        slot INTEGER NOT NULL
+    );
+    """,
 )
 
 EPOCH_BYTES = 5

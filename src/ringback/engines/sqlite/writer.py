@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, TypeVar
 import apsw
 
 from ringback.engines.sqlite.file import PASSING, STORE_ERRORS, File, opening_error, reason
+from ringback.engines.sqlite.recent import RecentKeys
 from ringback.errors import ConfigurationError, RingbackError, StoreUnavailable
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ log = logging.getLogger("ringback.sqlite")
 class Transaction:
     """What a job works with. A job makes all its checks before its first write."""
 
-    __slots__ = ("changed", "claimed_at", "cursor", "policies", "queued", "queued_before")
+    __slots__ = ("changed", "claimed_at", "cursor", "policies", "queued", "queued_before", "recent")
 
     def __init__(self, connection: apsw.Connection) -> None:
         self.cursor = connection.cursor()
@@ -62,6 +63,7 @@ class Transaction:
         self.claimed_at = float("inf")
         """When this connection last claimed, to notice that the clock was set back. Infinity:
         that is not known, and has to be looked into."""
+        self.recent = RecentKeys(self.cursor)
 
     def begin(self) -> None:
         self.cursor.execute("BEGIN IMMEDIATE")
@@ -75,11 +77,13 @@ class Transaction:
                 "UPDATE counters SET value = ? WHERE name = 'queued'", (self.queued,)
             )
         self.cursor.execute("COMMIT")
+        self.recent.committed()
 
     def rollback(self) -> None:
         if not self.cursor.connection.get_autocommit():  # SQLite may have rolled back by itself
             self.cursor.execute("ROLLBACK")
         self.policies.clear()
+        self.recent.rolled_back()
         self.claimed_at = float("inf")
 
 
@@ -131,6 +135,11 @@ class Writer:
         self._patient = True
         """Whether a lock may be waited for: in the thread, and never on the loop."""
         self._busy_since = 0.0
+
+    @property
+    def recent_keys(self) -> int:
+        """How many idempotency keys wait to be merged, as far as this connection has seen."""
+        return len(self._store[1].recent) if self._store else 0
 
     async def open(self) -> None:
         """Open or create the database, in the thread that will write. Raises ConfigurationError."""
