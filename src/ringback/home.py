@@ -16,7 +16,7 @@ def open_engine(settings: Settings) -> FullEngine:
         return SqliteEngine(
             url.removeprefix("sqlite:").removeprefix("//") or settings.data,
             max_queued=settings.max_queued,
-            topic_retention=settings.topic_retention,
+            event_retention=settings.topic_retention,
         )
     raise ConfigurationError(
         f"There is no engine for {url.partition(':')[0]!r} URLs. "

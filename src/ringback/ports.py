@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, Self, runtime_checkable
 
+from ringback.core.filters import Filter
 from ringback.core.model import (
     Accepted,
     Change,
     Claimed,
     Demand,
     IdempotencyRecord,
+    Message,
     OperationState,
     Page,
     Position,
@@ -78,9 +80,10 @@ class Engine(Protocol):
         lease is ``change.lease`` if that is given; else it raises ``Conflict`` and nothing is
         stored. A change that leaves the lease alone keeps one that was renewed meanwhile.
 
-        Messages of a topic get consecutive offsets in the order given, in the operation's own
-        log up to ``after.version``; they are readable as soon as this returns, in every process,
-        and so are the new operations, whatever the bound of queued ones.
+        The operation's own messages get consecutive offsets up to ``after.version``, publications
+        rising ones in the order given; those to ephemeral topics are not stored. All are readable
+        as soon as this returns, in every process, and so are the new operations, whatever the
+        bound of queued ones.
         """
 
     def claim(
@@ -112,12 +115,11 @@ class Engine(Protocol):
         """Up to ``limit`` messages of a log after a position, oldest first; from the oldest kept
         for None, from the very first for ``BEGINNING``.
 
-        ``position`` is that of the last message given, or of the newest of the log when there is
+        ``position`` is that of the last message given, or of the newest there is when there is
         none to give: where to read on. ``gap`` says that messages between the position asked for
-        and the first one here are no longer kept, or that the position is not of this log or lies
-        behind its end; then what is kept is given from its oldest on. A page never hides a hole:
-        it ends before one, and the next says ``gap``. A topic nobody has published to has an
-        empty log, and only ``BEGINNING`` or None is a position of it.
+        and the first one here are no longer kept, or that the position is not of this store or
+        lies behind its end; then what is kept is given from its oldest on. A page never hides a
+        hole: it ends before one, and the next says ``gap``.
         Raises ``UnknownOperation`` / ``OperationForgotten`` for the log of such an operation.
         """
 
@@ -172,8 +174,8 @@ class Retention(Protocol):
         idempotency records, messages of topics and events. Returns how many went; called often
         enough, it finds everything.
 
-        The log of a topic keeps its offsets when its messages go, until nobody has published to
-        it for thirty days: then the next message begins a new log, under an epoch of its own.
+        A topic remembers for thirty days that messages of it went; after that, a position from
+        before is a gap in topics that have begun since, though nothing may be missing.
         """
 
 
@@ -195,7 +197,30 @@ class Publishing(Protocol):
 
     async def publish(self, publications: Sequence[Publication], now: float) -> Sequence[Position]:
         """Append to topics' logs in the order given, all or none; returns the position of each
-        message.
+        message. None of the topics is ephemeral.
+
+        A log is cut to the bounds of its newest publication's ``keep``, when it is over them by
+        some part, and to its age by ``sweep``.
+        """
+
+
+@runtime_checkable
+class Journal(Protocol):
+    """All topics in one order: that of their commits, which is the order of their offsets."""
+
+    async def follow(self, after: Position | None, limit: int) -> Page:
+        """Up to ``limit`` messages of all topics after a position; for None none, and the
+        position of the newest.
+
+        ``gap`` says that some are gone before they could be read here, ``missed`` of which topics.
+        """
+
+    async def replay(self, filter: Filter, after: Position | None, limit: int) -> Page:
+        """The same for the topics that match, as ``Engine.read`` is for one."""
+
+    async def retained(self, filter: Filter, upto: Position, limit: int) -> Sequence[Message]:
+        """The newest message, up to a position, of each topic that matches and is ``retained``,
+        in the order of their commits; of ``limit`` topics at most.
         """
 
 
@@ -212,5 +237,5 @@ class Facts(Protocol):
         """
 
 
-class FullEngine(Engine, Leases, Listing, Retention, Hints, Publishing, Facts, Protocol):
+class FullEngine(Engine, Leases, Listing, Retention, Hints, Publishing, Journal, Facts, Protocol):
     """What the embedded and the cluster home bring along."""

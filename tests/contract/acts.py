@@ -18,7 +18,7 @@ from ringback.core.model import (
     Policy,
     Position,
 )
-from ringback.ports import Engine
+from ringback.ports import Engine, FullEngine
 from tests.core.states import NOW, operation
 
 DAY = 86400.0
@@ -99,3 +99,11 @@ def offsets(messages: Sequence[Message]) -> list[int]:
 
 def ids(states: Sequence[OperationState]) -> list[str]:
     return [state.id for state in states]
+
+
+async def sweep(engine: FullEngine, now: float) -> int:
+    """All there is to delete; how many rows went."""
+    gone = 0
+    while count := await engine.sweep(now):
+        gone += count
+    return gone

@@ -19,7 +19,7 @@ from ringback.ports import FullEngine
 class Home(Protocol):
     """A fresh store, and as many engines on it as a test wants."""
 
-    def engine(self, *, max_queued: int = ..., topic_retention: float = ...) -> FullEngine:
+    def engine(self, *, max_queued: int = ..., event_retention: float = ...) -> FullEngine:
         """One more engine on the store, still closed: what another process would have."""
 
     def events(self) -> list[tuple[str, str]]:

@@ -9,19 +9,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ringback.core.commands import Report
-from ringback.core.model import BEGINNING, Kind, Message, Position, Publication
+from ringback.core.model import BEGINNING, KEEP, Keep, Kind, Message, Position, Publication
 from ringback.errors import UnknownOperation
 from ringback.ports import FullEngine
-from tests.contract.acts import DAY, apply, finish, offsets, start, submit, whole_log
+from tests.contract.acts import DAY, apply, finish, offsets, start, submit, sweep, whole_log
 from tests.contract.homes import Home
 from tests.core.states import NOW, operation
 
 
 async def publish(
-    engine: FullEngine, count: int, topic: str = "t", now: float = NOW
+    engine: FullEngine, count: int, topic: str = "t", now: float = NOW, keep: Keep = KEEP
 ) -> list[Position]:
     """So many messages, in one commit."""
-    publications = [Publication(topic, b"%d" % number) for number in range(count)]
+    publications = [Publication(topic, b"%d" % number, keep=keep) for number in range(count)]
     return list(await engine.publish(publications, now))
 
 
@@ -36,12 +36,13 @@ async def test_a_message_has_the_position_it_was_given(engine: FullEngine) -> No
     }
 
 
-async def test_topics_have_logs_of_their_own(engine: FullEngine) -> None:
+async def test_topics_share_their_numbers(engine: FullEngine) -> None:
     mixed = [Publication(topic, b"1") for topic in ("a", "b", "a", "c/d", "a")]
     positions = await engine.publish(mixed, NOW)
-    assert [position.offset for position in positions] == [1, 1, 2, 1, 3]
-    assert len({position.epoch for position in positions}) == 3
-    assert offsets(await whole_log(engine, "a")) == [1, 2, 3]
+    assert [position.offset for position in positions] == [1, 2, 3, 4, 5]
+    assert {position.epoch for position in positions} == {engine.epoch}
+    assert offsets(await whole_log(engine, "a")) == [1, 3, 5]
+    assert offsets((await engine.read("c/d", positions[2], 10)).messages) == [4]
 
 
 async def test_publishers_share_a_log(engine: FullEngine, neighbour: FullEngine) -> None:
@@ -55,6 +56,11 @@ async def test_publishers_share_a_log(engine: FullEngine, neighbour: FullEngine)
         assert second.offset == first.offset + 1, "what is published together stands together"
     for reader in (engine, neighbour):
         assert offsets(await whole_log(reader, "t")) == list(range(1, 101))
+
+
+async def test_attributes_stay_with_their_message(engine: FullEngine) -> None:
+    await engine.publish([Publication("t", b"1", b'{"id":"x"}'), Publication("t", b"2")], NOW)
+    assert [m.attributes for m in await whole_log(engine, "t")] == [b'{"id":"x"}', None]
 
 
 async def test_nothing_is_published_by_a_call_without_messages(engine: FullEngine) -> None:
@@ -84,7 +90,8 @@ def test_pages_give_every_message_once_from_any_position(
                 await publish(engine, count, topic)
             total = sum(counts)
             everything = await whole_log(engine, topic, None, limit)
-            assert offsets(everything) == list(range(1, total + 1))
+            first = everything[0].position.offset
+            assert offsets(everything) == list(range(first, first + total))
             assert await whole_log(engine, topic, BEGINNING, limit) == everything
             for index, message in enumerate(everything):
                 rest = await whole_log(engine, topic, message.position, limit)
@@ -116,13 +123,15 @@ async def test_at_the_end_there_is_nothing_and_the_position_stays(engine: FullEn
 
 
 async def test_an_empty_topic(engine: FullEngine) -> None:
-    for after in (None, BEGINNING):
+    (other,) = await publish(engine, 1)
+    for after in (None, BEGINNING, other):
         page = await engine.read("nothing/here", after, 10)
-        assert (page.messages, page.position, page.gap) == ((), BEGINNING, False)
+        assert (page.messages, page.position, page.gap) == ((), other, False)
     assert (await engine.read("nothing/here", Position("other", 3), 10)).gap
     await publish(engine, 2, "nothing/here")
-    page = await engine.read("nothing/here", BEGINNING, 10)
-    assert (offsets(page.messages), page.gap) == ([1, 2], False)
+    for after in (BEGINNING, other):
+        page = await engine.read("nothing/here", after, 10)
+        assert (offsets(page.messages), page.gap) == ([2, 3], False)
 
 
 @pytest.mark.parametrize("offset", [0, 1, 5])
@@ -141,51 +150,91 @@ async def test_a_position_behind_the_end_is_a_gap(engine: FullEngine) -> None:
     assert (offsets(page.messages), page.gap, page.position) == ([1], True, position)
 
 
-async def test_what_was_swept_is_a_gap(home: Home) -> None:
-    async with home.engine(topic_retention=100.0) as engine:
-        old = await publish(engine, 5)
-        new = await publish(engine, 2, now=NOW + 50)
-        while await engine.sweep(NOW + 100):
-            pass
-        for after in (BEGINNING, old[0], old[3]):
-            page = await engine.read("t", after, 10)
-            assert ([m.position for m in page.messages], page.gap) == (new, True)
-        for whole in (None, old[4]):
-            page = await engine.read("t", whole, 10)
-            assert ([m.position for m in page.messages], page.gap) == (new, False)
+BRIEF = Keep(age=100.0)
 
 
-async def test_a_log_that_was_swept_empty_keeps_its_offsets(home: Home) -> None:
-    async with home.engine(topic_retention=100.0) as engine:
-        old = await publish(engine, 3)
-        while await engine.sweep(NOW + 100):
-            pass
-        page = await engine.read("t", old[0], 10)
-        assert (page.messages, page.position, page.gap) == ((), old[2], True)
-        for after in (None, old[2]):
-            page = await engine.read("t", after, 10)
-            assert (page.messages, page.position, page.gap) == ((), old[2], False)
-        assert await publish(engine, 1) == [Position(old[0].epoch, 4)]
-        page = await engine.read("t", old[2], 10)
-        assert (offsets(page.messages), page.gap) == ([4], False)
+async def test_what_was_swept_is_a_gap(engine: FullEngine) -> None:
+    old = await publish(engine, 5, keep=BRIEF)
+    new = await publish(engine, 2, now=NOW + 50, keep=BRIEF)
+    await sweep(engine, NOW + 100)
+    for after in (BEGINNING, old[0], old[3]):
+        page = await engine.read("t", after, 10)
+        assert ([m.position for m in page.messages], page.gap) == (new, True)
+        assert page.missed == ("t",)
+    for whole in (None, old[4]):
+        page = await engine.read("t", whole, 10)
+        assert ([m.position for m in page.messages], page.gap, page.missed) == (new, False, ())
 
 
-async def test_a_topic_that_was_silent_for_long_begins_anew(engine: FullEngine) -> None:
+async def test_a_log_that_was_swept_empty_keeps_its_offsets(engine: FullEngine) -> None:
+    old = await publish(engine, 3, keep=BRIEF)
+    await sweep(engine, NOW + 100)
+    page = await engine.read("t", old[0], 10)
+    assert (page.messages, page.position, page.gap) == ((), old[2], True)
+    for after in (None, old[2]):
+        page = await engine.read("t", after, 10)
+        assert (page.messages, page.position, page.gap) == ((), old[2], False)
+    assert await publish(engine, 1) == [Position(old[0].epoch, 4)]
+    page = await engine.read("t", old[2], 10)
+    assert (offsets(page.messages), page.gap) == ([4], False)
+
+
+async def test_topics_are_swept_on_their_own(engine: FullEngine) -> None:
+    await publish(engine, 3, "brief", keep=BRIEF)
+    await publish(engine, 3, "long", keep=Keep(age=1000.0))
+    assert await sweep(engine, NOW + 500) == 3
+    assert offsets(await whole_log(engine, "long")) == [4, 5, 6]
+    assert await whole_log(engine, "brief") == []
+
+
+async def test_a_topic_that_is_to_be_kept_for_less_is(engine: FullEngine) -> None:
+    await publish(engine, 1, keep=Keep(age=1000.0))
+    await publish(engine, 1, now=NOW + 50, keep=BRIEF)
+    await sweep(engine, NOW + 120)
+    assert offsets(await whole_log(engine, "t")) == [2]
+    await publish(engine, 1, now=NOW + 120, keep=Keep(age=1000.0))
+    await sweep(engine, NOW + 300)
+    assert offsets(await whole_log(engine, "t")) == [2, 3]
+
+
+@pytest.mark.parametrize("keep", [Keep(count=40), Keep(bytes=100)])
+async def test_a_log_is_cut_to_its_bounds(engine: FullEngine, keep: Keep) -> None:
+    """Within one part in eight; and what went is a gap for whoever had not read it."""
+    kept: list[Message] = []
+    for number in range(10, 90):
+        await engine.publish([Publication("t", b"%d" % number, keep=keep)], NOW)
+        await publish(engine, 1, "other")
+        kept = await whole_log(engine, "t")
+        if keep.count is not None:
+            assert min(number - 9, 40) <= len(kept) <= 45
+        else:
+            assert sum(len(message.data) for message in kept) <= 112
+        assert kept[-1].data == b"%d" % number
+    assert (await engine.read("t", BEGINNING, 10)).gap
+    assert not (await engine.read("t", kept[0].position, 10)).gap
+    assert len(await whole_log(engine, "other")) == 80
+
+
+async def test_the_newest_message_is_never_cut(engine: FullEngine) -> None:
+    large = Publication("t", b'"' + b"x" * 500 + b'"', keep=Keep(bytes=100))
+    await engine.publish([large, large], NOW)
+    (only,) = await whole_log(engine, "t")
+    assert only.position.offset == 2
+
+
+async def test_a_topic_that_was_silent_for_long_is_no_more(engine: FullEngine) -> None:
     """Or the names of all topics there ever were would fill the disk."""
-    (old,) = await publish(engine, 1)
-    await publish(engine, 1, "other", NOW + DAY)
-    while await engine.sweep(NOW + 29.9 * DAY):
-        pass
-    assert (await engine.read("t", None, 10)).position == old
-    while await engine.sweep(NOW + 30 * DAY):
-        pass
-    assert (await engine.read("t", None, 10)).position == BEGINNING
-    assert (await engine.read("t", old, 10)).gap
+    old = await publish(engine, 2)
+    (other,) = await publish(engine, 1, "other", NOW + DAY)
+    await sweep(engine, NOW + 29.9 * DAY)
+    assert not (await engine.read("t", other, 10)).gap
+    await sweep(engine, NOW + 30 * DAY)
+    assert (await engine.read("t", old[0], 10)).gap, "what was lost is not forgotten with it"
+    assert not (await engine.read("t", old[1], 10)).gap
     (new,) = await publish(engine, 1)
-    assert (new.offset, new.epoch == old.epoch) == (1, False)
-    page = await engine.read("t", old, 10)
+    assert new == Position(other.epoch, 4)
+    page = await engine.read("t", old[0], 10)
     assert ([message.position for message in page.messages], page.gap) == ([new], True)
-    assert (await engine.read("other", None, 10)).position.offset == 1
 
 
 async def test_the_log_of_an_operation(engine: FullEngine) -> None:

@@ -8,22 +8,14 @@ import pytest
 
 from ringback.core.commands import Cancel, Report, Succeed
 from ringback.core.lifecycle import accept
-from ringback.core.model import Event, Policy, Publication, Query
+from ringback.core.model import Event, Keep, Policy, Publication, Query
 from ringback.errors import Conflict, OperationForgotten, StillOpen, UnknownOperation
 from ringback.ports import FullEngine
-from tests.contract.acts import DAY, apply, finish, ids, key, start, submit, take
+from tests.contract.acts import DAY, apply, finish, ids, key, start, submit, sweep, take
 from tests.contract.homes import Home
 from tests.core.states import NOW, operation
 
 BRIEF = Policy(retention=100.0)
-
-
-async def sweep(engine: FullEngine, now: float) -> int:
-    """All there is to delete; how many rows went."""
-    gone = 0
-    while count := await engine.sweep(now):
-        gone += count
-    return gone
 
 
 async def test_a_terminal_operation_is_forgotten(engine: FullEngine, neighbour: FullEngine) -> None:
@@ -115,12 +107,13 @@ async def test_idempotency_records_are_swept_when_they_expire(engine: FullEngine
 
 
 async def test_messages_and_events_are_swept_by_age(home: Home) -> None:
-    async with home.engine(topic_retention=50.0) as engine:
+    keep = Keep(age=50.0)
+    async with home.engine(event_retention=50.0) as engine:
         state = await start(engine)
         event = Event(id="e", source="/a", type="x", time=NOW, data=b"1")
-        report = Report(attempt=1, publications=(Publication("t", b"1"),))
+        report = Report(attempt=1, publications=(Publication("t", b"1", keep=keep),))
         await apply(engine, state, Succeed(attempt=1, result=b"1", report=report, events=(event,)))
-        await engine.publish([Publication("t", b"2")], NOW + 10)
+        await engine.publish([Publication("t", b"2", keep=keep)], NOW + 10)
         assert await sweep(engine, NOW + 49) == 0
         assert await sweep(engine, NOW + 50) == 2
         assert home.events() == []

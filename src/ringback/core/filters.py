@@ -61,6 +61,20 @@ class Filter(msgspec.Struct, frozen=True):
         """Whether it is a topic's own name."""
         return all(isinstance(level, str) and level not in (ONE, REST) for level in self.levels)
 
+    @property
+    def prefix(self) -> str:
+        """What the names of all topics that match begin with."""
+        whole: list[str] = []
+        for level in self.levels:
+            if isinstance(level, str) and level not in (ONE, REST):
+                whole.append(level)
+                continue
+            first = level[0] if isinstance(level, tuple) else ""
+            # What "a/#" stands for has a slash behind the "a", or is nothing: MQTT 5 §4.7.1.2.
+            begun = [first if isinstance(first, str) else ""] if level != REST else []
+            return "/".join(whole + begun)
+        return "/".join(whole)
+
     def matches(self, topic: str) -> bool:
         """Whether a topic is one of those it is about."""
         return _matches(self.levels, topic.split("/"))

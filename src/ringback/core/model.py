@@ -116,9 +116,11 @@ class OperationState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """A place in a topic's log: after the message with this offset. Text form ``epoch-offset``.
+    """A place in a log: after the message with this offset. Text form ``epoch-offset``.
 
-    The epoch names one life of the log; a position of another epoch cannot be resumed.
+    The epoch names one life of the store; a position of another epoch cannot be resumed. An
+    operation's offsets count its own messages. Topics share theirs: offsets rise over all topics,
+    so that one position says where a reader stands in any number of them.
     """
 
     epoch: str
@@ -139,7 +141,7 @@ class Position(msgspec.Struct, frozen=True):
 
 
 BEGINNING = Position("0", 0)
-"""Before the first message of any log: what a reader of an empty topic holds."""
+"""Before the first message of any log."""
 
 MAX_OFFSET_DIGITS = 18
 """Offsets fit a signed 64-bit integer."""
@@ -166,6 +168,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """JSON."""
     at: float
     """When it was committed."""
+    attributes: bytes | None = None
+    """What else was said of it, as a JSON object: what a transport has no other place for."""
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -175,11 +179,30 @@ class Draft(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class Keep(msgspec.Struct, frozen=True):
+    """How much of a topic's log is kept. What is over a bound goes in a while, oldest first."""
+
+    age: float = 86400.0
+    """Seconds."""
+    count: int | None = None
+    """Messages; None: no bound."""
+    bytes: int | None = None
+    """Bytes of data; None: no bound."""
+    retained: bool = False
+    """Whether the newest message stays, however old, and new followers get it first."""
+
+
+KEEP = Keep()
+
+
 class Publication(msgspec.Struct, frozen=True):
     """A message for another topic, before it has a position."""
 
     topic: str
     data: bytes
+    attributes: bytes | None = None
+    keep: Keep | None = KEEP
+    """None: the topic is ephemeral. It has no log, and who follows it now gets the message."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,6 +256,9 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     gap: bool = False
     """Messages between the position asked for and the first one here are gone, or the
     position is of another epoch: what the reader knows is stale."""
+    missed: tuple[str, ...] = ()
+    """The topics of which messages are gone, as far as that is known; not all, if there are many.
+    Empty beside a gap: it may be any."""
 
 
 class Accepted(msgspec.Struct, frozen=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from ringback.core.model import (
@@ -12,11 +11,9 @@ from ringback.core.model import (
     IdempotencyRecord,
     Kind,
     OperationState,
-    Publication,
     Status,
 )
-from ringback.engines.sqlite import keys, rows
-from ringback.engines.sqlite.schema import EPOCH_BYTES
+from ringback.engines.sqlite import journal, keys, rows
 from ringback.engines.sqlite.writer import RETRY_AFTER, Transaction
 from ringback.errors import Conflict, QueueFull
 from ringback.ports import QUEUE
@@ -68,7 +65,8 @@ def commit(transaction: Transaction, change: Change) -> None:
         store(transaction, row, before, after)
     append_messages(transaction, row, change)
     for publication in change.publications:
-        append_topic(transaction, publication, after.updated_at)
+        if publication.keep is not None:
+            journal.append(transaction, publication, after.updated_at)
     for event in change.events:
         _record_event(transaction, event, after.id)
     for caused in change.operations:
@@ -107,29 +105,6 @@ def append_messages(transaction: Transaction, row: int, change: Change) -> None:
             "DELETE FROM operation_messages WHERE operation = ? AND offset <= ? AND kind = ?",
             (row, after.version - LOG_KEPT, Kind.PROGRESS),
         )
-
-
-def append_topic(transaction: Transaction, publication: Publication, now: float) -> tuple[str, int]:
-    """Append to a topic's log, which begins with its first message; its epoch and offset."""
-    cursor = transaction.cursor
-    found = cursor.execute(
-        "UPDATE topics SET head = head + 1, published_at = ? WHERE name = ? "
-        "RETURNING row, epoch, head",
-        (now, publication.topic),
-    ).fetchone()
-    if found is None:
-        epoch = secrets.token_hex(EPOCH_BYTES)
-        cursor.execute(
-            "INSERT INTO topics (name, epoch, head, published_at) VALUES (?, ?, 1, ?)",
-            (publication.topic, epoch, now),
-        )
-        found = (cursor.connection.last_insert_rowid(), epoch, 1)
-    row, epoch, head = found
-    cursor.execute(
-        "INSERT INTO topic_messages VALUES (?, ?, ?, ?)", (row, head, publication.data, now)
-    )
-    transaction.changed.add(publication.topic)
-    return epoch, head
 
 
 def _record_event(transaction: Transaction, event: Event, operation: str) -> None:

@@ -15,19 +15,22 @@ from typing import Self, TypeVar
 
 import apsw
 
+from ringback.core.filters import Filter
 from ringback.core.model import (
     Accepted,
     Change,
     Claimed,
     Demand,
     IdempotencyRecord,
+    Message,
     OperationState,
     Page,
     Position,
     Publication,
     Query,
 )
-from ringback.engines.sqlite import claims, commit, logs, upkeep
+from ringback.core.topics import OPERATIONS
+from ringback.engines.sqlite import claims, commit, journal, logs, upkeep
 from ringback.engines.sqlite.file import STORE_ERRORS, opening_error, reason
 from ringback.engines.sqlite.hints import Neighbours, Watch
 from ringback.engines.sqlite.keys import KeySweep
@@ -57,12 +60,12 @@ class SqliteEngine:
         folder: Path | str,
         *,
         max_queued: int = MAX_QUEUED,
-        topic_retention: float = 86400.0,
+        event_retention: float = 86400.0,
     ) -> None:
-        """``topic_retention``: seconds for which messages of topics and events are kept."""
+        """``event_retention``: seconds for which emitted events are kept."""
         self.folder = Path(folder)
         self._max_queued = max_queued
-        self._topic_retention = topic_retention
+        self._event_retention = event_retention
         self._expired_keys = KeySweep()
         self._silent_topics = upkeep.TopicSweep()
         self._path = self.folder / FILE
@@ -128,7 +131,27 @@ class SqliteEngine:
         return self._read(lambda connection: logs.load(connection, operation))
 
     async def read(self, topic: str, after: Position | None, limit: int) -> Page:
-        return self._read(lambda c: logs.read(c, self._epoch, topic, after, limit))
+        epoch = self._epoch
+        if topic.startswith(OPERATIONS):
+            operation = topic.removeprefix(OPERATIONS)
+            return self._read(lambda c: logs.read(c, epoch, operation, after, limit))
+        return self._read(lambda c: journal.read(c, epoch, topic, after, limit))
+
+    # Journal
+
+    async def follow(self, after: Position | None, limit: int) -> Page:
+        return self._read(lambda c: journal.follow(c, self._epoch, after, limit))
+
+    async def replay(self, filter: Filter, after: Position | None, limit: int) -> Page:
+        if filter.exact:
+            return await self.read(filter.text, after, limit)
+        return await self._look(lambda c: journal.replay(c, self._epoch, filter, after, limit))
+
+    async def retained(self, filter: Filter, upto: Position, limit: int) -> Sequence[Message]:
+        def look(connection: apsw.Connection) -> Sequence[Message]:
+            return journal.retained(connection, self._epoch, filter, upto, limit)
+
+        return self._read(look) if filter.exact else await self._look(look)
 
     # Leases
 
@@ -177,7 +200,7 @@ class SqliteEngine:
     async def sweep(self, now: float) -> int:
         return await self._writer.run(
             lambda tx: upkeep.sweep(
-                tx, now, self._topic_retention, self._expired_keys, self._silent_topics
+                tx, now, self._event_retention, self._expired_keys, self._silent_topics
             ),
             long=True,
         )
@@ -197,7 +220,9 @@ class SqliteEngine:
 
     async def publish(self, publications: Sequence[Publication], now: float) -> Sequence[Position]:
         return await self._writer.run(
-            lambda tx: [Position(*commit.append_topic(tx, each, now)) for each in publications]
+            lambda tx: [
+                Position(self._epoch, journal.append(tx, each, now)) for each in publications
+            ]
         )
 
     # Facts

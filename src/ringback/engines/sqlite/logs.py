@@ -18,12 +18,8 @@ from ringback.core.model import (
 )
 from ringback.core.topics import OPERATIONS
 from ringback.engines.sqlite import rows
+from ringback.engines.sqlite.journal import MAX_PAGE, PAGE_BYTES
 from ringback.errors import OperationForgotten, UnknownOperation
-
-PAGE_BYTES = 1024 * 1024
-"""Bytes of messages in one page, so that a reader of large ones does not fill the memory."""
-MAX_PAGE = 1000
-"""Messages in one page."""
 
 _KINDS = {kind.value: kind for kind in Kind}
 
@@ -47,56 +43,29 @@ def missing(connection: apsw.Connection, operation: str) -> UnknownOperation | O
 
 
 def read(
-    connection: apsw.Connection, epoch: str, topic: str, after: Position | None, limit: int
+    connection: apsw.Connection, epoch: str, operation: str, after: Position | None, limit: int
 ) -> Page:
-    """Messages of a log after a position; see ``ports.Engine.read``."""
-    limit = min(limit, MAX_PAGE)
-    if topic.startswith(OPERATIONS):
-        operation = topic.removeprefix(OPERATIONS)
-        found = connection.execute(
-            "SELECT row, version FROM operations WHERE id = ?", (operation,)
-        ).fetchone()
-        if found is None:
-            raise missing(connection, operation)
-        row, head = found
-        sql = (
-            "SELECT offset, kind, data, at FROM operation_messages "
-            "WHERE operation = ? AND offset > ? ORDER BY offset LIMIT ?"
-        )
-        if after is None:
-            oldest = connection.execute(
-                "SELECT min(offset) FROM operation_messages WHERE operation = ?", (row,)
-            ).get
-            after = Position(epoch, oldest - 1 if oldest is not None else head)
-        elif after == BEGINNING:
-            after = Position(epoch, 0)
-        return _page(connection, sql, row, topic, Position(epoch, head), after, limit)
+    """Messages of an operation's log after a position; see ``ports.Engine.read``."""
     found = connection.execute(
-        "SELECT row, epoch, head FROM topics WHERE name = ?", (topic,)
+        "SELECT row, version FROM operations WHERE id = ?", (operation,)
     ).fetchone()
     if found is None:
-        foreign = after is not None and after != BEGINNING
-        return Page(messages=(), position=BEGINNING, gap=foreign)
-    row, own, head = found
-    sql = (
-        "SELECT offset, 'message', data, at FROM topic_messages "
-        "WHERE topic = ? AND offset > ? ORDER BY offset LIMIT ?"
-    )
+        raise missing(connection, operation)
+    row, version = found
     if after is None:
         oldest = connection.execute(
-            "SELECT offset FROM topic_messages WHERE topic = ? ORDER BY offset LIMIT 1", (row,)
-        ).fetchone()
-        after = Position(own, oldest[0] - 1 if oldest else head)
+            "SELECT min(offset) FROM operation_messages WHERE operation = ?", (row,)
+        ).get
+        after = Position(epoch, oldest - 1 if oldest is not None else version)
     elif after == BEGINNING:
-        after = Position(own, 0)
-    return _page(connection, sql, row, topic, Position(own, head), after, limit)
+        after = Position(epoch, 0)
+    return _page(connection, row, operation, Position(epoch, version), after, limit)
 
 
 def _page(
     connection: apsw.Connection,
-    sql: str,
     row: int,
-    topic: str,
+    operation: str,
     head: Position,
     after: Position,
     limit: int,
@@ -105,7 +74,11 @@ def _page(
     offset = 0 if gap else after.offset
     messages: list[Message] = []
     size = 0
-    found: list[Any] = connection.execute(sql, (row, offset, limit)).fetchall()
+    found: list[Any] = connection.execute(
+        "SELECT offset, kind, data, at FROM operation_messages "
+        "WHERE operation = ? AND offset > ? ORDER BY offset LIMIT ?",
+        (row, offset, min(limit, MAX_PAGE)),
+    ).fetchall()
     for number, kind, data, at in found:
         if number != offset + 1:
             if messages:  # a hole: what follows it comes with the next page, as a gap
@@ -114,7 +87,7 @@ def _page(
         offset = number
         messages.append(
             Message(
-                topic=topic,
+                topic=OPERATIONS + operation,
                 position=Position(head.epoch, number),
                 kind=_KINDS[kind],
                 data=data,

@@ -185,6 +185,41 @@ MIGRATIONS: tuple[str, ...] = (
         slot INTEGER NOT NULL
     );
     """,
+    """
+    -- The messages of all topics in the order of their commits; see journal.py. A position of
+    -- before says gap, its epoch being the topic's own.
+    CREATE TABLE journal (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        topic INTEGER NOT NULL,
+        at REAL NOT NULL,
+        attributes BLOB,
+        data BLOB NOT NULL
+    );
+    INSERT INTO journal (topic, at, data)
+        SELECT topic, at, data FROM topic_messages ORDER BY at, topic, offset;
+    CREATE INDEX journal_by_topic ON journal (topic, number);
+    DROP TABLE topic_messages;
+    CREATE TABLE topics_now (
+        row INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        kept INTEGER NOT NULL,      -- messages
+        bytes INTEGER NOT NULL,     -- of their data
+        trimmed INTEGER NOT NULL,   -- the newest number that was removed of it
+        published_at REAL NOT NULL,
+        expires_at REAL,            -- when its oldest message is to go; NULL: none is
+        age REAL NOT NULL,
+        retained INTEGER NOT NULL
+    );
+    INSERT INTO topics_now
+        SELECT t.row, t.name, count(j.number), coalesce(sum(length(j.data)), 0), 0,
+            t.published_at, CASE WHEN count(j.number) THEN 0.0 END, 86400.0, 0
+        FROM topics t LEFT JOIN journal j ON j.topic = t.row GROUP BY t.row;
+    DROP TABLE topics;
+    ALTER TABLE topics_now RENAME TO topics;
+    CREATE INDEX topics_expiring ON topics (expires_at) WHERE expires_at IS NOT NULL;
+    -- The newest number that was removed of a topic that is no more.
+    INSERT INTO counters VALUES ('trimmed', 0);
+    """,
 )
 
 EPOCH_BYTES = 5

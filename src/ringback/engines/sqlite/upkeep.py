@@ -9,7 +9,7 @@ import apsw
 
 from ringback.core.model import TERMINAL, OperationState
 from ringback.core.retry import lease_over
-from ringback.engines.sqlite import rows
+from ringback.engines.sqlite import journal, rows
 from ringback.engines.sqlite.keys import KeySweep
 from ringback.engines.sqlite.logs import missing
 from ringback.engines.sqlite.writer import Transaction
@@ -79,7 +79,7 @@ def forget(transaction: Transaction, operation: str, now: float) -> None:
 def sweep(
     transaction: Transaction,
     now: float,
-    topic_retention: float,
+    event_retention: float,
     expired_keys: KeySweep,
     silent_topics: TopicSweep,
 ) -> int:
@@ -91,53 +91,78 @@ def sweep(
     ).fetchall()
     _delete(transaction, expired, now)
     gone = len(expired) + expired_keys.sweep(transaction, now)
-    for table, column, before in (
-        ("forgotten", "expires_at", now),
-        ("topic_messages", "at", now - topic_retention),
-        ("events", "at", now - topic_retention),
+    for table, key, column, before in (
+        ("forgotten", "id", "expires_at", now),
+        ("events", "row", "at", now - event_retention),
     ):
-        key = {"forgotten": "id", "events": "row"}.get(table)
-        if key is not None:
-            sql = (
-                f"DELETE FROM {table} WHERE {key} IN "  # noqa: S608 - our own names
-                f"(SELECT {key} FROM {table} WHERE {column} <= ? LIMIT ?)"
-            )
-        else:
-            sql = (
-                "DELETE FROM topic_messages WHERE (topic, offset) IN "
-                "(SELECT topic, offset FROM topic_messages WHERE at <= ? LIMIT ?)"
-            )
-        cursor.execute(sql, (before, SWEEP_SMALL_ROWS))
+        cursor.execute(
+            f"DELETE FROM {table} WHERE {key} IN "  # noqa: S608 - our own names
+            f"(SELECT {key} FROM {table} WHERE {column} <= ? LIMIT ?)",
+            (before, SWEEP_SMALL_ROWS),
+        )
         gone += cursor.connection.changes()
-    gone += silent_topics.sweep(transaction, now, topic_retention)
+    gone += _sweep_messages(cursor, now) + silent_topics.sweep(transaction, now)
     cursor.execute("DELETE FROM rates WHERE next_at < ?", (now - 60.0,))
     return gone
+
+
+def _sweep_messages(cursor: apsw.Cursor, now: float) -> int:
+    """Remove messages of topics that are older than their topic keeps them."""
+    due: list[Any] = cursor.execute(
+        "SELECT row, age, retained FROM topics WHERE expires_at <= ? ORDER BY expires_at LIMIT ?",
+        (now, SWEEP_ROWS),
+    ).fetchall()
+    total = 0
+    for row, age, retained in due:
+        count = size = last = 0
+        expires_at = None
+        log: list[Any] = cursor.execute(
+            "SELECT number, at, length(data) FROM journal WHERE topic = ? ORDER BY number LIMIT ?",
+            (row, SWEEP_SMALL_ROWS + 1),
+        ).fetchall()
+        for index, (number, at, length) in enumerate(log):
+            if index == len(log) - 1 and len(log) <= SWEEP_SMALL_ROWS and retained:
+                break  # the newest, which stays
+            if at + age > now or index == SWEEP_SMALL_ROWS:
+                expires_at = at + age
+                break
+            last, count, size = number, count + 1, size + length
+        if count:
+            journal.remove(cursor, row, last, count, size)
+        cursor.execute("UPDATE topics SET expires_at = ? WHERE row = ?", (expires_at, row))
+        total += count
+    return total
 
 
 class TopicSweep:
     """Deletes topics to which nobody has published for long, a stretch of them at a time.
 
-    Whoever held a position of such a topic is told of a gap, since its next log has an epoch of
-    its own: that is why an empty log is kept for as long as a forgotten operation is remembered.
+    Where a topic was trimmed to is then remembered of all such together: a position from before
+    is a gap in any topic that has begun since.
     """
 
     def __init__(self) -> None:
         self._after = 0
 
-    def sweep(self, transaction: Transaction, now: float, topic_retention: float) -> int:
+    def sweep(self, transaction: Transaction, now: float) -> int:
         """Look at the next stretch; how many went."""
         cursor = transaction.cursor
         seen: list[Any] = cursor.execute(
-            "SELECT row, published_at FROM topics WHERE row > ? ORDER BY row LIMIT ?",
+            "SELECT row, published_at, kept, trimmed FROM topics WHERE row > ? "
+            "ORDER BY row LIMIT ?",
             (self._after, SWEEP_SMALL_ROWS),
         ).fetchall()
-        silent_since = now - max(REMEMBERED, topic_retention)
-        silent = [(row,) for row, published_at in seen if published_at <= silent_since]
-        cursor.executemany(
-            "DELETE FROM topics WHERE row = ? "
-            "AND NOT EXISTS (SELECT 1 FROM topic_messages WHERE topic = topics.row)",
-            silent,
-        )
+        silent = [
+            (row, trimmed)
+            for row, published_at, kept, trimmed in seen
+            if not kept and published_at <= now - REMEMBERED
+        ]
+        cursor.executemany("DELETE FROM topics WHERE row = ?", [(row,) for row, _ in silent])
+        if silent:
+            cursor.execute(
+                "UPDATE counters SET value = max(value, ?) WHERE name = 'trimmed'",
+                (max(trimmed for _, trimmed in silent),),
+            )
         self._after = seen[-1][0] if len(seen) == SWEEP_SMALL_ROWS else 0
         return len(silent)
 

@@ -1,0 +1,243 @@
+"""The journal: the messages of all topics, in the order of their commits.
+
+A message's number in the journal is its place in every reading of it, so one position serves
+for any set of topics. A topic's own log is what the journal has of it: its numbers rise, and a
+step between two of them says nothing. Each topic knows the newest number that was removed of it:
+a reader who had less is told of a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apsw
+import msgspec
+
+from ringback.core.filters import Filter
+from ringback.core.model import BEGINNING, KEEP, Kind, Message, Page, Position, Publication
+from ringback.engines.sqlite.writer import Transaction
+
+PAGE_BYTES = 1024 * 1024
+"""Bytes of messages in one page, so that a reader of large ones does not fill the memory."""
+MAX_PAGE = 1000
+"""Messages in one page."""
+SLACK = 8
+"""A log is cut when it is over its bound by one part in so many: to remove one message for each
+that comes would double what publishing costs."""
+MISSED_SHOWN = 100
+"""Names of topics with a gap that a page carries."""
+WALK = 20
+"""Numbers of the journal that are walked in the time in which one topic's are found."""
+
+_ALL = (
+    "SELECT j.number, t.name, j.at, j.attributes, j.data FROM journal j "
+    "JOIN topics t ON t.row = j.topic WHERE "
+)
+_ONWARD = "j.number > ? ORDER BY j.number LIMIT ?"
+_SEEKING = f"{_ALL}j.topic IN (SELECT value FROM json_each(?)) AND {_ONWARD}"  # noqa: S608 - our own
+_WALKING = _SEEKING.replace("j.topic IN", "+j.topic IN")  # + keeps it from the index
+
+
+def append(transaction: Transaction, publication: Publication, now: float) -> int:
+    """Append a message; its number."""
+    cursor = transaction.cursor
+    keep, size = publication.keep or KEEP, len(publication.data)
+    found = cursor.execute(
+        "UPDATE topics SET kept = kept + 1, bytes = bytes + ?, published_at = ?, "
+        # Declared otherwise than before: the sweep has to look when its oldest is to go.
+        "expires_at = CASE WHEN age = ? THEN coalesce(expires_at, ?) ELSE ? END, "
+        "age = ?, retained = ? WHERE name = ? RETURNING row, kept, bytes",
+        (size, now, keep.age, now + keep.age, now, keep.age, keep.retained, publication.topic),
+    ).fetchone()
+    if found is None:
+        cursor.execute(
+            "INSERT INTO topics (name, kept, bytes, trimmed, published_at, expires_at, age, "
+            "retained) VALUES (?, 1, ?, (SELECT value FROM counters WHERE name = 'trimmed'), "
+            "?, ?, ?, ?)",
+            (publication.topic, size, now, now + keep.age, keep.age, keep.retained),
+        )
+        found = (cursor.connection.last_insert_rowid(), 1, size)
+    row, kept, total = found
+    cursor.execute(
+        "INSERT INTO journal (topic, at, attributes, data) VALUES (?, ?, ?, ?)",
+        (row, now, publication.attributes, publication.data),
+    )
+    number = cursor.connection.last_insert_rowid()
+    if _over(kept, keep.count) or _over(total, keep.bytes):
+        _cut(cursor, row, kept - (keep.count or kept), total - (keep.bytes or total))
+    transaction.changed.add(publication.topic)
+    return number
+
+
+def _over(size: int, bound: int | None) -> bool:
+    return bound is not None and size > bound + bound // SLACK
+
+
+def _cut(cursor: apsw.Cursor, row: int, messages: int, size: int) -> None:
+    """Remove so many of a log's oldest messages, and so many bytes; the newest stays."""
+    gone = freed = last = 0
+    for number, length in cursor.execute(
+        "SELECT number, length(data) FROM journal WHERE topic = ? AND number < "
+        "(SELECT max(number) FROM journal WHERE topic = ?) ORDER BY number",
+        (row, row),
+    ):
+        if gone >= messages and freed >= size:
+            break
+        last, gone, freed = number, gone + 1, freed + length
+    remove(cursor, row, last, gone, freed)
+
+
+def remove(cursor: apsw.Cursor, row: int, last: int, count: int, size: int) -> None:
+    """Remove a log's messages up to a number; there are so many, of so many bytes."""
+    cursor.execute("DELETE FROM journal WHERE topic = ? AND number <= ?", (row, last))
+    cursor.execute(
+        "UPDATE topics SET kept = kept - ?, bytes = bytes - ?, trimmed = max(trimmed, ?) "
+        "WHERE row = ?",
+        (count, size, last, row),
+    )
+
+
+def read(
+    connection: apsw.Connection, epoch: str, topic: str, after: Position | None, limit: int
+) -> Page:
+    """Messages of one topic; see ``ports.Engine.read``."""
+    newest = _head(connection)
+    row, trimmed = _topic(connection, topic)
+    if after is None:
+        after = Position(epoch, trimmed)
+    offset, gap = _start(epoch, newest, after)
+    gap = gap or offset < trimmed
+    found = connection.execute(
+        "SELECT number, ?, at, attributes, data FROM journal WHERE topic = ? AND number > ? "
+        "ORDER BY number LIMIT ?",
+        (topic, row, offset, min(limit, MAX_PAGE)),
+    )
+    return _page(epoch, found, newest, gap=gap, missed=(topic,) if gap else ())
+
+
+def replay(
+    connection: apsw.Connection, epoch: str, filter: Filter, after: Position | None, limit: int
+) -> Page:
+    """Messages of all topics that match; see ``ports.Journal.replay``."""
+    if filter.exact:
+        return read(connection, epoch, filter.text, after, limit)
+    newest = _head(connection)
+    topics = [
+        (row, name, trimmed)
+        for row, name, trimmed, _ in _candidates(connection, filter)
+        if filter.matches(name)
+    ]
+    offset, gap = _start(epoch, newest, after) if after is not None else (0, False)
+    missed = [name for _, name, trimmed in topics if offset < trimmed] if after is not None else []
+    rows = msgspec.json.encode([row for row, _, _ in topics]).decode()
+    # Either the journal is walked from here on, or each topic's place in it is looked up.
+    walk = newest - offset < WALK * len(topics)
+    found = connection.execute(_WALKING if walk else _SEEKING, (rows, offset, min(limit, MAX_PAGE)))
+    return _page(epoch, found, newest, gap=gap or bool(missed), missed=missed)
+
+
+def follow(connection: apsw.Connection, epoch: str, after: Position | None, limit: int) -> Page:
+    """Messages of all topics; see ``ports.Journal.follow``."""
+    newest = _head(connection)
+    if after is None:
+        return Page(messages=(), position=Position(epoch, newest))
+    offset, gap = _start(epoch, newest, after)
+    found = connection.execute(_ALL + _ONWARD, (offset, min(limit, MAX_PAGE)))
+    page = _page(epoch, found, newest, gap=gap)
+    if page.position.offset - offset == len(page.messages) and not gap:
+        return page  # nothing was removed of what lies between
+    missed = connection.execute(
+        "SELECT name FROM topics WHERE trimmed > ? LIMIT ?", (offset, MISSED_SHOWN)
+    ).fetchall()
+    return msgspec.structs.replace(
+        page, gap=gap or bool(missed), missed=tuple(name for (name,) in missed)
+    )
+
+
+def retained(
+    connection: apsw.Connection, epoch: str, filter: Filter, upto: Position, limit: int
+) -> Sequence[Message]:
+    """The last messages of retained topics; see ``ports.Journal.retained``."""
+    found: list[Message] = []
+    for row, name, _, is_retained in _candidates(connection, filter):
+        if is_retained and filter.matches(name):
+            last = connection.execute(
+                "SELECT number, ?, at, attributes, data FROM journal "
+                "WHERE topic = ? AND number <= ? ORDER BY number DESC LIMIT 1",
+                (name, row, upto.offset),
+            )
+            found += _messages(epoch, last)
+            if len(found) >= limit:
+                break
+    return sorted(found, key=lambda message: message.position.offset)
+
+
+def _candidates(connection: apsw.Connection, filter: Filter) -> Iterable[Any]:
+    """Topics whose names begin as all that match do: row, name, newest number removed, whether
+    they are retained.
+    """
+    prefix = filter.prefix
+    return connection.execute(
+        "SELECT row, name, trimmed, retained FROM topics WHERE name >= ? AND name < ?",
+        (prefix, prefix + "\U0010ffff"),
+    )
+
+
+def _head(connection: apsw.Connection) -> int:
+    """The number of the newest message there was.
+
+    Read before the messages are: what comes in between is then on the page, or after it.
+    """
+    found: Any = connection.execute(
+        "SELECT seq FROM sqlite_sequence WHERE name = 'journal'"
+    ).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _topic(connection: apsw.Connection, topic: str) -> tuple[int, int]:
+    """A topic's row, and the newest number removed of it."""
+    found: Any = connection.execute(
+        "SELECT row, trimmed FROM topics WHERE name = ?", (topic,)
+    ).fetchone()
+    if found is None:
+        floor: Any = connection.execute("SELECT value FROM counters WHERE name = 'trimmed'").get
+        found = (0, floor)
+    return found[0], found[1]
+
+
+def _start(epoch: str, newest: int, after: Position) -> tuple[int, bool]:
+    """After which number to read, and whether the position is not of this journal."""
+    if after == BEGINNING:
+        return 0, False
+    if after.epoch != epoch or after.offset > newest:
+        return 0, True
+    return after.offset, False
+
+
+def _page(
+    epoch: str, found: Iterable[Any], newest: int, *, gap: bool, missed: Sequence[str] = ()
+) -> Page:
+    messages = tuple(_messages(epoch, found))
+    return Page(
+        messages=messages,
+        position=messages[-1].position if messages else Position(epoch, newest),
+        gap=gap,
+        missed=tuple(missed[:MISSED_SHOWN]),
+    )
+
+
+def _messages(epoch: str, found: Iterable[Any]) -> Iterable[Message]:
+    size = 0
+    for number, topic, at, attributes, data in found:
+        yield Message(
+            topic=topic,
+            position=Position(epoch, number),
+            kind=Kind.MESSAGE,
+            data=data,
+            at=at,
+            attributes=attributes,
+        )
+        size += len(data)
+        if size >= PAGE_BYTES:
+            return

@@ -1,0 +1,146 @@
+"""`Journal`: all topics in one order."""
+
+from __future__ import annotations
+
+import asyncio
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from ringback.core.commands import Report
+from ringback.core.filters import Filter, parse
+from ringback.core.model import BEGINNING, Keep, Message, Position, Publication
+from ringback.ports import FullEngine
+from tests.contract.acts import apply, offsets, start, sweep
+from tests.contract.homes import Home
+from tests.core.states import NOW
+
+NAMES = ("a", "a/b", "a/c", "a/b/c", "ab", "b", "rooms/room-1", "rooms/room-2", "$own")
+FILTERS = ("a", "a/#", "a/+", "+", "#", "*", "rooms/room-{id}", "{+all}", "nothing/+", "$own")
+
+
+async def publish(engine: FullEngine, *topics: str, keep: Keep | None = None) -> list[Position]:
+    made = [Publication(topic, b"1", keep=keep or Keep()) for topic in topics]
+    return list(await engine.publish(made, NOW))
+
+
+async def replayed(
+    engine: FullEngine, filter: Filter, after: Position | None, limit: int
+) -> list[Message]:
+    """Page after page, to the end; no gap among them."""
+    found: list[Message] = []
+    while True:
+        page = await engine.replay(filter, after, limit)
+        assert not page.gap
+        if not page.messages:
+            return found
+        found += page.messages
+        after = page.position
+
+
+async def test_followed_from_now(engine: FullEngine, neighbour: FullEngine) -> None:
+    await publish(engine, "a", "b")
+    page = await engine.follow(None, 10)
+    assert (page.messages, page.position, page.gap) == ((), Position(engine.epoch, 2), False)
+    await publish(neighbour, "c", "a")
+    page = await engine.follow(page.position, 10)
+    assert [(m.topic, m.position.offset) for m in page.messages] == [("c", 3), ("a", 4)]
+    assert (await engine.follow(page.position, 10)).messages == ()
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None
+)
+@given(
+    topics=st.lists(st.sampled_from(NAMES), max_size=25),
+    limit=st.integers(1, 7),
+    at=st.integers(0, 25),
+    filter=st.sampled_from(FILTERS),
+)
+def test_a_replay_is_what_of_the_journal_matches(
+    home: Home, topics: list[str], limit: int, at: int, filter: str
+) -> None:
+    async def run() -> None:
+        async with home.engine() as engine:
+            start = (await engine.follow(None, 1)).position
+            positions = await publish(engine, *topics)
+            parsed = parse(filter)
+            after = ([start, *positions])[min(at, len(topics))]
+            page = await engine.follow(after, 100)
+            wanted = [message for message in page.messages if parsed.matches(message.topic)]
+            assert await replayed(engine, parsed, after, limit) == wanted
+
+    asyncio.run(run())
+
+
+async def test_many_topics_and_a_long_journal(engine: FullEngine) -> None:
+    """Whichever way the messages are looked for."""
+    await publish(engine, *[f"room/{number}" for number in range(300)])
+    await publish(engine, *["other"] * 3000)
+    await publish(engine, "room/7", "other", "room/9")
+    every = await replayed(engine, parse("room/+"), None, 1000)
+    assert offsets(every) == [*range(1, 301), 3301, 3303]
+    for at in (0, 250, 300, 3000, 3301):
+        after = Position(engine.epoch, at)
+        found = await replayed(engine, parse("room/+"), after, 100)
+        assert offsets(found) == [number for number in offsets(every) if number > at]
+
+
+async def test_a_replay_names_the_topics_that_lost_something(engine: FullEngine) -> None:
+    brief, long = Keep(age=10.0), Keep(age=1000.0)
+    old = await publish(engine, "a/1", "a/2", "b", keep=brief)
+    await publish(engine, "a/3", keep=long)
+    await sweep(engine, NOW + 100)
+    page = await engine.replay(parse("a/+"), BEGINNING, 10)
+    assert (offsets(page.messages), page.gap, sorted(page.missed)) == ([4], True, ["a/1", "a/2"])
+    page = await engine.replay(parse("a/+"), old[0], 10)
+    assert (offsets(page.messages), page.gap, page.missed) == ([4], True, ("a/2",))
+    page = await engine.replay(parse("a/+"), old[1], 10)
+    assert (offsets(page.messages), page.gap, page.missed) == ([4], False, ())
+    page = await engine.replay(parse("a/+"), None, 10)
+    assert (offsets(page.messages), page.gap) == ([4], False), "whoever asks for what is kept"
+
+
+@pytest.mark.parametrize("text", ["a/+", "a/1", "*"])
+async def test_a_foreign_position_is_a_gap(engine: FullEngine, text: str) -> None:
+    await publish(engine, "a/1", "a/2")
+    for foreign in (Position("elsewhere", 1), Position(engine.epoch, 99)):
+        page = await engine.replay(parse(text), foreign, 10)
+        assert page.gap
+        assert page.messages[0].position.offset == 1
+        assert (await engine.follow(foreign, 10)).gap
+
+
+async def test_whoever_follows_is_told_what_went_before_it_was_read(engine: FullEngine) -> None:
+    start = (await engine.follow(None, 1)).position
+    await publish(engine, *["t"] * 50, "u", keep=Keep(count=10))
+    page = await engine.follow(start, 1000)
+    assert (page.gap, page.missed) == (True, ("t",))
+    assert offsets(page.messages)[-1] == 51
+    page = await engine.follow(page.position, 10)
+    assert (page.messages, page.gap) == ((), False)
+
+
+async def test_the_newest_of_retained_topics(engine: FullEngine) -> None:
+    kept = Keep(age=10.0, retained=True)
+    positions = await publish(engine, "a/2", "a/1", "a/1", "b", keep=kept)
+    await publish(engine, "a/3", keep=Keep(age=10.0))
+    for text, wanted in (("a/+", [1, 3]), ("a/1", [3]), ("#", [1, 3, 4]), ("a/3", []), ("z", [])):
+        found = await engine.retained(parse(text), (await engine.follow(None, 1)).position, 10)
+        assert offsets(found) == wanted
+    assert offsets(await engine.retained(parse("a/1"), positions[1], 10)) == [2]
+    assert len(await engine.retained(parse("#"), positions[3], 2)) == 2
+    await sweep(engine, NOW + 100)
+    assert offsets(await engine.retained(parse("#"), positions[3], 10)) == [1, 3, 4]
+    assert not (await engine.read("a/1", None, 10)).gap
+    assert (await engine.read("a/1", BEGINNING, 10)).gap
+
+
+async def test_what_is_ephemeral_is_not_stored(engine: FullEngine) -> None:
+    state = await start(engine)
+    report = Report(
+        attempt=1, publications=(Publication("t", b"1", keep=None), Publication("u", b"2"))
+    )
+    await apply(engine, state, report)
+    assert [m.topic for m in (await engine.follow(BEGINNING, 10)).messages] == ["u"]
