@@ -24,6 +24,12 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float | None = None
     operation: str | None = None
     """The id of the one operation whose token the caller showed."""
+    subscribe: tuple[str, ...] = ()
+    """Filters of the topics that the token says its bearer may follow."""
+    publish: tuple[str, ...] = ()
+    """Likewise, may publish to."""
+    issued_at: float | None = None
+    """JWT ``iat``: what was issued before a revocation is over with it."""
     extra: dict[str, object] = {}
     """Every other claim, for a hook to look at."""
 

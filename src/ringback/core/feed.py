@@ -1,89 +1,125 @@
-"""One subscriber of one log: history and live messages, spliced.
+"""History and live messages, spliced: each message once and in order, or a gap.
 
-Live messages come after they can be read, in the order of their log; some may be lost on the way
-and some may come twice: they are hints that carry their data. The log has them all. So a feed
-knows where its subscriber stands. A live message that follows is delivered, one that was had is
-dropped, and one that leaves a hole sends the feed back to the log. What the log no longer has is
-a gap, and is said to be one.
+Whoever follows topics wants what is in the journal after a position, and then what comes. What
+comes is handed on by one tail for all that are level with it, so that a message is read once
+and not by each. Those that are not level join it:
 
-    feed = Feed(position)
-    deliver(feed.live(messages))                     # whenever some come
-    while feed.behind:
-        page = await engine.read(topic, feed.begin(), limit)
-        deliver(feed.end(page))
+    tail = Tail(position)                        # one for each process
+    tail.add(page)                               # what it read of the journal, and hands on
 
-The same for every transport; pure, so that every interleaving can be tested.
+    joiner = Joiner(tail, position)              # one for each subscription that has a past
+    while (messages := joiner.level()) is None:  # not within what the tail has handed on lately
+        page = await engine.replay(filter, joiner.position, limit)
+        deliver(joiner.add(page))
+    deliver(messages that match)
+    # from here on it gets what the tail hands on, but for joiner.news(messages)
+
+Between ``level`` and being handed what the tail has next, nothing may come: it is the one step
+that has to be done at once. Pure, so that every interleaving can be tested.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 from ringback.core.model import Message, Page, Position
 
+MAX_RECENT = 1024
+"""Messages that a tail remembers: what comes while a page is read, under any load that a process
+can hand on."""
+MAX_RECENT_BYTES = 4 * 1024 * 1024
+"""Bytes of their data."""
 
-class Feed:
-    """Where one subscriber stands in one log."""
 
-    __slots__ = ("_told", "behind", "position")
+class Tail:
+    """Where one process stands in the journal, and what it has handed on lately."""
 
-    def __init__(self, position: Position | None, *, behind: bool = True) -> None:
-        """``position`` is that of the last message the subscriber had; None: from the oldest that
-        is kept. Unless it is known to be the newest of the log, the feed begins ``behind``.
-        """
+    __slots__ = ("_bytes", "_floor", "_recent", "position")
+
+    def __init__(self, position: Position) -> None:
         self.position = position
-        self.behind = behind
-        """Whether the log has to be read on from ``position``."""
-        self._told = False
-        """Whether live messages came while the log is being read: the read may lack them."""
+        """All up to here has been handed on."""
+        self._floor = position.offset
+        """The offset after which all is remembered."""
+        self._recent: deque[Message] = deque()
+        self._bytes = 0
 
-    def live(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """Those of some live messages to deliver now. What is not delivered here and was not had
-        before comes from the log.
+    def add(self, page: Page) -> None:
+        """Note what was read after ``position``, to be handed on now.
+
+        Where the page lies behind a gap or begins a new epoch, nothing from before is remembered.
         """
-        if self.behind:
-            self._told = True
+        if page.gap or page.position.epoch != self.position.epoch:
+            self._recent.clear()
+            self._bytes = 0
+            self._floor = page.position.offset
+        else:
+            self._recent.extend(page.messages)
+            self._bytes += sum(len(message.data) for message in page.messages)
+        self.position = page.position
+        while len(self._recent) > MAX_RECENT or self._bytes > MAX_RECENT_BYTES:
+            forgotten = self._recent.popleft()
+            self._bytes -= len(forgotten.data)
+            self._floor = forgotten.position.offset
+
+    def since(self, position: Position) -> Sequence[Message] | None:
+        """What was handed on after a position; None if that is not remembered."""
+        if position.epoch != self.position.epoch or position.offset < self._floor:
+            return None
+        if not self._recent or position.offset >= self._recent[-1].position.offset:
             return ()
-        at = self.position
-        if messages and at is not None and _follow(at, messages):
-            self.position = messages[-1].position  # the usual case: all are new, none is missing
-            return messages
-        return [message for message in messages if self._take(message.position)]
+        return [m for m in self._recent if m.position.offset > position.offset]
 
-    def _take(self, position: Position) -> bool:
-        at = self.position
-        if self.behind or at is None or position.epoch != at.epoch:
-            self.behind = True  # a log that began anew says gap when it is read on from here
-            return False
-        if position.offset <= at.offset:
-            return False
-        if position.offset > at.offset + 1:
-            self.behind = True
-            return False
+
+class Joiner:
+    """One subscription on its way to the tail."""
+
+    __slots__ = ("_tail", "position")
+
+    def __init__(self, tail: Tail, position: Position | None) -> None:
+        """``position`` is that of the last message the subscriber had; None: from the oldest
+        that is kept.
+        """
+        self._tail = tail
         self.position = position
-        return True
+        """The subscriber has all that matches up to here."""
 
-    def begin(self) -> Position | None:
-        """After which position to read the log, just now."""
-        self._told = False
-        return self.position
+    def level(self) -> Sequence[Message] | None:
+        """What the tail has handed on and the subscriber lacks, whether it matches or not: with
+        that, they are level. None: the journal has to be read on.
+        """
+        if self.position is None:
+            return None
+        missing = self._tail.since(self.position)
+        if missing:
+            self.position = self._tail.position
+        return missing
 
-    def end(self, page: Page) -> Sequence[Message]:
-        """What was read: the messages to deliver, behind a gap if the page says so.
-
-        The feed stays behind until a page is empty, and nothing came while it was read.
+    def add(self, page: Page) -> Sequence[Message]:
+        """A page of what matches, read after ``position``: the messages to deliver, behind a gap
+        if the page says so.
         """
         self.position = page.position
-        if not page.messages and not self._told:
-            self.behind = False
         return page.messages
 
+    @property
+    def ahead(self) -> bool:
+        """Whether the subscriber has messages that the tail has yet to hand on."""
+        at = self.position
+        return (
+            at is not None
+            and at.epoch == self._tail.position.epoch
+            and at.offset > self._tail.position.offset
+        )
 
-def _follow(at: Position, messages: Sequence[Message]) -> bool:
-    """Whether these are the next messages, one behind the other."""
-    first, last = messages[0].position, messages[-1].position
-    return (
-        first.epoch == at.epoch == last.epoch
-        and first.offset == at.offset + 1
-        and last.offset == at.offset + len(messages)
-    )
+    def news(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Of what the tail hands on, what the subscriber did not have while it was ahead."""
+        at = self.position
+        if at is None:
+            return messages
+        return [
+            message
+            for message in messages
+            if message.position.epoch != at.epoch or message.position.offset > at.offset
+        ]
