@@ -107,7 +107,7 @@ def copy(folder: Path, operation: str, count: int, *, queued: bool) -> None:
             "INSERT INTO operation_messages VALUES (?, ?, ?, ?, ?)",
             [message for b in batch for message in b[1]],
         )
-        # In the order of arrival, which is none. Ringback has merged all but some thousand by now.
+        # In the order of arrival, which is none: so the pages get as full as they do in life.
         cursor.executemany(
             "INSERT INTO idempotency_keys VALUES (?, ?, ?, ?)", [b[2] for b in batch]
         )
