@@ -168,7 +168,10 @@ async def test_any_moment_that_is_past_means_now(data: Path) -> None:
 
 async def test_a_message_without_a_json_form_is_refused(data: Path) -> None:
     rb = application(data)
+    rb.topic("prices/{good}")
     async with rb.running(worker=False):
         with pytest.raises(InvalidInput, match="The message has no JSON form"):
             await rb.publish("prices/tea", object())
-        assert (await rb.publish("prices/tea", {"cents": 250})).offset == 1
+        published = await rb.publish("prices/tea", {"cents": 250})
+        assert published.position is not None
+        assert (published.position.offset, published.listeners) == (1, 0)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, Unpack, overload
 import msgspec
 
 from ringback.core.access import ANONYMOUS, Claims
-from ringback.core.model import OperationState, Position, Status
+from ringback.core.model import OperationState, Status
 from ringback.edges.asgi import AsgiApp
 from ringback.edges.http import HttpEdge
 from ringback.edges.http.gate import Authenticate
@@ -41,6 +41,7 @@ from ringback.tasks.options import (
     seconds,
 )
 from ringback.tasks.registry import EventHandler, Registry, UploadHandler
+from ringback.tasks.topics import Published, Topic, TopicOptions
 from ringback.uploads import Upload, Uploads
 from ringback.worker.worker import Worker
 
@@ -177,6 +178,16 @@ class Ringback:
 
         return register
 
+    def topic(self, pattern: str, /, **options: Unpack[TopicOptions]) -> Topic:
+        """Declare topics: ``questions/{cell}`` stands for one for each cell.
+
+        ``options`` say what is kept of their messages, and who may follow and publish
+        (``ringback.tasks.topics.TopicOptions``). Where several declarations match a topic, the
+        first counts. Raises ``ConfigurationError``.
+        """
+        self.registry.add_topic(pattern, options)
+        return Topic(pattern, self.publish)
+
     # Settings and life
 
     @property
@@ -223,7 +234,7 @@ class Ringback:
             )
             await service.start()
             await opened.set_fact(catalogue.FACT, catalogue.write(self.registry))
-            hub = Hub(opened)
+            hub = Hub(opened, service.publisher.topics)
             stack.callback(hub.close)
             uploads = Uploads(service)
             started = None
@@ -342,6 +353,14 @@ class Ringback:
         """
         return self.started.service.tokens.make(operation)
 
-    async def publish(self, topic: str, data: Any) -> Position:
-        """Publish a message to a topic; returns its position."""
-        return await self.started.service.publish(topic, data)
+    async def publish(self, topic: str, data: Any) -> Published:
+        """Publish a message to a topic: from a route, a script, a handler.
+
+        The answer says where it stands, and whether anybody was listening. Raises
+        ``UnknownTopic`` for one that is not declared, ``InvalidInput`` for what its model does
+        not fit, ``PayloadTooLarge``, and ``StoreUnavailable``.
+        """
+        running = self.started
+        publisher = running.service.publisher
+        (position,) = await publisher.publish([publisher.publication(topic, data)])
+        return Published(topic, position, running.hub.listeners(topic))

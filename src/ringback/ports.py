@@ -224,6 +224,24 @@ class Journal(Protocol):
         """
 
 
+Relayed = Callable[[Sequence[Publication], float], None]
+"""Called on the engine's event loop with publications to ephemeral topics, and when they were
+made."""
+
+
+@runtime_checkable
+class Relay(Protocol):
+    """Ephemeral topics: what is published is told to all processes that listen now, and nothing
+    is kept. It may be lost on the way to another process, and never comes twice.
+    """
+
+    def relay(self, publications: Sequence[Publication], now: float) -> None:
+        """Tell publications to every listener, here and in other processes; never waits."""
+
+    def listen_relayed(self, receive: Relayed) -> Callable[[], None]:
+        """Call ``receive`` with what is relayed from now on; returns what ends that."""
+
+
 @runtime_checkable
 class Facts(Protocol):
     """A few small durable values shared by all processes: the secret, the catalogue of tasks."""
@@ -237,5 +255,7 @@ class Facts(Protocol):
         """
 
 
-class FullEngine(Engine, Leases, Listing, Retention, Hints, Publishing, Journal, Facts, Protocol):
+class FullEngine(
+    Engine, Leases, Listing, Retention, Hints, Publishing, Journal, Relay, Facts, Protocol
+):
     """What the embedded and the cluster home bring along."""

@@ -99,6 +99,9 @@ class Settings(BaseModel):
     idempotency_retention: float = Field(
         86400.0, gt=0, description="Seconds for which an Idempotency-Key is remembered."
     )
+    open_topics: bool = Field(
+        False, description="Whether there are topics that nobody declared, with every default."
+    )
     topic_retention: float = Field(
         86400.0, gt=0, description="Seconds for which messages of topics and events are kept."
     )

@@ -102,13 +102,11 @@ class Splice(RuleBasedStateMachine):
         """What was read goes to all that are level, at once."""
         page = self.handing or self.journal.read(TOPICS, self.tail.position)
         self.handing = None
-        ahead = self.joined and self.joiner.ahead
         self.tail.add(page)
         if self.joined:
             if page.gap:
                 self.delivered.append(None)
-            messages = self.joiner.news(page.messages) if ahead else page.messages
-            self.deliver(messages)
+            self.deliver(page.messages)
 
     def deliver(self, messages: Sequence[Message]) -> None:
         self.delivered += [message for message in messages if message.topic == "a"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from ringback import BlockingOperation, Operation, Ringback
 from tests.worker import jobs
 
-rb = Ringback("workers", grace=float(os.environ.get("TEST_GRACE", "0.5")))
+rb = Ringback("workers", open_topics=True, grace=float(os.environ.get("TEST_GRACE", "0.5")))
 APPLICATION = "tests.worker.application:rb"
 LEASE = 1.5
 

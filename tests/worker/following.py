@@ -42,7 +42,8 @@ async def parts_of(rb: Ringback, operation: str) -> list[dict[str, Any]]:
 
 async def topic(rb: Ringback, name: str) -> list[Any]:
     """What was published to a topic."""
-    return [json.loads(each.data) for each in await rb.started.service.read(name, None, 1000)]
+    page = await rb.started.service.engine.read(name, None, 1000)
+    return [json.loads(each.data) for each in page.messages]
 
 
 async def appears(*paths: Path) -> None:

@@ -23,7 +23,7 @@ async def cancel(rb: Ringback, operation: str) -> OperationState:
 async def test_what_listens_is_cancelled_long_before_it_would_end(
     data: Path, tmp_path: Path, kind: Kind
 ) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     rb.task(name="linger", run_in=kind)(twin("linger", kind))
     async with rb.running():
         accepted = await rb.submit("linger", {"started": tmp_path / "started", "seconds": LONG})
@@ -39,7 +39,7 @@ async def test_what_listens_is_cancelled_long_before_it_would_end(
 
 async def test_another_process_may_ask_for_it(data: Path, tmp_path: Path) -> None:
     """The one that cancels need not be the one that works: the hint goes by the store."""
-    rb, other = Ringback(data=data), Ringback(data=data)
+    rb, other = Ringback(data=data, open_topics=True), Ringback(data=data)
     for each in (rb, other):
         each.task(name="linger")(twin("linger", "loop"))
     async with rb.running(), other.running(worker=False):
@@ -52,7 +52,7 @@ async def test_another_process_may_ask_for_it(data: Path, tmp_path: Path) -> Non
 async def test_a_heartbeat_tells_when_the_hint_was_lost(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     rb.task(name="linger", lease=0.5)(twin("linger", "loop"))
     async with rb.running():
         worker = rb.started.worker
@@ -67,7 +67,7 @@ async def test_a_heartbeat_tells_when_the_hint_was_lost(
 
 
 async def test_an_async_function_may_clean_up(data: Path, tmp_path: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     started = asyncio.Event()
 
     @rb.task
@@ -92,7 +92,7 @@ async def test_an_async_function_may_clean_up(data: Path, tmp_path: Path) -> Non
 
 async def test_what_finishes_all_the_same_has_succeeded(data: Path) -> None:
     """Best effort: the outcome is what happened, not what was asked for."""
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     started = asyncio.Event()
 
     @rb.task
@@ -119,7 +119,7 @@ async def test_what_finishes_all_the_same_has_succeeded(data: Path) -> None:
 
 
 async def test_what_it_raises_when_interrupted_is_no_failure(data: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     started = asyncio.Event()
 
     @rb.task
@@ -140,7 +140,7 @@ async def test_what_it_raises_when_interrupted_is_no_failure(data: Path) -> None
 
 @pytest.mark.parametrize("kind", ["loop", "thread"])
 async def test_what_does_not_stop_is_said_to_run_on(data: Path, tmp_path: Path, kind: Kind) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     rb.task(name="ignore", run_in=kind, cancel_grace=0.1)(twin("ignore", kind))
     started, end = tmp_path / "started", tmp_path / "end"
     async with rb.running():
@@ -171,7 +171,7 @@ async def test_what_does_not_stop_is_said_to_run_on(data: Path, tmp_path: Path, 
 async def test_what_the_function_said_last_stands_in_the_end(
     data: Path, tmp_path: Path, kind: Kind, later: str | None, stands: str
 ) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     rb.task(name="tell", run_in=kind, cancel_grace=0.1)(twin("tell_around", kind))
     started, end = tmp_path / "started", tmp_path / "end"
     async with rb.running():
@@ -193,7 +193,7 @@ async def test_what_the_function_said_last_stands_in_the_end(
 
 
 async def test_a_process_that_does_not_listen_is_killed(data: Path, tmp_path: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     rb.task(name="ignore", run_in="process", cancel_grace=0.2)(twin("ignore", "process"))
     started, end = tmp_path / "started", tmp_path / "end"
     async with rb.running():
@@ -211,7 +211,7 @@ async def test_a_process_that_does_not_listen_is_killed(data: Path, tmp_path: Pa
 async def test_a_blocking_handle_stops_its_function_at_the_next_report(
     data: Path, tmp_path: Path
 ) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     reports: list[str] = []
 
     @rb.task
@@ -230,7 +230,7 @@ async def test_a_blocking_handle_stops_its_function_at_the_next_report(
 
 
 async def test_cancelled_between_claim_and_start_it_never_runs(data: Path) -> None:
-    rb = Ringback(data=data, concurrency=1)
+    rb = Ringback(data=data, open_topics=True, concurrency=1)
     ran: list[str] = []
 
     @rb.task
@@ -255,7 +255,7 @@ async def test_cancelling_itself_is_a_failure_that_is_tried_again(
     data: Path, tmp_path: Path
 ) -> None:
     """Nobody asked for it, so it is an error of the function, like any other."""
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     rb.task(name="fail", retries=1, backoff=0, retry_on=())(twin("fail", "loop"))
 
     @rb.task(backoff=0)

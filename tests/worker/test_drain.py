@@ -19,7 +19,7 @@ from tests.worker.jobs import KINDS, Kind, twin
 @asynccontextmanager
 async def looking(data: Path) -> AsyncIterator[Ringback]:
     """The store, with nobody working on it."""
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     async with rb.running(worker=False):
         yield rb
 
@@ -28,7 +28,7 @@ async def looking(data: Path) -> AsyncIterator[Ringback]:
 async def test_what_ends_within_the_grace_is_let_end(
     data: Path, tmp_path: Path, kind: Kind
 ) -> None:
-    rb = Ringback(data=data, grace=LIMIT)
+    rb = Ringback(data=data, open_topics=True, grace=LIMIT)
     rb.task(name="linger", run_in=kind)(twin("linger", kind))
     async with rb.running():
         accepted = await rb.submit("linger", {"started": tmp_path / "started", "seconds": 0.5})
@@ -46,7 +46,7 @@ async def test_the_rest_is_given_back_and_that_is_no_failure(
     """Whether it listens or not: another worker goes on with it at once."""
     monkeypatch.setattr(runs, "DRAIN_GRACE", 0.3)
     monkeypatch.setattr(runs, "THREAD_DRAIN_GRACE", 0.3)
-    first, second = Ringback(data=data, grace=0.1), Ringback(data=data)
+    first, second = Ringback(data=data, open_topics=True, grace=0.1), Ringback(data=data)
     for rb in (first, second):
         rb.task(name=what, run_in=kind, lease=3600, retries=0)(twin(what, kind))
     started, end = tmp_path / "started", tmp_path / "end"
@@ -65,7 +65,7 @@ async def test_the_rest_is_given_back_and_that_is_no_failure(
 
 
 async def test_an_error_on_being_interrupted_is_no_failure(data: Path, tmp_path: Path) -> None:
-    rb = Ringback(data=data, grace=0)
+    rb = Ringback(data=data, open_topics=True, grace=0)
     started = asyncio.Event()
 
     @rb.task(retries=0)
@@ -86,7 +86,7 @@ async def test_an_error_on_being_interrupted_is_no_failure(data: Path, tmp_path:
 
 async def test_a_claim_that_is_under_way_is_not_cut_short(data: Path) -> None:
     """What it got would otherwise run, by the store, in a worker that knows nothing of it."""
-    rb = Ringback(data=data, grace=LIMIT, concurrency=200)
+    rb = Ringback(data=data, open_topics=True, grace=LIMIT, concurrency=200)
 
     @rb.task(lease=3600)
     async def noop(n: int) -> None: ...
@@ -107,7 +107,7 @@ async def test_a_claim_that_is_under_way_is_not_cut_short(data: Path) -> None:
 
 
 async def test_draining_claims_nothing_more(data: Path) -> None:
-    rb = Ringback(data=data, grace=LIMIT, concurrency=1)
+    rb = Ringback(data=data, open_topics=True, grace=LIMIT, concurrency=1)
     first = asyncio.Event()
     release = asyncio.Event()
 
@@ -132,7 +132,7 @@ async def test_draining_claims_nothing_more(data: Path) -> None:
 
 
 async def test_several_stop_at_once_and_each_keeps_its_grace(data: Path) -> None:
-    apps = [Ringback(data=data, grace=0.2) for _ in range(3)]
+    apps = [Ringback(data=data, open_topics=True, grace=0.2) for _ in range(3)]
     inside = asyncio.Barrier(6)
 
     async def work(op: Operation) -> None:
@@ -178,7 +178,7 @@ async def test_sigterm_drains_a_worker_process(data: Path, tmp_path: Path, what:
 
 
 async def test_a_worker_can_be_started_again(data: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     rb.task(name="double")(twin("double", "loop"))
     for n in range(3):
         async with rb.running():

@@ -29,7 +29,7 @@ async def caused_by(rb: Ringback, parent: OperationState) -> list[OperationState
 
 async def test_a_chain_of_work_is_one_trace(data: Path) -> None:
     """Submitted, done, told, handled, acknowledged: each step an operation of the same caller."""
-    rb = Ringback("chain", data=data)
+    rb = Ringback("chain", data=data, open_topics=True)
     seen: list[CloudEvent[Question]] = []
 
     @rb.task
@@ -75,7 +75,7 @@ async def test_a_chain_of_work_is_one_trace(data: Path) -> None:
 
 
 async def test_each_handler_is_tracked_and_retried_on_its_own(data: Path, tmp_path: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     log = tmp_path / "log"
 
     @rb.task
@@ -116,7 +116,7 @@ async def test_each_handler_is_tracked_and_retried_on_its_own(data: Path, tmp_pa
 
 
 async def test_handlers_run_in_threads_and_processes_too(data: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
 
     @rb.task
     async def act(op: Operation) -> None:
@@ -134,7 +134,7 @@ async def test_handlers_run_in_threads_and_processes_too(data: Path) -> None:
 
 
 async def test_an_event_whose_data_does_not_fit_is_a_dead_letter(data: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
 
     @rb.task
     async def act(op: Operation) -> None:
@@ -150,7 +150,7 @@ async def test_an_event_whose_data_does_not_fit_is_a_dead_letter(data: Path) -> 
 
 
 async def test_events_are_numbered_in_the_order_they_were_emitted(data: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     heard: list[tuple[int, Any]] = []
 
     @rb.task
@@ -171,7 +171,7 @@ async def test_events_are_numbered_in_the_order_they_were_emitted(data: Path) ->
 
 async def test_what_is_emitted_stays_until_its_handler_is_there(data: Path) -> None:
     """The handler's operation is stored with the success, in one commit: no crash parts them."""
-    rb = Ringback(data=data, threads=1, grace=0)
+    rb = Ringback(data=data, open_topics=True, threads=1, grace=0)
     release = threading.Event()
 
     @rb.task

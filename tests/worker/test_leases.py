@@ -26,7 +26,7 @@ async def test_a_lease_is_renewed_while_the_function_runs(
     data: Path, tmp_path: Path, kind: Kind
 ) -> None:
     """Another worker watches all the time, and would take what looks abandoned."""
-    first, second = Ringback(data=data), Ringback(data=data)
+    first, second = Ringback(data=data, open_topics=True), Ringback(data=data)
     for rb in (first, second):
         rb.task(name="linger", run_in=kind, lease=1.0)(twin("linger", kind))
     async with first.running(), second.running():
@@ -42,7 +42,7 @@ async def test_a_short_lease_is_renewed_in_time_by_an_idle_worker(data: Path) ->
     """It would sleep longer than the lease, did the claim not wake its heartbeat."""
     lease = 0.6
     assert 3 * lease < LONGEST
-    first, second = Ringback(data=data), Ringback(data=data)
+    first, second = Ringback(data=data, open_topics=True), Ringback(data=data)
 
     @first.task(lease=lease)
     async def brief(op: Operation) -> int:
@@ -57,7 +57,7 @@ async def test_a_short_lease_is_renewed_in_time_by_an_idle_worker(data: Path) ->
 
 async def test_a_blocked_loop_does_not_lose_its_own_operations(data: Path) -> None:
     """The worker itself finds the lease over before it could renew it: it knows better."""
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
 
     @rb.task(lease=0.3)
     async def block(op: Operation) -> int:
@@ -77,7 +77,7 @@ async def end_lease(rb: Ringback, operation: str) -> None:
 
 
 async def test_who_runs_it_knows_that_it_is_alive(data: Path, tmp_path: Path) -> None:
-    rb = Ringback(data=data, grace=0)
+    rb = Ringback(data=data, open_topics=True, grace=0)
     rb.task(name="linger", lease=60)(twin("linger", "loop"))
     async with rb.running() as running:
         accepted = await rb.submit("linger", {"started": tmp_path / "started"})
@@ -90,7 +90,7 @@ async def test_who_runs_it_knows_that_it_is_alive(data: Path, tmp_path: Path) ->
 
 async def test_who_was_late_itself_looks_twice(data: Path) -> None:
     """A machine that let a look wait may have let a renewal wait as well."""
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     rb.task(name="linger", lease=3.0)(twin("linger", "loop"))
     async with rb.running(worker=False) as running:
         accepted = await rb.submit("linger", {"started": data / "started"})
@@ -111,7 +111,7 @@ async def expire(rb: Ringback, operation: str) -> OperationState:
 
 
 async def test_who_lost_the_lease_changes_nothing(data: Path, tmp_path: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     go_on, seen = asyncio.Event(), list[str]()
     log = tmp_path / "log"
 
@@ -144,7 +144,7 @@ async def test_who_lost_the_lease_changes_nothing(data: Path, tmp_path: Path) ->
 async def test_a_frozen_worker_is_replaced_and_fenced(
     data: Path, tmp_path: Path, kind: Kind
 ) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     rb.task(name=kind, run_in=kind, lease=LEASE)(twin("linger", kind))
     started = tmp_path / "started"
     # Long enough to be frozen in the midst of it, short enough to end after the thaw.
@@ -178,7 +178,7 @@ async def freeze(rb: Ringback, pid: int) -> None:
 
 async def test_what_kills_every_worker_ends_as_a_dead_letter(data: Path, tmp_path: Path) -> None:
     """And keeps nothing else from being done."""
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
 
     @rb.task(retries=1, backoff=0, lease=LEASE)
     async def poison(log: Path) -> None: ...

@@ -9,7 +9,7 @@ import pytest
 from ringback import CloudEvent, Operation, Ringback, Status
 from ringback.core.model import Kind as Message
 from ringback.core.model import Query
-from ringback.errors import InvalidInput, LimitExceeded
+from ringback.errors import InvalidInput, LimitExceeded, PayloadTooLarge
 from ringback.service import MAX_MESSAGE
 from ringback.worker import attempt as attempts
 from tests.worker.following import (
@@ -28,7 +28,7 @@ from tests.worker.jobs import KINDS, Kind, note, twin
 async def test_progress_arrives_though_nothing_follows_it(
     data: Path, tmp_path: Path, kind: Kind
 ) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     rb.task(name="tell_once", run_in=kind)(twin("tell_once", kind))
     flag = tmp_path / "flag"
     async with rb.running():
@@ -41,7 +41,7 @@ async def test_progress_arrives_though_nothing_follows_it(
 
 
 async def test_what_progress_takes(data: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     steps = asyncio.Queue[None]()
 
     @rb.task
@@ -77,7 +77,7 @@ async def test_what_progress_takes(data: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_parts_arrive_in_order_and_once(data: Path, kind: Kind) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     rb.task(name="report", run_in=kind)(twin("report", kind))
     heard: list[CloudEvent] = []
 
@@ -107,7 +107,7 @@ async def _handled(rb: Ringback, parent: str, count: int) -> None:
 
 
 async def test_parts_sent_at_once_keep_their_order(data: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
 
     @rb.task
     async def burst(op: Operation) -> None:
@@ -120,7 +120,7 @@ async def test_parts_sent_at_once_keep_their_order(data: Path) -> None:
 
 
 async def test_a_part_is_stored_when_send_returns(data: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     counts: list[int] = []
 
     @rb.task
@@ -136,7 +136,7 @@ async def test_a_part_is_stored_when_send_returns(data: Path) -> None:
 
 async def test_a_part_under_way_when_cancelled_is_stored_once(data: Path) -> None:
     """The commit cannot be taken back, so what it holds must not be sent again."""
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     rounds = 70
 
     @rb.task
@@ -165,7 +165,7 @@ async def test_a_part_under_way_when_cancelled_is_stored_once(data: Path) -> Non
 
 
 async def test_what_is_published_comes_with_the_next_change(data: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     seen: list[list[object]] = []
 
     @rb.task
@@ -184,7 +184,7 @@ async def test_what_is_published_comes_with_the_next_change(data: Path) -> None:
 
 async def test_what_was_reported_before_a_failure_is_not_lost(data: Path) -> None:
     """The next change of an attempt that fails is its failure."""
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
 
     @rb.task(retries=0)
     async def stumble(op: Operation) -> None:
@@ -203,7 +203,7 @@ async def test_what_was_reported_before_a_failure_is_not_lost(data: Path) -> Non
 
 
 async def test_only_a_success_emits(data: Path, tmp_path: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     heard: list[tuple[str, object, str]] = []
 
     @rb.on("*")
@@ -239,7 +239,7 @@ async def test_only_a_success_emits(data: Path, tmp_path: Path) -> None:
 async def test_a_retry_begins_anew_or_goes_on_after_its_parts(
     data: Path, tmp_path: Path, kind: Kind
 ) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     rb.task(name="anew", run_in=kind, backoff=0)(twin("resume", kind))
     rb.task(name="on", run_in=kind, backoff=0, resumable=True)(twin("resume", kind))
     async with rb.running():
@@ -254,7 +254,7 @@ async def test_a_retry_begins_anew_or_goes_on_after_its_parts(
 
 
 async def test_all_parts_are_handed_to_a_retry_however_many(data: Path, tmp_path: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     log, count = tmp_path / "log", 1500
 
     @rb.task(resumable=True, backoff=0)
@@ -276,7 +276,7 @@ async def test_all_parts_are_handed_to_a_retry_however_many(data: Path, tmp_path
 async def test_bounds_are_told_to_the_function(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "MAX_PARTS", 3)
     monkeypatch.setattr(attempts, "MAX_PENDING", 5)
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     large = "x" * (MAX_MESSAGE + 1)
 
     @rb.task
@@ -293,7 +293,7 @@ async def test_bounds_are_told_to_the_function(data: Path, monkeypatch: pytest.M
             await op.send(n)
         await refused(op.send(4), LimitExceeded)
         await refused(op.emit("a", large), LimitExceeded)
-        await refused(op.publish("t", large), InvalidInput)
+        await refused(op.publish("t", large), PayloadTooLarge)
         await refused(op.publish("operations/x", 1), InvalidInput)
         await refused(op.publish("a//b", 1), InvalidInput)
         await refused(op.emit(""), InvalidInput)
@@ -309,7 +309,7 @@ async def test_bounds_are_told_to_the_function(data: Path, monkeypatch: pytest.M
     assert [text[:40] for text in said] == [
         "An operation sends at most 3 partial res",
         "An event has at most 262144 bytes; this ",
-        "A message has at most 262144 bytes; this",
+        "A message of t has at most 262144 bytes;",
         "Topics beginning with 'operations/' or '",
         "A topic is segments joined by '/', none ",
         "An event's type has 1 to 200 characters.",
@@ -319,7 +319,7 @@ async def test_bounds_are_told_to_the_function(data: Path, monkeypatch: pytest.M
 
 
 async def test_a_part_without_a_json_form_fails_the_attempt_and_nothing_else(data: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
 
     @rb.task(retries=0)
     async def send(op: Operation) -> None:
@@ -335,7 +335,7 @@ async def test_a_straggler_of_a_finished_function_changes_nothing(
     data: Path, tmp_path: Path
 ) -> None:
     """An asyncio task that the function left behind still reports."""
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     said: list[str] = []
     stragglers = []
     go_on = asyncio.Event()

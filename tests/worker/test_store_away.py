@@ -50,7 +50,7 @@ async def away(rb: Ringback, data: Path) -> AsyncIterator[None]:
 async def test_what_ends_meanwhile_is_settled_afterwards(
     data: Path, tmp_path: Path, kind: Kind
 ) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     rb.task(name="ignore", run_in=kind)(twin("ignore", kind))
     end = tmp_path / "end"
     async with rb.running():
@@ -70,7 +70,7 @@ async def test_what_ends_meanwhile_is_settled_afterwards(
 
 
 async def test_reports_wait_for_the_store(data: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     begin, sent = asyncio.Event(), list[int]()
 
     @rb.task
@@ -96,7 +96,7 @@ async def test_reports_wait_for_the_store(data: Path) -> None:
 
 
 async def test_what_is_cancelled_while_it_waits_to_report_ends(data: Path) -> None:
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     sending = asyncio.Event()
 
     @rb.task(timeout=1.0, retries=0)
@@ -118,7 +118,7 @@ async def test_what_is_cancelled_while_it_waits_to_report_ends(data: Path) -> No
 
 async def test_nobody_is_blamed_for_a_lease_that_could_not_be_renewed(data: Path) -> None:
     """Longer away than the lease: for as long again, nobody takes what may well be alive."""
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     rb.task(name="linger", lease=1.0)(twin("linger", "loop"))
     async with rb.running(worker=False) as running:
         service = running.service
@@ -149,7 +149,7 @@ async def claim(rb: Ringback) -> None:
 
 async def test_a_function_that_has_cancelled_itself_is_settled_too(data: Path) -> None:
     """What it left behind for the next wait must not hit the settling."""
-    rb = Ringback(data=data)
+    rb = Ringback(data=data, open_topics=True)
     begin = asyncio.Event()
 
     @rb.task
@@ -173,7 +173,7 @@ async def test_a_function_that_has_cancelled_itself_is_settled_too(data: Path) -
 
 
 async def test_stopping_while_it_is_away_does_not_hang(data: Path, tmp_path: Path) -> None:
-    rb = Ringback(data=data, grace=0.2)
+    rb = Ringback(data=data, open_topics=True, grace=0.2)
     rb.task(name="linger", lease=1.0)(twin("linger", "loop"))
     started = tmp_path / "started"
     connection = apsw.Connection

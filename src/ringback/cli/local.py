@@ -22,7 +22,7 @@ from ringback.core.view import operation_fields, timestamp
 from ringback.engines.sqlite.engine import FILE, SqliteEngine
 from ringback.errors import ConfigurationError, NotFinished
 from ringback.home import open_engine
-from ringback.hub import Hub, rung
+from ringback.hub import Bells, rung
 from ringback.ids import child_trace, is_id, new_id, wall
 from ringback.ports import FullEngine
 from ringback.service import Service
@@ -40,7 +40,7 @@ LOOK_EVERY = 5.0
 class LocalTarget:
     """What ``Target`` asks for, on an engine."""
 
-    def __init__(self, service: Service, hub: Hub, where: Where) -> None:
+    def __init__(self, service: Service, hub: Bells, where: Where) -> None:
         self._service = service
         self._hub = hub
         self._where = where
@@ -62,7 +62,7 @@ class LocalTarget:
             registry = Registry() if tasks is None else catalogue.read(tasks)
             service = Service("ringback", engine, registry, settings, clock=wall)
             await service.start()
-            hub = Hub(engine)
+            hub = Bells(engine)
             stack.callback(hub.close)
             yield cls(service, hub, where)
 

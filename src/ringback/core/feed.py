@@ -8,11 +8,13 @@ and not by each. Those that are not level join it:
     tail.add(page)                               # what it read of the journal, and hands on
 
     joiner = Joiner(tail, position)              # one for each subscription that has a past
-    while (messages := joiner.level()) is None:  # not within what the tail has handed on lately
-        page = await engine.replay(filter, joiner.position, limit)
-        deliver(joiner.add(page))
-    deliver(messages that match)
-    # from here on it gets what the tail hands on, but for joiner.news(messages)
+    while (messages := joiner.level()) is None:
+        if joiner.ahead:                         # it has read what the tail has yet to hand on
+            have the tail read on
+        else:
+            page = await engine.replay(filter, joiner.position, limit)
+            deliver(joiner.add(page))
+    deliver(messages that match)                 # and from here on what the tail hands on
 
 Between ``level`` and being handed what the tail has next, nothing may come: it is the one step
 that has to be done at once. Pure, so that every interleaving can be tested.
@@ -87,9 +89,9 @@ class Joiner:
 
     def level(self) -> Sequence[Message] | None:
         """What the tail has handed on and the subscriber lacks, whether it matches or not: with
-        that, they are level. None: the journal has to be read on.
+        that, they are level. None: one of the two has to read on.
         """
-        if self.position is None:
+        if self.position is None or self.ahead:
             return None
         missing = self._tail.since(self.position)
         if missing:
@@ -112,14 +114,3 @@ class Joiner:
             and at.epoch == self._tail.position.epoch
             and at.offset > self._tail.position.offset
         )
-
-    def news(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """Of what the tail hands on, what the subscriber did not have while it was ahead."""
-        at = self.position
-        if at is None:
-            return messages
-        return [
-            message
-            for message in messages
-            if message.position.epoch != at.epoch or message.position.offset > at.offset
-        ]

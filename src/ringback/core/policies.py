@@ -29,6 +29,8 @@ Rule = Who | Predicate
 
 MAX_MESSAGE = 256 * 1024
 """Bytes of one message, unless its topic says less: what every transport carries."""
+MAX_EPHEMERAL = 64 * 1024
+"""Bytes of one message of an ephemeral topic: those go to other processes in one datagram."""
 KNOWN_TOPICS = 10_000
 """Topics of which is remembered where they belong."""
 PRESENCE = "$presence/"
@@ -60,10 +62,6 @@ class TopicPolicy(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return dict(zip(names, found.groups(), strict=True))
 
 
-OPEN = TopicPolicy(pattern=parse("#"))
-"""Of undeclared topics, where they are open."""
-
-
 @lru_cache(maxsize=1024)
 def _expression(pattern: str) -> re.Pattern[str]:
     """A pattern as a regular expression. It is the application's own, and no caller's."""
@@ -93,13 +91,16 @@ class Topics:
     """All declarations of an application."""
 
     def __init__(
-        self, policies: Sequence[TopicPolicy] = (), *, open: bool = False, development: bool = False
+        self,
+        policies: Sequence[TopicPolicy] = (),
+        *,
+        open: TopicPolicy | None = None,
+        development: bool = False,
     ) -> None:
-        """``open``: whether topics that nobody declared are there too. ``development``: whether
-        no caller can be known, and ``granted`` and ``signed_in`` let everybody.
+        """``open`` is of topics that nobody declared; None: there are none. ``development``:
+        whether no caller can be known, and ``granted`` and ``signed_in`` let everybody.
         """
-        self.policies = list(policies)
-        self.open = open
+        self.policies = [*policies, *([open] if open is not None else [])]
         self.development = development
         self._known: dict[str, TopicPolicy | None] = {}
 
@@ -112,8 +113,7 @@ class Topics:
         if topic.startswith(("$", OPERATIONS)):
             found = None
         else:
-            default = OPEN if self.open else None
-            found = next((p for p in self.policies if p.pattern.matches(topic)), default)
+            found = next((p for p in self.policies if p.pattern.matches(topic)), None)
         if len(self._known) >= KNOWN_TOPICS:
             self._known.clear()
         self._known[topic] = found
@@ -164,17 +164,15 @@ class Topics:
             parsed(grant) == filter or grant == "*" for grant in _grants(action, claims)
         ):
             return True
-        policies = [*self.policies, *([OPEN] if self.open else [])]
-        return all(self._lets_all(getattr(policy, action), claims) for policy in policies)
+        return all(self._lets_all(getattr(policy, action), claims) for policy in self.policies)
 
     def somewhere(self, action: Action, claims: Claims) -> bool:
         """Whether there may be a topic to which it may be done."""
         if claims.admin or _grants(action, claims):
             return True
-        policies = [*self.policies, *([OPEN] if self.open else [])]
         return any(
             callable(rule := getattr(policy, action)) or self._lets_all(rule, claims)
-            for policy in policies
+            for policy in self.policies
         )
 
     def _lets(self, policy: TopicPolicy, action: Action, claims: Claims, topic: str) -> bool:

@@ -18,6 +18,7 @@ from ringback.core.access import Claims
 from ringback.core.model import Policy
 from ringback.errors import ConfigurationError, RingbackError, UnknownTask
 from ringback.tasks.signature import Signature
+from ringback.tasks.topics import DeclaredTopic, TopicOptions, declare_topic
 
 RunIn = Literal["loop", "thread", "process"]
 
@@ -148,6 +149,7 @@ class Registry:
     tasks: dict[str, Task] = field(default_factory=dict)
     events: list[EventHandler] = field(default_factory=list)
     uploads: list[UploadHandler] = field(default_factory=list)
+    topics: list[tuple[str, TopicOptions]] = field(default_factory=list)
 
     def add(self, task: Task) -> None:
         """Register a task. Raises ``ConfigurationError`` for a wrong or a taken name."""
@@ -161,6 +163,19 @@ class Registry:
                 f"Two tasks are named {task.name!r}. Give one another name with name=."
             )
         self.tasks[task.name] = task
+
+    def add_topic(self, pattern: str, options: TopicOptions) -> None:
+        """Declare topics. Raises ``ConfigurationError`` for what cannot be meant."""
+        if any(pattern == each for each, _ in self.topics):
+            raise ConfigurationError(f"The topics {pattern!r} are declared twice. Keep one.")
+        declare_topic(pattern, options, 1.0)
+        self.topics.append((pattern, options))
+
+    def declared_topics(self, retention: float) -> list[DeclaredTopic]:
+        """All declarations, where ``retention`` seconds is how long messages are kept that are
+        declared without an age.
+        """
+        return [declare_topic(pattern, options, retention) for pattern, options in self.topics]
 
     def submittable(self) -> Iterator[Task]:
         """Those that callers may submit."""

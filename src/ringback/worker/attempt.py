@@ -26,7 +26,7 @@ from ringback.errors import (
     StoreUnavailable,
     UnknownOperation,
 )
-from ringback.service import MAX_MESSAGE, Service, publication
+from ringback.service import MAX_MESSAGE, Service
 from ringback.tasks.encoding import to_json_bytes
 from ringback.worker.pending import Pending
 
@@ -132,7 +132,7 @@ class RunningAttempt:
     async def publish(self, topic: str, data: Any) -> None:
         publications = self._waiting().publications
         _check_room(publications)
-        publications.append(publication(topic, data))
+        publications.append(self._service.publisher.publication(topic, data))
         self.schedule()
 
     async def emit(self, event_type: str, data: Any, subject: str | None) -> None:

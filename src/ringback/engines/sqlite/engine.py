@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import apsw
+import msgspec
 
 from ringback.core.filters import Filter
 from ringback.core.model import (
@@ -37,7 +38,7 @@ from ringback.engines.sqlite.keys import KeySweep
 from ringback.engines.sqlite.merger import Merger
 from ringback.engines.sqlite.writer import NOT_OPEN, RETRY_AFTER, Writer
 from ringback.errors import ConfigurationError, StoreUnavailable
-from ringback.ports import Hint
+from ringback.ports import Hint, Relayed
 
 T = TypeVar("T")
 log = logging.getLogger("ringback.sqlite")
@@ -48,6 +49,10 @@ READER_CACHE_KIB = 16 * 1024
 """KiB of page cache for the reading connection."""
 READER_BUSY_MS = 100
 """Milliseconds: only recovery after a crash ever makes a reader wait."""
+RELAY_BYTES = 96 * 1024
+"""Bytes of relayed messages that are sent in one datagram, with one more message at most."""
+_RELAYED = msgspec.msgpack.Encoder()
+_RECEIVED = msgspec.msgpack.Decoder(tuple[list[Publication], float])
 MAX_QUEUED = 1_000_000
 """Queued operations beyond which a new one is refused: days of work for most applications."""
 
@@ -71,10 +76,11 @@ class SqliteEngine:
         self._path = self.folder / FILE
         self._writer = Writer(self._path, self._committed, self._reopen_reader)
         self._merger = Merger(self._writer)
-        self._neighbours = Neighbours(self.folder, self._told)
+        self._neighbours = Neighbours(self.folder, self._told, self._receive)
         self._reader: apsw.Connection | None = None
         self._watch: Watch | None = None
         self._listeners: list[Hint] = []
+        self._receivers: list[Relayed] = []
         self._epoch = ""
 
     async def __aenter__(self) -> Self:
@@ -224,6 +230,39 @@ class SqliteEngine:
                 Position(self._epoch, journal.append(tx, each, now)) for each in publications
             ]
         )
+
+    # Relay
+
+    def relay(self, publications: Sequence[Publication], now: float) -> None:
+        batch: list[Publication] = []
+        size = 0
+        for each in publications:
+            size += len(each.data) + len(each.topic) + len(each.attributes or b"")
+            if batch and size > RELAY_BYTES:
+                self._neighbours.relay(_RELAYED.encode((batch, now)))
+                batch, size = [], len(each.data)
+            batch.append(each)
+        self._neighbours.relay(_RELAYED.encode((batch, now)))
+        for receive in tuple(self._receivers):
+            receive(publications, now)
+
+    def listen_relayed(self, receive: Relayed) -> Callable[[], None]:
+        self._receivers.append(receive)
+
+        def stop() -> None:
+            if receive in self._receivers:
+                self._receivers.remove(receive)
+
+        return stop
+
+    def _receive(self, data: bytes) -> None:
+        try:
+            publications, now = _RECEIVED.decode(data)
+        except msgspec.MsgspecError as error:  # a process of another version
+            log.warning("Relayed messages could not be read: %s", error)
+            return
+        for receive in tuple(self._receivers):
+            receive(publications, now)
 
     # Facts
 

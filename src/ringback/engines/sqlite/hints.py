@@ -16,6 +16,7 @@ import os
 import secrets
 import socket
 import tempfile
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,8 +24,13 @@ import apsw
 
 from ringback.ports import EVERYTHING
 
-MAX_DATAGRAM = 32 * 1024
+MAX_NAMES = 32 * 1024
 """Bytes; a longer list of names is sent as ``EVERYTHING``."""
+MAX_DATAGRAM = 192 * 1024
+"""Bytes that are sent or taken at once: what Linux lets a datagram have by default is little
+more (``net.core.wmem_default``)."""
+RELAYED = b"\x00"
+"""What a datagram begins with that carries messages and no names."""
 MAX_SOCKET_PATH = 100
 """Characters: ``sun_path`` holds 108, or 104 on some systems."""
 WATCH_EVERY = 0.5
@@ -35,6 +41,10 @@ LIST_EVERY = 1.0
 """Seconds for which the list of the other processes' sockets is kept."""
 OWED_EVERY = 0.05
 """Seconds between two tries to tell a process whose buffer was full."""
+RELAY_EVERY = 0.002
+"""Seconds between two tries to send messages that there was no room for."""
+MAX_BACKLOG = 256
+"""Datagrams of messages that wait to be sent: some 25 MB, and far behind."""
 HELLO = "$hello"
 """What a process says that has just begun to listen."""
 
@@ -44,8 +54,15 @@ log = logging.getLogger("ringback.sqlite")
 class Neighbours:
     """The other processes with the same store."""
 
-    def __init__(self, folder: Path, received: Callable[[frozenset[str]], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        received: Callable[[frozenset[str]], None],
+        relayed: Callable[[bytes], None],
+    ) -> None:
+        """Both are called on the event loop, with what another process told or relayed."""
         self._received = received
+        self._relayed = relayed
         self._folder = _socket_folder(folder)
         self._own = self._folder / f"{os.getpid()}-{secrets.token_hex(3)}"
         self._socket: socket.socket | None = None
@@ -55,6 +72,9 @@ class Neighbours:
         self._owed: set[str] = set()
         """Those whose buffer was full: they are told of everything as soon as it has room."""
         self._retry: asyncio.TimerHandle | None = None
+        self._backlog: deque[tuple[bytes, str]] = deque()
+        """Messages that are yet to be sent."""
+        self._sending: asyncio.TimerHandle | None = None
 
     def open(self) -> None:
         """Begin to listen. Without Unix sockets there is only the watch on ``data_version``."""
@@ -84,8 +104,9 @@ class Neighbours:
 
     def close(self) -> None:
         """Stop listening, and leave nothing behind."""
-        if self._retry is not None:
-            self._retry.cancel()
+        for timer in (self._retry, self._sending):
+            if timer is not None:
+                timer.cancel()
         if self._socket is not None:
             if self._loop is not None:
                 self._loop.remove_reader(self._socket)
@@ -97,19 +118,51 @@ class Neighbours:
 
     def tell(self, changed: frozenset[str]) -> None:
         """Send a hint to all the others; never waits."""
-        if self._socket is None or self._loop is None:
+        if not self._present():
             return
+        data = "\n".join(changed).encode()
+        if len(data) > MAX_NAMES:
+            data = EVERYTHING.encode()
+        for other in self._others - self._owed:
+            self._send(data, other)
+
+    def relay(self, data: bytes) -> None:
+        """Send messages to all the others, in order. Whoever does not take them for long loses
+        them.
+        """
+        if not self._present():
+            return
+        for other in self._others:
+            if len(self._backlog) >= MAX_BACKLOG:
+                log.warning("Another process does not keep up: messages for it are lost.")
+                return
+            self._backlog.append((RELAYED + data, other))
+        if self._sending is None:
+            self._send_backlog()
+
+    def _send_backlog(self) -> None:
+        self._sending = None
+        while self._backlog and self._socket is not None:
+            data, other = self._backlog[0]
+            try:
+                self._socket.sendto(data, other)
+            except (ConnectionRefusedError, FileNotFoundError):
+                self._lose(other)
+            except OSError:  # its buffer is full, or ours
+                if self._loop is not None:
+                    self._sending = self._loop.call_later(RELAY_EVERY, self._send_backlog)
+                return
+            self._backlog.popleft()
+
+    def _present(self) -> bool:
+        """Whether there are others, as far as that is known."""
+        if self._socket is None or self._loop is None:
+            return False
         now = self._loop.time()
         if now - self._listed_at > LIST_EVERY:
             self._listed_at = now
             self._list()
-        if not self._others:
-            return
-        data = "\n".join(changed).encode()
-        if len(data) > MAX_DATAGRAM:
-            data = EVERYTHING.encode()
-        for other in self._others - self._owed:
-            self._send(data, other)
+        return bool(self._others)
 
     def _list(self) -> None:
         try:
@@ -153,7 +206,11 @@ class Neighbours:
             return
         for _ in range(100):  # then let the loop do other things
             try:
-                changed.update(self._socket.recv(MAX_DATAGRAM + 1).decode().split("\n"))
+                data = self._socket.recv(MAX_DATAGRAM + 1)
+                if data.startswith(RELAYED):
+                    self._relayed(data[len(RELAYED) :])
+                else:
+                    changed.update(data.decode().split("\n"))
             except BlockingIOError:
                 break
             except (OSError, UnicodeDecodeError):

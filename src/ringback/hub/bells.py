@@ -18,7 +18,7 @@ from ringback.ports import EVERYTHING, Engine, Hints
 _Bell = asyncio.Event
 
 
-class Hub:
+class Bells:
     """The bells of this process's followers."""
 
     def __init__(self, hints: Hints) -> None:
@@ -78,7 +78,7 @@ def _never() -> bool:
 
 
 async def wait_for(
-    hub: Hub,
+    hub: Bells,
     engine: Engine,
     state: OperationState,
     enough: Callable[[OperationState], bool],
@@ -104,7 +104,7 @@ async def wait_for(
 
 
 async def wait_until_terminal(
-    hub: Hub, engine: Engine, operation: str, seconds: float | None
+    hub: Bells, engine: Engine, operation: str, seconds: float | None
 ) -> OperationState:
     """An operation once it has ended. Raises ``TimeoutError``, or ``CapacityError`` at the stop."""
     state = await engine.load(operation)

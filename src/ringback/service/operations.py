@@ -1,7 +1,5 @@
-"""Accept, look up, cancel, redrive: what every edge and the worker ask for.
-
-The service makes commands out of requests, has the core decide, and has the engine commit.
-It knows nothing of HTTP, sockets or processes.
+"""Accept, look up, cancel, redrive: commands made out of requests, decided by the core, and
+committed by the engine.
 """
 
 from __future__ import annotations
@@ -25,18 +23,14 @@ from ringback.core.model import (
     Event,
     IdempotencyRecord,
     Kind,
-    Message,
     OperationState,
     Position,
-    Publication,
     Query,
 )
-from ringback.core.topics import check_publishable
 from ringback.errors import (
     Conflict,
     Forbidden,
     IdempotencyKeyMissing,
-    InvalidInput,
     MalformedRequest,
     OperationForgotten,
     StaleVersion,
@@ -46,16 +40,15 @@ from ringback.errors import (
 from ringback.ids import Clock, new_id
 from ringback.ports import FullEngine
 from ringback.security.tokens import OperationTokens
+from ringback.service.publishing import Publisher
 from ringback.settings import Settings
 from ringback.tasks.events import cloud_event
-from ringback.tasks.inputs import check_caller, encode_as, first_ready, validate
+from ringback.tasks.inputs import check_caller, first_ready, validate
 from ringback.tasks.registry import Registry, Task
 
 MAX_CONFLICTS = 50
 """Times a command is decided anew because the operation changed meanwhile. A conflict means that
 somebody else got ahead, so the whole always advances; the bound only stops a mistake of ours."""
-MAX_MESSAGE = 256 * 1024
-"""Bytes of one published message or partial result."""
 DIGEST_SIZE = 16
 """Bytes of the digests an idempotency record holds: no two requests share one by chance."""
 SHOWN_PARTS = 1000
@@ -88,6 +81,13 @@ class Service:
         self.development = settings.development if development is None else development
         self._authorize = authorize
         self._tokens: OperationTokens | None = None
+        self.publisher = Publisher(
+            engine,
+            registry.declared_topics(settings.topic_retention),
+            clock,
+            open=settings.topic_retention if settings.open_topics else None,
+            development=self.development,
+        )
 
     async def start(self) -> None:
         """Fetch or make the secret that tokens are made with. The engine must be open."""
@@ -305,6 +305,8 @@ class Service:
                 if exact:
                     raise StaleVersion(version=state.version) from None
                 continue
+            if change.publications:
+                self.publisher.relay(change.publications, change.after.updated_at)
             return change.after
         raise Conflict(operation=state.id)
 
@@ -329,15 +331,6 @@ class Service:
         trace = tracing.produced(state.task, again, state.traceparent)
         await self.apply(state, Redrive(again, trace))
         return await self.engine.load(again)
-
-    async def publish(self, topic: str, data: Any) -> Position:
-        """Publish one message to a topic, outside any operation."""
-        positions = await self.engine.publish([publication(topic, data)], self.clock())
-        return positions[0]
-
-    async def read(self, topic: str, after: Position | None, limit: int = 100) -> list[Message]:
-        """Messages of a topic after a position."""
-        return list((await self.engine.read(topic, after, limit)).messages)
 
     def _with_handlers(self, change: Change) -> Change:
         """The change, with an operation for each handler of each of its events."""
@@ -369,18 +362,6 @@ class Service:
             created_at=now,
             updated_at=now,
         )
-
-
-def publication(topic: str, data: Any) -> Publication:
-    """A checked message for a topic."""
-    encoded = encode_as("message", data)
-    if len(encoded) > MAX_MESSAGE:
-        raise InvalidInput(
-            f"A message has at most {MAX_MESSAGE} bytes; this one has {len(encoded)}. Store it "
-            "elsewhere and publish a link.",
-            limit=MAX_MESSAGE,
-        )
-    return Publication(check_publishable(topic), encoded)
 
 
 _random = random.SystemRandom()

@@ -8,7 +8,7 @@ import pytest
 
 from ringback import Ringback
 from ringback.errors import CapacityError
-from ringback.hub import Hub, rung
+from ringback.hub import Bells, rung
 from ringback.ports import EVERYTHING, Hint
 
 
@@ -29,7 +29,7 @@ class Source:
 
 async def test_a_topic_rings_the_bells_of_its_own_followers() -> None:
     source = Source()
-    hub = Hub(source)
+    hub = Bells(source)
     with hub.bell("a") as one, hub.bell("a") as two, hub.bell("b") as other:
         source.tell("a", "c")
         assert one.is_set()
@@ -41,7 +41,7 @@ async def test_a_topic_rings_the_bells_of_its_own_followers() -> None:
 
 async def test_a_bell_that_is_put_away_is_forgotten() -> None:
     source = Source()
-    hub = Hub(source)
+    hub = Bells(source)
     with hub.bell("a") as one:
         with hub.bell("a"):
             pass
@@ -52,7 +52,7 @@ async def test_a_bell_that_is_put_away_is_forgotten() -> None:
 
 async def test_closing_rings_everybody_and_listens_no_more() -> None:
     source = Source()
-    hub = Hub(source)
+    hub = Bells(source)
     with hub.bell("a") as bell:
         hub.close()
         assert bell.is_set()

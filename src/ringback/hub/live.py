@@ -1,0 +1,223 @@
+"""The hub: one tail of the journal, and all who follow it in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from ringback.core.feed import Joiner, Tail
+from ringback.core.filters import Filter
+from ringback.core.model import Kind, Message, Position, Publication
+from ringback.core.policies import Topics
+from ringback.errors import StoreUnavailable
+from ringback.hub.bells import Bells
+from ringback.hub.groups import Follower, Groups, Guard
+from ringback.ports import EVERYTHING, QUEUE, Engine, Hints, Journal, Relay
+
+PAGE = 500
+"""Messages read at once."""
+RETRY_EVERY = 0.5
+"""Seconds between two tries to read a journal that could not be read."""
+MAX_RETAINED = 1000
+"""Topics whose newest message a new follower gets."""
+NO_POSITION = Position("", 0)
+"""Of a message of an ephemeral topic: nothing is kept that could be read after it."""
+
+log = logging.getLogger("ringback.hub")
+
+
+class Source(Engine, Hints, Journal, Relay, Protocol):
+    """What the hub asks of an engine."""
+
+
+class Hub(Bells):
+    """Hands what is published to those who follow."""
+
+    def __init__(self, engine: Source, topics: Topics) -> None:
+        super().__init__(engine)
+        self.topics = topics
+        self._engine = engine
+        self._groups = Groups(topics.find)
+        self._tail: Tail | None = None
+        self._starting: asyncio.Lock | None = None
+        self._told = False
+        self._reading: asyncio.Task[None] | None = None
+        self._passing: list[Message] = []
+        """Ephemeral messages of this turn of the event loop."""
+        self._silence = engine.listen_relayed(self._pass_on)
+
+    def close(self) -> None:
+        self._silence()
+        super().close()
+
+    # Following
+
+    async def start(self) -> None:
+        """Begin to follow the journal, at the latest when somebody does. Idempotent.
+
+        A process whose hub nobody follows reads nothing.
+        """
+        if self._tail is not None:
+            return
+        if self._starting is None:
+            self._starting = asyncio.Lock()
+        async with self._starting:
+            if self._tail is None:
+                self._tail = Tail((await self._engine.follow(None, 1)).position)
+
+    @property
+    def position(self) -> Position:
+        """Up to where everything has been handed on. There is one once ``start`` has run."""
+        return self._followed.position
+
+    @property
+    def _followed(self) -> Tail:
+        if self._tail is None:
+            raise RuntimeError("The hub has not been started.")
+        return self._tail
+
+    def attach(self, follower: Follower, filter: Filter, guard: Guard | None = None) -> Position:
+        """Have a follower get what matches from now on; after which position that is."""
+        self._groups.add(follower, filter, guard)
+        return self.position
+
+    def detach(self, follower: Follower, filter: Filter) -> None:
+        """Have it get no more of what matches."""
+        self._groups.remove(follower, filter)
+
+    def is_attached(self, follower: Follower, filter: Filter) -> bool:
+        """Whether it gets what matches as it comes."""
+        return (follower, filter) in self._groups
+
+    async def join(
+        self,
+        follower: Follower,
+        filter: Filter,
+        after: Position | None,
+        guard: Guard | None = None,
+        *,
+        retained: bool = False,
+        room: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Have a follower get what it lacks after a position (None: what is kept), then what
+        comes: each once and in order, or a gap.
+
+        With ``retained``, the newest message of each retained topic up to the position comes
+        first. ``room`` is awaited before each page, until the connection can take one. Raises
+        ``StoreUnavailable``; whoever cancels this is not attached.
+        """
+        joiner = Joiner(self._followed, after)
+        if retained and after is not None:
+            newest = await self._engine.retained(filter, after, MAX_RETAINED)
+            self._write(follower, [m for m in newest if guard is None or guard(m.topic)])
+        while (missing := joiner.level()) is None:
+            if joiner.ahead:
+                await self._read_on()
+                continue
+            await room()
+            page = await self._engine.replay(filter, joiner.position, PAGE)
+            if page.gap:
+                missed = [t for t in page.missed if guard is None or guard(t)]
+                if missed or not page.missed:
+                    follower.write(follower.format.gap(missed, page.position))
+            messages = joiner.add(page)
+            self._write(follower, [m for m in messages if guard is None or guard(m.topic)])
+            if not page.messages and page.position.epoch != self.position.epoch:
+                await self._read_on()
+        self._write(
+            follower,
+            [m for m in missing if filter.matches(m.topic) and (guard is None or guard(m.topic))],
+        )
+        self._groups.add(follower, filter, guard)
+
+    def _write(self, follower: Follower, messages: Sequence[Message]) -> None:
+        if messages:
+            follower.write(b"".join([follower.format.message(message) for message in messages]))
+
+    # Publishing
+
+    def listeners(self, topic: str) -> int:
+        """How many follow a topic in this process."""
+        return self._groups.audience(topic).count
+
+    @property
+    def followers(self) -> int:
+        """How many follow anything in this process."""
+        return len(self._groups)
+
+    @property
+    def delivered(self) -> int:
+        """Messages handed to connections so far, counted for each connection."""
+        return self._groups.delivered
+
+    def _pass_on(self, publications: Sequence[Publication], now: float) -> None:
+        """Hand messages of ephemeral topics to whoever follows, at the end of this turn."""
+        if not len(self._groups):
+            return
+        if not self._passing:
+            asyncio.get_running_loop().call_soon(self._pass)
+        self._passing += [
+            Message(
+                topic=each.topic,
+                position=NO_POSITION,
+                kind=Kind.MESSAGE,
+                data=each.data,
+                at=now,
+                attributes=each.attributes,
+            )
+            for each in publications
+        ]
+
+    def _pass(self) -> None:
+        messages, self._passing = self._passing, []
+        self._groups.deliver(messages)
+
+    # The tail
+
+    def _ring(self, changed: frozenset[str]) -> None:
+        super()._ring(changed)
+        if self._tail is None or self.closing:
+            return
+        if EVERYTHING in changed or any(
+            topic != QUEUE and not topic.startswith("operations/") for topic in changed
+        ):
+            self._told = True
+            if self._reading is None:
+                self._reading = asyncio.get_running_loop().create_task(
+                    self._read(), name="ringback-tail"
+                )
+
+    async def _read(self) -> None:
+        """Read and hand on until there is nothing more, and nobody said that there is."""
+        try:
+            while self._told and not self.closing:
+                self._told = False
+                try:
+                    await self._read_on()
+                except StoreUnavailable as error:
+                    log.warning("Followers wait: %s", error)
+                    self._told = True
+                    await asyncio.sleep(RETRY_EVERY)
+                except Exception:  # a follower's or a predicate's fault must not end the tail
+                    log.exception("Messages could not be handed on.")
+        finally:
+            self._reading = None
+
+    async def _read_on(self) -> None:
+        """Read from where the tail is to the end, and hand on."""
+        tail = self._followed
+        while True:
+            at = tail.position
+            page = await self._engine.follow(at, PAGE)
+            if tail.position != at:
+                continue  # somebody else has read on meanwhile
+            if not page.messages and not page.gap and page.position == at:
+                return
+            tail.add(page)
+            if page.gap:
+                self._groups.tell_gap(page.missed, page.position)
+            self._groups.deliver(page.messages)
+            if not page.messages:
+                return
