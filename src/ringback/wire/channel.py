@@ -235,6 +235,7 @@ def _members(kind: type[Action]) -> str:
 # Frames out
 
 _encode = msgspec.json.Encoder().encode
+_MESSAGE = Kind.MESSAGE
 
 
 def message(
@@ -253,8 +254,17 @@ def message(
     """
     whole = int(at)
     epoch = position.epoch
+    if epoch and kind is _MESSAGE and filter is None:  # what fan-out is made of: a fifth less time
+        return b'{"type":"message","topic":%b,"position":"%b-%d","at":"%b%03dZ","data":%b}' % (
+            _encode(topic),
+            epoch.encode(),
+            position.offset,
+            _second(whole),
+            int((at - whole) * 1000),
+            data,
+        )
     more = b',"position":"%b-%d"' % (epoch.encode(), position.offset) if epoch else b""
-    if kind is not Kind.MESSAGE:
+    if kind is not _MESSAGE:
         more += b',"kind":"%b"' % kind.encode()
     if filter is not None:
         more += b',"filter":%b' % _encode(filter)
