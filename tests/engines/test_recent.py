@@ -5,88 +5,26 @@ What an engine does with them, and what a crash leaves, is in test_merger.py.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import apsw
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from ringback.core.lifecycle import accept
-from ringback.core.model import Accepted, IdempotencyRecord
-from ringback.engines.sqlite import commit, keys, recent
+from ringback.engines.sqlite import keys, recent
 from ringback.engines.sqlite.engine import FILE
-from ringback.engines.sqlite.file import File
 from ringback.engines.sqlite.recent import SLOTS
 from ringback.engines.sqlite.schema import MIGRATIONS, migrate
 from ringback.engines.sqlite.writer import Transaction
-from ringback.errors import IdempotencyKeyReused, OperationForgotten, QueueFull, RingbackError
+from ringback.errors import IdempotencyKeyReused, OperationForgotten
 from tests.core.states import NOW, operation
-
-FEW = {"MERGE_AT": 6, "MERGE_KEYS": 2, "DELETE_ROWS": 3}
-"""Bounds that a short story goes beyond."""
+from tests.engines.connections import FEW, close, merge_all, opened, record, rows, take, written
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in FEW.items():
         monkeypatch.setattr(recent, name, value)
-
-
-def opened(folder: Path) -> Transaction:
-    """Another connection that writes; a lock it does not wait for."""
-    folder.mkdir(exist_ok=True)
-    return Transaction(File(folder / FILE, lambda calls: False, epoch=None).connection)
-
-
-def close(transaction: Transaction) -> None:
-    transaction.cursor.connection.close(True)
-
-
-@contextmanager
-def written(transaction: Transaction) -> Iterator[Transaction]:
-    """A transaction that is committed."""
-    transaction.begin()
-    yield transaction
-    transaction.commit()
-
-
-def record(
-    name: int, payload: int = 0, expires_at: float = NOW + 100, *, slot: int | None = None
-) -> IdempotencyRecord:
-    """The record of a key; two of one ``slot`` collide."""
-    high = (name * 0x9E3779B97F4A7C15) % SLOTS if slot is None else slot
-    return IdempotencyRecord(
-        scope=(high << 2).to_bytes(8) + name.to_bytes(8),
-        payload=payload.to_bytes(16),
-        expires_at=expires_at,
-    )
-
-
-def take(
-    transaction: Transaction, key: IdempotencyRecord, now: float = NOW, room: int = 10**6
-) -> Accepted:
-    return commit.accept(transaction, accept(operation(now)), key, room)
-
-
-def rows(transaction: Transaction) -> list[int]:
-    found: list[Any] = transaction.cursor.execute("SELECT row FROM recent_keys").fetchall()
-    return [row for (row,) in found]
-
-
-def merge_all(transaction: Transaction) -> int:
-    """All steps there are, a transaction each; how many."""
-    for steps in range(1000):
-        with written(transaction):
-            if not transaction.recent.merge():
-                return steps
-    raise AssertionError("it never ends")
 
 
 @pytest.fixture
@@ -284,123 +222,3 @@ def test_what_a_merge_had_yet_to_copy_may_expire(pair: tuple[Transaction, Transa
     assert rows(one) == [30]
     with written(other):
         assert all(take(other, record(number)).replayed for number in range(20, 30))
-
-
-class Act(NamedTuple):
-    """Something done within a transaction."""
-
-    what: str
-    name: int = 0
-    payload: int = 0
-    lifetime: float = 0.0
-    room: bool = True
-
-
-PLACES = [None, None, None, 7, 7, 7, 8, 8, SLOTS - 1, SLOTS - 1]
-"""The slot of each name; None: one of its own. Those that collide get the next ones."""
-takes = st.builds(
-    Act,
-    st.just("take"),
-    st.integers(0, len(PLACES) - 1),
-    st.integers(0, 1),
-    st.sampled_from([1.0, 3.0, 10.0]),
-    st.sampled_from([True, True, True, False]),
-)
-acts = st.one_of(takes, takes, takes, st.builds(Act, st.sampled_from(["merge", "sweep", "new"])))
-sides = st.integers(0, 1)
-
-
-class Story(RuleBasedStateMachine):
-    """Two connections, and the plainest program that does what keys are for."""
-
-    @initialize()
-    def open_both(self) -> None:
-        self.folder = Path(tempfile.mkdtemp())
-        self.sides = [opened(self.folder), opened(self.folder)]
-        self.now = NOW
-        self.model: dict[int, tuple[int, str, float]] = {}
-        self.fresh = 100
-
-    @rule(side=sides, story=st.lists(acts, min_size=1, max_size=8), kept=st.sampled_from([1, 1, 0]))
-    def write(self, side: int, story: Sequence[Act], kept: int) -> None:
-        transaction = self.sides[side]
-        before = dict(self.model)
-        transaction.begin()
-        for act in story:
-            match act.what:
-                case "take":
-                    self.check_take(transaction, act)
-                case "new":
-                    self.fresh += 1
-                    take(transaction, record(self.fresh, expires_at=self.now + 2), self.now)
-                case "merge":
-                    transaction.recent.merge()
-                case "sweep":
-                    keys.KeySweep().sweep(transaction, self.now)
-        if kept:
-            transaction.commit()
-        else:
-            transaction.rollback()
-            self.model = before
-
-    def check_take(self, transaction: Transaction, act: Act) -> None:
-        until = self.now + act.lifetime
-        key = record(act.name, act.payload, until, slot=PLACES[act.name])
-        payload, number, expires_at = self.model.get(act.name, (0, "", 0.0))
-        living = expires_at > self.now
-        answer: Accepted | RingbackError
-        try:
-            answer = take(transaction, key, self.now, 10**6 if act.room else 0)
-        except RingbackError as refused:
-            answer = refused
-        match answer:
-            case QueueFull():
-                assert (act.room, living) == (False, False)
-            case IdempotencyKeyReused():
-                assert (living, payload) == (True, 1 - act.payload)
-                assert answer.fields["operation"] == number
-            case Accepted(replayed=True):
-                assert (living, payload, number) == (True, act.payload, answer.operation.id)
-            case Accepted():
-                assert (act.room, living) == (True, False)
-                self.model[act.name] = act.payload, answer.operation.id, until
-            case _:
-                raise answer
-
-    @rule(side=sides)
-    def fail_to_begin(self, side: int) -> None:
-        self.sides[1 - side].begin()
-        with pytest.raises(apsw.BusyError):
-            self.sides[side].begin()
-        self.sides[side].rollback()
-        self.sides[1 - side].commit()
-
-    @rule(side=sides)
-    def merge_to_the_end(self, side: int) -> None:
-        merge_all(self.sides[side])
-        assert len(rows(self.sides[side])) <= len(self.sides[side].recent) <= FEW["MERGE_AT"]
-
-    @rule(side=sides)
-    def start_anew(self, side: int) -> None:
-        close(self.sides[side])
-        self.sides[side] = opened(self.folder)
-
-    @rule(seconds=st.sampled_from([0.5, 1.0, 2.0, 10.0]))
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
-
-    def teardown(self) -> None:
-        for transaction in self.sides:
-            with written(transaction):
-                for name in range(len(PLACES)):
-                    self.check_take(transaction, Act("take", name, room=False))
-            close(transaction)
-        shutil.rmtree(self.folder)
-
-
-@pytest.mark.usefixtures("few")
-def test_a_key_means_the_same_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "SWEEP_KEYS", 3)
-    run_state_machine_as_test(
-        Story, settings=settings(max_examples=60, stateful_step_count=30, deadline=None)
-    )
