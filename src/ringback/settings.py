@@ -95,6 +95,35 @@ class Settings(BaseModel):
     max_streams: int = Field(
         10_000, ge=1, description="Event streams and long polls held open by one process."
     )
+    max_connections: int = Field(
+        50_000, ge=1, description="Connections that follow topics, held open by one process."
+    )
+    max_connections_per_subject: int = Field(
+        100, ge=0, description="The same, of one subject; 0: no bound."
+    )
+    max_connections_per_address: int = Field(
+        0, ge=0, description="The same, from one address; 0: no bound, as behind a proxy."
+    )
+    max_subscriptions: int = Field(200, ge=1, description="Filters that one connection follows by.")
+    send_buffer: int = Field(
+        1024 * 1024,
+        ge=64 * 1024,
+        description="Bytes that may wait to be sent to one connection; one that does not read "
+        "fast enough is cut, and comes back to replay.",
+    )
+    publish_rate: float = Field(
+        100.0, ge=0, description="Messages per second that one caller publishes; 0: no bound."
+    )
+    publish_burst: int = Field(200, ge=1, description="Messages a caller may publish at once.")
+    max_replay: int = Field(
+        100_000,
+        ge=1,
+        description="Messages that are replayed to one subscription; a longer replay begins with a "
+        "gap.",
+    )
+    handshake_timeout: float = Field(
+        10.0, gt=0, description="Seconds in which a WebSocket that needs a token has to bring it."
+    )
 
     idempotency_retention: float = Field(
         86400.0, gt=0, description="Seconds for which an Idempotency-Key is remembered."

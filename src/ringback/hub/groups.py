@@ -145,6 +145,16 @@ class Groups:
             self._index.remove(filter, group)
             self._forget(filter)
 
+    def leave(self, follower: Follower) -> None:
+        """Undo all of a follower's ``add``."""
+        for group in self._of.get(follower, ()):
+            self.remove(follower, group.filter)
+
+    def refresh(self, follower: Follower) -> None:
+        """Look anew at how a follower is written to, before the next message."""
+        for group in self._of.get(follower, ()):
+            group.version += 1
+
     def _belongs(self, follower: Follower, groups: tuple[Group, ...]) -> None:
         """Note the groups a follower is in from now on; several have it in common."""
         before = self._of.pop(follower, ())

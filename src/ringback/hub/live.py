@@ -87,6 +87,14 @@ class Hub(Bells):
         """Have it get no more of what matches."""
         self._groups.remove(follower, filter)
 
+    def leave(self, follower: Follower) -> None:
+        """Have it get nothing any more."""
+        self._groups.leave(follower)
+
+    def refresh(self, follower: Follower) -> None:
+        """Say that a follower's ``write`` is another one from now on."""
+        self._groups.refresh(follower)
+
     def is_attached(self, follower: Follower, filter: Filter) -> bool:
         """Whether it gets what matches as it comes."""
         return (follower, filter) in self._groups
@@ -100,14 +108,17 @@ class Hub(Bells):
         *,
         retained: bool = False,
         room: Callable[[], Awaitable[None]],
+        limit: int | None = None,
     ) -> None:
         """Have a follower get what it lacks after a position (None: what is kept), then what
         comes: each once and in order, or a gap.
 
         With ``retained``, the newest message of each retained topic up to the position comes
-        first. ``room`` is awaited before each page, until the connection can take one. Raises
-        ``StoreUnavailable``; whoever cancels this is not attached.
+        first. ``room`` is awaited before each page, until the connection can take one. After
+        ``limit`` messages of the past, the rest of it is a gap. Raises ``StoreUnavailable``;
+        whoever cancels this is not attached.
         """
+        replayed = 0
         joiner = Joiner(self._followed, after)
         if retained and after is not None:
             newest = await self._engine.retained(filter, after, MAX_RETAINED)
@@ -124,6 +135,10 @@ class Hub(Bells):
                     follower.write(follower.format.gap(missed, page.position))
             messages = joiner.add(page)
             self._write(follower, [m for m in messages if guard is None or guard(m.topic)])
+            replayed += len(messages)
+            if limit is not None and replayed >= limit and messages:
+                joiner.position = self.position
+                follower.write(follower.format.gap((), self.position))
             if not page.messages and page.position.epoch != self.position.epoch:
                 await self._read_on()
         self._write(

@@ -1,10 +1,15 @@
-"""uvicorn's HTTP protocol, which has the most frequent request answered without a task.
+"""uvicorn's HTTP protocol, where it costs too much for what is most frequent.
 
-Most of what an acceptance costs beside the store is not ours: an asyncio task, the coroutines
-and messages of ASGI, a header at a time. A whole request to submit is offered to the application
-as it lies there; what it does not take is done as ASGI says, by the same protocol.
+The most frequent request is answered without a task: most of what an acceptance costs beside the
+store is an asyncio task, the coroutines and messages of ASGI, a header at a time. A whole request
+to submit is offered to the application as it lies there; what it does not take is done as ASGI
+says, by the same protocol.
 
-uvicorn's classes are no public interface: the versions are bounded, and without the method
+Connections that follow topics are handed over: an edge that finds ``EXTENSION`` in its scope may
+take the transport, and whatever HTTP needed for the connection is let go. An edge that does not
+find it speaks ASGI.
+
+uvicorn's classes are no public interface: the versions are bounded, and without the methods
 overridden here every request goes the long way.
 """
 
@@ -14,7 +19,9 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
+from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -22,9 +29,12 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from ringback.edges.asgi import AsgiApp
+from ringback.edges.handover import EXTENSION, Taker
 from ringback.edges.http import Response, Scope
 
 SUBMITTING = "/tasks/"
+MAX_EARLY = 64 * 1024
+"""Bytes a client may send behind its handshake before that is answered."""
 
 
 def speaking_for(app: AsgiApp) -> Callable[..., asyncio.Protocol]:
@@ -40,23 +50,33 @@ class Protocol(HttpToolsProtocol):
         self._served = served
         self._offered: tuple[RequestResponseCycle, Any] | None = None
         """A request whose body may follow at once."""
+        self._early: bytearray | None = None
+        """What came behind a WebSocket's handshake, while that is being answered."""
 
     def data_received(self, data: bytes) -> None:
+        if self._early is not None:
+            self._early += data
+            if len(self._early) > MAX_EARLY:
+                self.transport.abort()
+            return
         super().data_received(data)
         if self._offered is not None:  # the body comes later, if it comes
             self._long_way()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        scope = cast(Scope, cycle.scope)
         if (
             app is self.app  # and not uvicorn's own answer to too many connections
             and cycle is self.cycle
             and cycle.more_body
             and not cycle.waiting_for_100_continue
-            and cycle.scope["path"].startswith(SUBMITTING)
+            and scope["path"].startswith(SUBMITTING)
         ):
             self._offered = cycle, app
-        else:
-            super()._start_asgi_task(cycle, app)
+            return
+        if scope["method"] == "GET" and cycle is self.cycle:
+            scope["extensions"] = {EXTENSION: self}
+        super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -94,6 +114,70 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
         on_response, cycle.on_response = cycle.on_response, _nothing
         on_response()
+
+    # Handing over
+
+    def take(self, taker: Taker, head: bytes) -> bool:
+        """Give the connection to whoever takes it, with the first bytes of the answer written.
+
+        False: the client has gone.
+        """
+        transport = self.transport
+        if transport.is_closing():
+            return False
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        if self.cycle is not None:  # its answer is none of ASGI's any more
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self.cycle.on_response = _nothing
+        early, self._early = self._early, None
+        self.connections.discard(self)
+        transport.set_protocol(taker)
+        taker.kept_in(self.connections)
+        self.connections.add(cast(Any, taker))
+        # What HTTP needed refers to itself in circles, and would be there until it is collected.
+        self.parser = self.cycle = self.flow = self.transport = None  # type: ignore[assignment]
+        transport.write(head)
+        taker.connection_made(transport)
+        if early:
+            taker.data_received(bytes(early))
+        return True
+
+    def refuse(self, answer: bytes) -> None:
+        """Answer a handshake with something else, and close."""
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+            self.transport.close()
+
+    def _should_upgrade_to_ws(self) -> bool:
+        return True
+
+    def handle_websocket_upgrade(self) -> None:
+        self._early = bytearray()
+        url = httptools.parse_url(self.url)
+        raw_path = url.path
+        path = raw_path.decode("ascii")
+        scope = cast(Scope, self.scope)
+        scope.update(
+            type="websocket",
+            scheme="wss" if self.scheme == "https" else "ws",
+            path=unquote(path) if "%" in path else path,
+            raw_path=raw_path,
+            query_string=url.query or b"",
+            extensions={EXTENSION: self},
+        )
+        task = self.loop.create_task(self._served(scope, _no_messages, _no_answer))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+
+async def _no_messages() -> Any:
+    raise RuntimeError("A WebSocket that can be taken is not spoken to through ASGI.")
+
+
+async def _no_answer(message: Any) -> None:
+    raise RuntimeError("A WebSocket that can be taken is not answered through ASGI.")
 
 
 def _nothing() -> None:
