@@ -1,6 +1,6 @@
 # One place for the commands; CI calls the same ones. Needs Python >= 3.11, git and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix bench docs soak FORCE
+.PHONY: help setup demo test check fix bench docs soak autobahn FORCE
 
 BIN := .venv/bin
 STAMP := .venv/.ringback-setup
@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml uv.lock scripts/setup
 	@scripts/setup $@
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## make .venv from uv.lock; does nothing while neither it nor pyproject.toml changed
 
@@ -52,3 +52,7 @@ docs: setup ## check that links and anchors in the documents lead somewhere
 
 soak: setup ## the long tests under load, which `make test` leaves out
 	@$(BIN)/pytest -m soak $(ARGS)
+	@$(if $(ARGS),,scripts/autobahn)
+
+autobahn: setup ## Autobahn|Testsuite against our WebSocket codec; CASES="1.* 7.9.1" for some
+	@set -f; scripts/autobahn $(CASES)

@@ -53,7 +53,7 @@ def test_an_answer_carries_more_headers() -> None:
     )
 
 
-@pytest.mark.parametrize("value", [b"a\r\nEvil: 1", b"a\nb"])
+@pytest.mark.parametrize("value", [b"a\r\nEvil: 1", b"a\nb", b"a\rb"])
 def test_no_header_is_smuggled_into_an_answer(value: bytes) -> None:
     with pytest.raises(ValueError, match="line end"):
         handshake.answer(KEY, headers=[(b"X", value)])
@@ -100,7 +100,7 @@ def test_lists_may_come_in_several_lines() -> None:
         (400, {b"sec-websocket-key": b"dGhlIHNhbXBsZSBub25j"}),
         (400, {b"sec-websocket-key": b"dGhlIHNhbXBsZSBub25jZTE3"}),
         (400, {b"sec-websocket-key": b"dGhlIHNhbXBsZSBub25jZQ"}),
-        (400, {b"sec-websocket-key": b"dGhlIHNhbXBs!SBub25jZQ=="}),
+        (400, {b"sec-websocket-key": b"dGhlIHNhbXBs!ZSBub25jZQ=="}),
         (400, {b"sec-websocket-key": b"dGhlIHNhbXBs\xfcSBub25jZQ=="}),
     ],
 )

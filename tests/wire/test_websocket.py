@@ -1,10 +1,12 @@
 """The decoder and the encoders, clause by clause of RFC 6455 and of RFC 7692, 7.2.3."""
 
+import random
 import zlib
 
 import pytest
 
 from ringback.wire import websocket as ws
+from ringback.wire.deflate import compress
 from tests.wire.frames import (
     BINARY,
     CLOSE,
@@ -113,8 +115,19 @@ def test_messages_are_compressed_where_that_is_shorter() -> None:
     assert ws.deflated(b"a", binary=True) == ws.binary(b"a")
 
 
-def test_what_does_not_inflate_is_refused() -> None:
-    assert code_of(frame(BINARY, b"\xff\xff\xff", rsv=4), deflate=True) == 1007
+def test_a_compressed_frame_is_for_a_window_that_all_have() -> None:
+    payload = random.Random(7).randbytes(5000) * 2
+    compressed, inflater = compress(payload), zlib.decompressobj(-12)
+    assert not compressed.endswith(b"\0\0\xff\xff")
+    pieces = (compressed[at : at + 50] for at in range(0, len(compressed), 50))
+    assert b"".join(inflater.decompress(piece) for piece in pieces) == payload
+
+
+@pytest.mark.parametrize(
+    "payload", [b"\xff\xff\xff", bytes.fromhex("000500faff48656c")], ids=["no block", "cut short"]
+)
+def test_what_does_not_inflate_is_refused(payload: bytes) -> None:
+    assert code_of(frame(BINARY, payload, rsv=4), deflate=True) == 1007
 
 
 def test_streams_in_one_message_are_few() -> None:

@@ -288,7 +288,8 @@ def _control(opcode: int, data: bytes) -> Event:
         return Pong(data)
     if not data:
         return Close(NO_STATUS, "")
-    if len(data) == 1 or not is_close_code(code := int.from_bytes(data[:2], "big")):
+    # Half a code is below all of them.
+    if not is_close_code(code := int.from_bytes(data[:2], "big")):
         raise ProtocolError(PROTOCOL_ERROR, "The close code is not one that may be sent.")
     try:
         return Close(code, data[2:].decode())
