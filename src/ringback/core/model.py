@@ -260,6 +260,14 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """The topics of which messages are gone, as far as that is known; not all, if there are many.
     Empty beside a gap: it may be any."""
 
+    @property
+    def start(self) -> Position:
+        """Before its first message: where whoever was told of a gap, and no more, reads on."""
+        if not self.messages:
+            return self.position
+        first = self.messages[0].position
+        return Position(first.epoch, first.offset - 1)
+
 
 class Accepted(msgspec.Struct, frozen=True):
     """The answer to an acceptance: the stored operation, or the one stored before."""

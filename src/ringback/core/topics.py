@@ -20,7 +20,7 @@ OPERATIONS = "operations/"
 RESERVED = (OPERATIONS, "$")
 """Beginnings of names that an application cannot publish to."""
 
-_SEGMENT = re.compile(r"[^\x00-\x20\x7f/+#*]+")
+_SEGMENT = re.compile(r"[^\x00-\x20\x7f/+#*\ud800-\udfff]+")
 
 
 def check_name(topic: str) -> str:

@@ -13,7 +13,7 @@ from ringback.core.model import Kind, Message, Position, Publication
 from ringback.core.policies import Topics
 from ringback.errors import StoreUnavailable
 from ringback.hub.bells import Bells
-from ringback.hub.groups import Follower, Groups, Guard
+from ringback.hub.groups import Follower, Format, Groups, Guard
 from ringback.ports import EVERYTHING, QUEUE, Engine, Hints, Journal, Relay
 
 PAGE = 500
@@ -109,20 +109,23 @@ class Hub(Bells):
         retained: bool = False,
         room: Callable[[], Awaitable[None]],
         limit: int | None = None,
+        format: Format | None = None,
     ) -> None:
         """Have a follower get what it lacks after a position (None: what is kept), then what
         comes: each once and in order, or a gap.
 
         With ``retained``, the newest message of each retained topic up to the position comes
         first. ``room`` is awaited before each page, until the connection can take one. After
-        ``limit`` messages of the past, the rest of it is a gap. Raises ``StoreUnavailable``;
-        whoever cancels this is not attached.
+        ``limit`` messages of the past, the rest of it is a gap. ``format`` frames what is of
+        the past, if it looks otherwise. Raises ``StoreUnavailable``; whoever cancels this is not
+        attached.
         """
         replayed = 0
+        format = format or follower.format
         joiner = Joiner(self._followed, after)
         if retained and after is not None:
             newest = await self._engine.retained(filter, after, MAX_RETAINED)
-            self._write(follower, [m for m in newest if guard is None or guard(m.topic)])
+            _write(follower, format, [m for m in newest if guard is None or guard(m.topic)])
         while (missing := joiner.level()) is None:
             if joiner.ahead:
                 await self._read_on()
@@ -132,24 +135,21 @@ class Hub(Bells):
             if page.gap:
                 missed = [t for t in page.missed if guard is None or guard(t)]
                 if missed or not page.missed:
-                    follower.write(follower.format.gap(missed, page.position))
+                    follower.write(format.gap(missed, page.start))
             messages = joiner.add(page)
-            self._write(follower, [m for m in messages if guard is None or guard(m.topic)])
+            _write(follower, format, [m for m in messages if guard is None or guard(m.topic)])
             replayed += len(messages)
             if limit is not None and replayed >= limit and messages:
                 joiner.position = self.position
-                follower.write(follower.format.gap((), self.position))
+                follower.write(format.gap((), self.position))
             if not page.messages and page.position.epoch != self.position.epoch:
                 await self._read_on()
-        self._write(
+        _write(
             follower,
+            format,
             [m for m in missing if filter.matches(m.topic) and (guard is None or guard(m.topic))],
         )
         self._groups.add(follower, filter, guard)
-
-    def _write(self, follower: Follower, messages: Sequence[Message]) -> None:
-        if messages:
-            follower.write(b"".join([follower.format.message(message) for message in messages]))
 
     # Publishing
 
@@ -232,7 +232,12 @@ class Hub(Bells):
                 return
             tail.add(page)
             if page.gap:
-                self._groups.tell_gap(page.missed, page.position)
+                self._groups.tell_gap(page.missed, page.start)
             self._groups.deliver(page.messages)
             if not page.messages:
                 return
+
+
+def _write(follower: Follower, format: Format, messages: Sequence[Message]) -> None:
+    if messages:
+        follower.write(b"".join([format.message(message) for message in messages]))
