@@ -37,8 +37,9 @@ LINES = Lines()
 class Listener:
     """A follower."""
 
-    def __init__(self, format: Lines = LINES) -> None:
+    def __init__(self, format: Lines = LINES, subject: str | None = None) -> None:
         self.format = format
+        self.subject = subject
         self.writes: list[bytes] = []
         self.newest: dict[str, bytes] = {}
 

@@ -29,7 +29,7 @@ CLOSE_WITHIN = 5.0
 class Connection:
     """What raw and queued connections have in common. A subclass speaks a protocol."""
 
-    __slots__ = ("_held", "_hub", "_room", "budget", "congested", "format", "keeper")
+    __slots__ = ("_held", "_hub", "_room", "budget", "congested", "format", "keeper", "subject")
 
     def __init__(self, hub: Hub, keeper: Keeper, format: Format, budget: int) -> None:
         """``budget``: bytes that may wait to be sent."""
@@ -37,6 +37,8 @@ class Connection:
         self.keeper = keeper
         self.format = format
         self.budget = budget
+        self.subject: str | None = None
+        """Whose connection it is, before it follows anything."""
         self.congested = False
         self._held: dict[str, bytes] | None = None
         """The newest frame of topics that are coalesced, while congested."""

@@ -7,6 +7,7 @@ messages of topics to connections, read once and framed once for all of them.
 from ringback.hub.bells import Bells, rung, wait_for, wait_until_terminal
 from ringback.hub.groups import Follower, Format, Guard
 from ringback.hub.live import Hub
+from ringback.hub.presence import Presence
 
 __all__ = [
     "Bells",
@@ -14,6 +15,7 @@ __all__ = [
     "Format",
     "Guard",
     "Hub",
+    "Presence",
     "rung",
     "wait_for",
     "wait_until_terminal",

@@ -40,6 +40,10 @@ class Follower(Protocol):
     def format(self) -> Format: ...
 
     @property
+    def subject(self) -> str | None:
+        """Whose connection it is: for presence."""
+
+    @property
     def write(self) -> Callable[[bytes], object]:
         """Takes frames. Never waits and never raises: who cannot keep up is cut by its owner."""
 
@@ -117,26 +121,35 @@ class Groups:
         group = self._groups.get(entry[1].text)
         return group is not None and entry[0] in group.members
 
-    def add(self, follower: Follower, filter: Filter, guard: Guard | None) -> None:
-        """Have a follower get what comes. Once for each filter; the guard may be a new one."""
+    def filters(self, follower: Follower) -> list[Filter]:
+        """What a follower follows by."""
+        return [group.filter for group in self._of.get(follower, ())]
+
+    def add(self, follower: Follower, filter: Filter, guard: Guard | None) -> bool:
+        """Have a follower get what comes. Once for each filter; the guard may be a new one.
+
+        Returns whether it did not before.
+        """
         group = self._groups.get(filter.text)
         if group is None:
             group = self._groups[filter.text] = Group(filter)
             self._index.add(filter, group)
             self._forget(filter)
-        if follower in group.members:
+        is_new = follower not in group.members
+        if not is_new:
             group.guarded -= group.members[follower] is not None
         else:
             self._belongs(follower, (*self._of.get(follower, ()), group))
         group.members[follower] = guard
         group.guarded += guard is not None
         group.version += 1
+        return is_new
 
-    def remove(self, follower: Follower, filter: Filter) -> None:
-        """Undo ``add``."""
+    def remove(self, follower: Follower, filter: Filter) -> bool:
+        """Undo ``add``; whether there was something to undo."""
         group = self._groups.get(filter.text)
         if group is None or follower not in group.members:
-            return
+            return False
         self._belongs(follower, tuple(each for each in self._of[follower] if each is not group))
         group.guarded -= group.members.pop(follower) is not None
         group.version += 1
@@ -144,11 +157,7 @@ class Groups:
             del self._groups[filter.text]
             self._index.remove(filter, group)
             self._forget(filter)
-
-    def leave(self, follower: Follower) -> None:
-        """Undo all of a follower's ``add``."""
-        for group in self._of.get(follower, ()):
-            self.remove(follower, group.filter)
+        return True
 
     def refresh(self, follower: Follower) -> None:
         """Look anew at how a follower is written to, before the next message."""

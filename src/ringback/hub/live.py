@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from ringback.core.policies import Topics
 from ringback.errors import StoreUnavailable
 from ringback.hub.bells import Bells
 from ringback.hub.groups import Follower, Format, Groups, Guard
+from ringback.hub.presence import Presence, Presences
 from ringback.ports import EVERYTHING, QUEUE, Engine, Hints, Journal, Relay
 
 PAGE = 500
@@ -46,10 +48,12 @@ class Hub(Bells):
         self._reading: asyncio.Task[None] | None = None
         self._passing: list[Message] = []
         """Ephemeral messages of this turn of the event loop."""
+        self._presences = Presences(lambda said: self._pass_on([said], time.time()))
         self._silence = engine.listen_relayed(self._pass_on)
 
     def close(self) -> None:
         self._silence()
+        self._presences.close()
         super().close()
 
     # Following
@@ -80,16 +84,29 @@ class Hub(Bells):
 
     def attach(self, follower: Follower, filter: Filter, guard: Guard | None = None) -> Position:
         """Have a follower get what matches from now on; after which position that is."""
-        self._groups.add(follower, filter, guard)
+        if self._groups.add(follower, filter, guard) and self._is_counted(filter):
+            self._presences.enter(filter.text, follower.subject)
         return self.position
 
     def detach(self, follower: Follower, filter: Filter) -> None:
         """Have it get no more of what matches."""
-        self._groups.remove(follower, filter)
+        if self._groups.remove(follower, filter) and self._is_counted(filter):
+            self._presences.leave(filter.text, follower.subject)
 
     def leave(self, follower: Follower) -> None:
         """Have it get nothing any more."""
-        self._groups.leave(follower)
+        for filter in self._groups.filters(follower):
+            self.detach(follower, filter)
+
+    def presence(self, topic: str) -> Presence:
+        """Who follows a topic in this process."""
+        return self._presences.of(topic)
+
+    def _is_counted(self, filter: Filter) -> bool:
+        if not filter.exact:
+            return False
+        policy = self.topics.find(filter.text)
+        return policy is not None and policy.presence is not None
 
     def refresh(self, follower: Follower) -> None:
         """Say that a follower's ``write`` is another one from now on."""
@@ -149,7 +166,7 @@ class Hub(Bells):
             format,
             [m for m in missing if filter.matches(m.topic) and (guard is None or guard(m.topic))],
         )
-        self._groups.add(follower, filter, guard)
+        self.attach(follower, filter, guard)
 
     # Publishing
 
