@@ -14,7 +14,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,9 +23,9 @@ if __package__ in (None, ""):
     # Run as a file: the folder above makes `bench` importable.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from bench import accept, drain, growth, progress
+from bench import accept, drain, fanout, growth, progress
 from bench.kit import machine, report, stores, targets
-from bench.kit.load import compiled
+from bench.kit.compiling import compiled
 from bench.kit.paths import RESULTS_JSON, RESULTS_MD
 from bench.kit.processes import LOAD_CORE, SERVER_CORE, core
 from bench.kit.rounds import Outcome, Scenario, measure_all
@@ -42,15 +42,18 @@ PARTS: dict[str, tuple[report.Part, Rows]] = {
     "drain": (drain.PART, lambda quick: drain.scenarios(drain.Options(quick=quick))),
     "progress": (progress.PART, lambda quick: progress.scenarios(progress.Options(quick=quick))),
     "growth": (growth.PART, lambda quick: growth.scenarios(growth.Options(quick=quick))),
+    "fanout": (fanout.FANOUT, lambda q: fanout.fanout_scenarios(fanout.Options(quick=q))),
+    "topics": (fanout.MANY, lambda q: fanout.topic_scenarios(fanout.Options(quick=q))),
+    "durable": (fanout.DURABLE, lambda q: fanout.durable_scenarios(fanout.Options(quick=q))),
 }
 OURS = "ringback"
 """The environment of the rows without which the benchmark has failed."""
 
 
-def arguments() -> argparse.Namespace:
-    """The command line."""
+def arguments(parts: Collection[str]) -> argparse.Namespace:
+    """The command line; `parts` are what is measured unless it says otherwise."""
     parser = argparse.ArgumentParser(description="Measure Ringback beside its peers.")
-    parser.add_argument("--only", default=",".join(PARTS), help=f"parts: {','.join(PARTS)}")
+    parser.add_argument("--only", default=",".join(parts), help=f"parts: {','.join(PARTS)}")
     parser.add_argument("--rows", default="", help="rows by name, as --list shows them")
     parser.add_argument(
         "--quick", action="store_true", help="one short run, fewer rows, nothing written"
@@ -83,9 +86,9 @@ def end_on_signal(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def main() -> None:
+def main(parts: Collection[str] = PARTS) -> None:
     """Measure, print, write."""
-    options = arguments()
+    options = arguments(parts)
     names = [name for name in PARTS if name in options.only.split(",")]
     if options.list:
         for name in names:

@@ -1,20 +1,17 @@
-"""The load generator: compiled on demand, run on the load's core, its report read back."""
+"""The HTTP load generator: run on the load's core, its report read back."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.kit.compiling import compiled
 from bench.kit.errors import NotRun
 from bench.kit.machine import CoreTimes
-from bench.kit.paths import BENCH, BUILD
 from bench.kit.processes import LOAD_CORE, SERVER_CORE, Children
 
-SOURCE = BENCH / "load" / "load.c"
-COMPILE_TIMEOUT_S = 60.0
 GRACE_S = 10.0
 ACCEPTED = "202"
 
@@ -32,23 +29,6 @@ class Load:
     unique_keys: bool = True
     method: str = "POST"
     headers: tuple[str, ...] = ()
-
-
-def compiled() -> Path:
-    """The load generator's binary, newer than its source."""
-    binary = BUILD / "load"
-    if binary.exists() and binary.stat().st_mtime > SOURCE.stat().st_mtime:
-        return binary
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        raise SystemExit("no C compiler for the load generator (apt-get install gcc libc6-dev)")
-    BUILD.mkdir(exist_ok=True)
-    subprocess.run(
-        [compiler, "-O2", "-Wall", "-Wextra", "-o", str(binary), str(SOURCE)],
-        check=True,
-        timeout=COMPILE_TIMEOUT_S,
-    )
-    return binary
 
 
 def run(children: Children, load: Load) -> dict[str, object]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -29,6 +30,7 @@ STOP_TIMEOUT_S = 3.0  # then SIGKILL: no data of a benchmark is worth waiting fo
 POLL_S = 0.02
 LOG_TAIL_LINES = 1
 PR_SET_PDEATHSIG = 1
+MAX_FILES = 65536  # servers that make a table of this size must not make one of 2**30
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -150,6 +152,9 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 def _prepare(cores: set[int], death_signal: signal.Signals) -> Callable[[], None]:
     def before_exec() -> None:
         os.sched_setaffinity(0, cores)
+        # The soft limit is often 1,024.
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MAX_FILES)), hard))
         _libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
 
     return before_exec

@@ -6,7 +6,7 @@ absolute figures of a shared machine are not comparable from one day to the next
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.kit.environments import versions
@@ -48,10 +48,14 @@ class Part:
     waits: bool = False
     # What is printed below the table.
     targets: tuple[Target, ...] = ()
+    # A table of its own form, instead of the columns.
+    render: Callable[[Sequence[Outcome]], list[list[str]]] | None = None
 
 
 def table(part: Part, outcomes: Sequence[Outcome]) -> list[list[str]]:
     """The heading and the rows as text."""
+    if part.render:
+        return part.render(outcomes)
     by_name = {outcome.scenario.name: outcome for outcome in outcomes}
     heading = ["", "when acknowledged"]
     heading += [column.heading for column in part.columns]

@@ -26,6 +26,8 @@ class Target:
     bound: float
     # Where more is worse: a time.
     at_most: bool = False
+    # The reference's figure, if it is another one.
+    reference_key: str = ""
 
     @property
     def sign(self) -> str:
@@ -47,19 +49,19 @@ def _line(target: Target, by_name: dict[str, Outcome]) -> str:
     row, reference = by_name.get(target.row), by_name.get(target.reference)
     if row is None or reference is None:
         return f"{head}: {UNKNOWN}"
-    mine, theirs = row.median(target.key), reference.median(target.key)
-    paired = _paired(row, reference, target.key)
+    mine, theirs = row.median(target.key), reference.median(target.reference_key or target.key)
+    paired = _paired(row, reference, target)
     if mine is None or not theirs or paired is None:
         return f"{head}: {UNKNOWN}"
     verdict = "met" if target.good(paired) else "**missed**"
     return f"{head}: {mine / theirs:.2f} of medians, {paired:.2f} paired: {verdict}"
 
 
-def _paired(row: Outcome, reference: Outcome, key: str) -> float | None:
+def _paired(row: Outcome, reference: Outcome, target: Target) -> float | None:
     """The median of the ratios of each round in which both were measured."""
     ratios = []
     for mine, theirs in zip(row.runs, reference.runs, strict=False):
-        above, below = mine.get(key), theirs.get(key)
+        above, below = mine.get(target.key), theirs.get(target.reference_key or target.key)
         if isinstance(above, int | float) and isinstance(below, int | float) and below:
             ratios.append(above / below)
     return statistics.median(ratios) if ratios else None
