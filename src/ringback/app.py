@@ -236,6 +236,8 @@ class Ringback:
             await opened.set_fact(catalogue.FACT, catalogue.write(self.registry))
             hub = Hub(opened, service.publisher.topics)
             stack.callback(hub.close)
+            service.revocations.listen(lambda covers: hub.ring_all())
+            stack.callback(service.revocations.follow())
             uploads = Uploads(service)
             started = None
             if worker:
@@ -352,6 +354,16 @@ class Ringback:
         as ``Authorization: Bearer``, or as ``?token=`` where no header can be set (EventSource).
         """
         return self.started.service.tokens.make(operation)
+
+    async def revoke(self, *, subject: str | None = None, operation: str | None = None) -> None:
+        """End what tokens allow: those of a subject that were issued until now, or an operation's.
+
+        Requests with them are refused from now on, in every process, and open connections are
+        cut. A subject's fresh token is good.
+        """
+        if (subject is None) == (operation is None):
+            raise ConfigurationError("Name either a subject or an operation to revoke.")
+        await self.started.service.revocations.revoke(subject=subject, operation=operation)
 
     async def publish(self, topic: str, data: Any) -> Published:
         """Publish a message to a topic: from a route, a script, a handler.

@@ -79,12 +79,19 @@ async def test_a_signature_with_the_shared_secret_is_taken(algorithm: str) -> No
 
 async def test_claims_are_what_the_token_says() -> None:
     key = jwk.OctKey.import_key(SECRET)
-    said = claims_of("ann", scope="read ringback:admin", department="sales")
+    said = claims_of(
+        "ann",
+        scope="read ringback:admin",
+        department="sales",
+        topics={"subscribe": ["a/+", "b"]},
+    )
     claims = await authenticator(jwt_secret=SECRET).claims(sign(said, key, "HS256"))
     assert claims == Claims(
         subject="ann",
         scopes=frozenset({"read", "ringback:admin"}),
         expires_at=said["exp"],
+        issued_at=said["iat"],
+        subscribe=("a/+", "b"),
         extra=said,
     )
     assert claims.admin
@@ -311,3 +318,22 @@ def test_errors_do_not_repeat_the_key() -> None:
         with pytest.raises(RingbackError) as caught:
             authenticator(**settings)
         assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "topics",
+    [
+        "a",
+        ["a"],
+        {"subscribe": "a"},
+        {"publish": ["a//b"]},
+        {"publish": [7]},
+        {"publish": ["a"] * 101},
+    ],
+)
+async def test_topics_that_are_none_are_refused(topics: object) -> None:
+    """A grant that was written wrong must not be one less in silence."""
+    key = jwk.OctKey.import_key(SECRET)
+    token = sign(claims_of("ann", topics=topics), key, "HS256")
+    with pytest.raises(Unauthenticated, match="topics"):
+        await authenticator(jwt_secret=SECRET).claims(token)

@@ -90,7 +90,7 @@ async def _kill(request: Request) -> tuple[int, int]:
     if not rb.development:
         raise Forbidden("Workers are killed in development mode only.")
     # What guards the other routes against other machines and other pages guards this one.
-    gate = Gate(service.settings, service.tokens, service.clock, None)
+    gate = Gate(service.settings, service.tokens, service.clock, None, service.revocations)
     gate.admit(EdgeRequest(request.scope, request.receive))
     now = service.clock()
     running = await service.engine.list(Query(status=Status.RUNNING, limit=LOOKED_AT))

@@ -37,6 +37,10 @@ class Bells:
         self._stop()
         self._ring(frozenset({EVERYTHING}))
 
+    def ring_all(self) -> None:
+        """Have every follower look again."""
+        self._ring(frozenset({EVERYTHING}))
+
     @contextmanager
     def bell(self, topic: str) -> Iterator[_Bell]:
         """An event that is set whenever the topic may have changed. Clear it before reading."""

@@ -18,13 +18,16 @@ from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64decode
 
 from ringback.core.access import Claims
-from ringback.errors import ConfigurationError, Unauthenticated
+from ringback.core.policies import check_grant
+from ringback.errors import ConfigurationError, InvalidInput, Unauthenticated
 from ringback.ids import Clock
 from ringback.security.jwks import RemoteKeys
 from ringback.settings import Settings
 
 MAX_TOKEN_LENGTH = 8 * 1024
 """Characters: what common servers take as one header."""
+MAX_GRANTS = 100
+"""Filters that one token grants: what a header has room for, and a message is checked against."""
 MAX_SUBJECT_LENGTH = 255
 """Characters: OpenID Connect's bound for ``sub`` (Core §2)."""
 CACHED_TOKENS = 4096
@@ -138,6 +141,9 @@ class Authenticator:
             subject=subject,
             scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
             expires_at=expires_at,
+            issued_at=_number(claims, "iat"),
+            subscribe=_filters(claims, "subscribe"),
+            publish=_filters(claims, "publish"),
             extra=claims,
         )
 
@@ -194,6 +200,22 @@ def _number(claims: dict[str, Any], name: str) -> float | None:
     if not abs(value) < MAX_TIME:
         raise Unauthenticated(f"The token's {name} is out of range.")
     return float(value)
+
+
+def _filters(claims: dict[str, Any], action: str) -> tuple[str, ...]:
+    """The topics a token grants, as ``{"topics": {"subscribe": [filter, …], "publish": […]}}``."""
+    topics = claims.get("topics")
+    if topics is None:
+        return ()
+    granted = topics.get(action, []) if isinstance(topics, dict) else None
+    if not isinstance(granted, list) or len(granted) > MAX_GRANTS:
+        raise Unauthenticated(
+            f"The token's topics are no object of lists of at most {MAX_GRANTS} filters."
+        )
+    try:
+        return tuple(check_grant(each) for each in granted)
+    except InvalidInput as error:
+        raise Unauthenticated(f"The token's topics: {error.detail}") from None
 
 
 def _public_key(pem: str) -> jwk.Key:

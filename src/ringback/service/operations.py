@@ -41,6 +41,7 @@ from ringback.ids import Clock, new_id
 from ringback.ports import FullEngine
 from ringback.security.tokens import OperationTokens
 from ringback.service.publishing import Publisher
+from ringback.service.revocations import Revocations
 from ringback.settings import Settings
 from ringback.tasks.events import cloud_event
 from ringback.tasks.inputs import check_caller, first_ready, validate
@@ -81,6 +82,7 @@ class Service:
         self.development = settings.development if development is None else development
         self._authorize = authorize
         self._tokens: OperationTokens | None = None
+        self.revocations = Revocations(engine, clock)
         self.publisher = Publisher(
             engine,
             registry.declared_topics(settings.topic_retention),
@@ -97,6 +99,7 @@ class Service:
         else:
             secret = await self.engine.set_fact("secret", secrets.token_bytes(32), replace=False)
         self._tokens = OperationTokens(secret, self.settings.token_lifetime)
+        await self.revocations.refresh()
 
     @property
     def tokens(self) -> OperationTokens:

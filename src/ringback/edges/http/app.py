@@ -21,6 +21,8 @@ from ringback.edges.http.message import (
     problem_response,
 )
 from ringback.edges.http.operations import Operations
+from ringback.edges.http.presence import PresenceRoutes
+from ringback.edges.http.revocations import RevocationRoutes
 from ringback.edges.http.submit import Submit
 from ringback.edges.http.uploads import UploadRoutes
 from ringback.edges.http.waiting import Streams, Waiting
@@ -51,13 +53,17 @@ class HttpEdge:
         self, service: Service, hub: Hub, uploads: Uploads, authenticate: Authenticate | None
     ) -> None:
         settings = service.settings
-        self._gate = Gate(settings, service.tokens, service.clock, authenticate)
+        self._gate = Gate(
+            settings, service.tokens, service.clock, authenticate, service.revocations
+        )
         streams = Streams(settings.max_streams)
         waiting = Waiting(service, hub, streams)
         self._submit = Submit(service, self._gate, waiting)
         self._operations = Operations(service, self._gate, waiting)
         self._events = Events(service, hub, self._gate, streams)
         self._uploads = UploadRoutes(service, uploads, self._gate, self._submit.rates)
+        self._revocations = RevocationRoutes(service, self._gate)
+        self._presence = PresenceRoutes(service, hub, self._gate)
         self._describe = Describe(service)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -142,6 +148,11 @@ class HttpEdge:
                     PATCH=self._uploads.put,
                     DELETE=self._uploads.cancel,
                 )
+            case ["presence", *name] if name:
+                request.path_parameter = "/".join(name)
+                return self._methods(request, GET=self._presence.show)
+            case ["revocations"]:
+                return self._methods(request, POST=self._revocations.revoke)
             case ["openapi.json"]:
                 return self._methods(request, GET=self._describe.openapi)
             case ["asyncapi.json"]:

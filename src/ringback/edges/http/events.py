@@ -114,7 +114,8 @@ class _Stream:
             left = HEARTBEAT
             if claims.expires_at is not None:
                 left = min(left, claims.expires_at - self._service.clock())
-            if client.gone or self._hub.closing or left <= 0:
+            revoked = self._service.revocations.covers(claims)
+            if client.gone or self._hub.closing or left <= 0 or revoked:
                 return  # what a token allowed ends with it
             page = await self._service.engine.read(state.topic, after, PAGE)
             if page.gap:

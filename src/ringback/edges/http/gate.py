@@ -14,6 +14,7 @@ from ringback.edges.http.message import Request
 from ringback.errors import Forbidden, MalformedRequest, Unauthenticated
 from ringback.ids import Clock
 from ringback.security.tokens import PREFIX, OperationTokens
+from ringback.service import Revocations
 from ringback.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ class Gate:
         tokens: OperationTokens,
         clock: Clock,
         authenticate: Authenticate | None,
+        revocations: Revocations,
     ) -> None:
+        self._revocations = revocations
         self._settings = settings
         self._tokens = tokens
         self._clock = clock
@@ -82,13 +85,19 @@ class Gate:
             return ANONYMOUS
         if self._authenticator is None or not header.startswith("Bearer "):
             return None
-        return self._authenticator.remembered(header[7:])
+        found = self._authenticator.remembered(header[7:])
+        return None if found is None or self._revocations.covers(found) else found
 
     async def claims(self, request: Request, operation: str | None = None) -> Claims:
         """Who is asking, for a request about ``operation`` or about none.
 
         Raises ``Unauthenticated`` for credentials that are not good. Without any: anonymous.
         """
+        found = await self._claims(request, operation)
+        self._revocations.check(found)
+        return found
+
+    async def _claims(self, request: Request, operation: str | None) -> Claims:
         header = request.header(b"authorization")
         if header is None and self._hook is None:
             shown = request.query.get("token")

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic.errors import PydanticInvalidForJsonSchema
 
+from ringback.edges.http.openapi_access import ACCESS_PATHS
 from ringback.edges.http.openapi_paths import (
     ANYBODY,
     BEARER,
@@ -101,9 +102,11 @@ def document(name: str, registry: Registry, prefix: str, *, development: bool) -
             {"name": "tasks", "description": "What can be asked for."},
             {"name": "operations", "description": "What was asked for, and how it goes."},
             *([{"name": "uploads", "description": "Files for a handler."}] if uploads else []),
+            {"name": "topics", "description": "What many follow."},
+            {"name": "access", "description": "What tokens allow."},
             {"name": "server"},
         ],
-        "paths": {**tasks, **PATHS, **uploads},
+        "paths": {**tasks, **PATHS, **uploads, **ACCESS_PATHS},
         "components": {
             "schemas": {**SCHEMAS, **schemas.found},
             "securitySchemes": {

@@ -1,0 +1,111 @@
+"""Revoking: what a token allowed ends at once, in every process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from ringback import Ringback
+from ringback.errors import ConfigurationError
+from tests.edges.application import Gates, application, problem_of, served
+from tests.security.keys import SECRET, bearer
+from tests.serving import until
+
+
+async def test_a_subjects_tokens_of_before_are_refused_and_a_fresh_one_is_good(data: Path) -> None:
+    admin = {"Authorization": bearer("root", scope="ringback:admin")}
+    now = int(time.time())
+    async with served(data, jwt_secret=SECRET) as caller:
+        old, unmarked = bearer("ann", iat=now - 100), bearer("ann")
+        for token in (old, unmarked):
+            answer = await caller.http.get("/operations", headers={"Authorization": token})
+            assert answer.status_code == 200
+        revoked = await caller.http.post("/revocations", json={"subject": "ann"}, headers=admin)
+        assert revoked.status_code == 204
+        for token in (old, unmarked):
+            for method, path in (("GET", "/operations"), ("POST", "/tasks/double")):
+                answer = await caller.http.request(
+                    method, path, json={"n": 1}, headers={"Authorization": token}
+                )
+                assert "revoked" in problem_of(answer, 401, "unauthenticated")["detail"]
+        for token in (bearer("ann", iat=now + 5), bearer("bob", iat=now - 100)):
+            answer = await caller.http.get("/operations", headers={"Authorization": token})
+            assert answer.status_code == 200
+
+
+async def test_an_operations_token_is_over_and_its_stream_ends(data: Path) -> None:
+    admin = {"Authorization": bearer("root", scope="ringback:admin")}
+    async with served(data, jwt_secret=SECRET) as caller:
+        tracked = await caller.submit("hold", {"gate": "g"}, authorization=bearer("ann"))
+        other = await caller.submit("hold", {"gate": "g"}, authorization=bearer("ann"))
+        events = caller.http.stream(
+            "GET", f"{tracked.path}/events", params={"token": tracked.token}
+        )
+        async with events as stream:
+            lines = stream.aiter_lines()
+            await anext(lines)
+            body = {"operation": tracked.id}
+            answer = await caller.http.post("/revocations", json=body, headers=admin)
+            assert answer.status_code == 204
+            async with asyncio.timeout(10):
+                assert [line async for line in lines], "the rest of it, and then its end"
+        answer = await caller.http.get(tracked.path, params={"token": tracked.token})
+        problem_of(answer, 401, "unauthenticated")
+        answer = await caller.http.get(other.path, params={"token": other.token})
+        assert answer.status_code == 200
+        answer = await caller.http.get(tracked.path, headers={"Authorization": bearer("ann")})
+        assert answer.status_code == 200, "it is its owner's as before"
+        caller.gates.open("g")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({}, 422, "invalid-input"),
+        ({"subject": "a", "operation": "b"}, 422, "invalid-input"),
+        ({"subject": ""}, 422, "invalid-input"),
+        ({"subject": "x" * 256}, 422, "invalid-input"),
+        ({"subject": 7}, 422, "invalid-input"),
+        ({"everybody": True}, 422, "invalid-input"),
+        ("no object", 422, "invalid-input"),
+    ],
+)
+async def test_what_is_no_revocation_is_refused(
+    data: Path, body: object, status: int, code: str
+) -> None:
+    admin = {"Authorization": bearer("root", scope="ringback:admin")}
+    async with served(data, jwt_secret=SECRET) as caller:
+        answer = await caller.http.post("/revocations", json=body, headers=admin)
+        problem_of(answer, status, code)
+
+
+async def test_only_who_administers_may(data: Path) -> None:
+    async with served(data, jwt_secret=SECRET) as caller:
+        answer = await caller.http.post("/revocations", json={"subject": "ann"})
+        problem_of(answer, 401, "unauthenticated")
+        headers = {"Authorization": bearer("ann")}
+        answer = await caller.http.post("/revocations", json={"subject": "ann"}, headers=headers)
+        problem_of(answer, 403, "forbidden")
+
+
+async def test_another_process_learns_of_it_and_so_does_one_that_starts_later(data: Path) -> None:
+    gates = Gates()
+    one, two = (application(data, gates, jwt_secret=SECRET) for _ in range(2))
+    async with one.running(worker=False) as first, two.running(worker=False) as second:
+        await one.revoke(subject="ann")
+        await until(lambda: second.service.revocations._subjects)
+        assert first.service.revocations._subjects == second.service.revocations._subjects
+    later = application(data, gates, jwt_secret=SECRET)
+    async with later.running(worker=False) as third:
+        assert "ann" in third.service.revocations._subjects
+
+
+async def test_one_thing_is_revoked_at_a_time(data: Path) -> None:
+    rb = Ringback(data=data)
+    async with rb.running(worker=False):
+        for wrong in ({}, {"subject": "a", "operation": "b"}):
+            with pytest.raises(ConfigurationError):
+                await rb.revoke(**wrong)
