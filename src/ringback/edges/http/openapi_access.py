@@ -1,4 +1,4 @@
-"""The paths of ``/openapi.json`` about callers: who follows a topic, and ending what tokens allow."""
+"""The paths of ``/openapi.json`` about callers: who follows, and ending what tokens allow."""
 
 from __future__ import annotations
 
