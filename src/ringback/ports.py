@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, Self, runtime_checkable
 
-from ringback.core.filters import Filter
+from ringback.core.filters import AnyFilter
 from ringback.core.model import (
     Accepted,
     Change,
@@ -215,10 +215,10 @@ class Journal(Protocol):
         ``gap`` says that some are gone before they could be read here, ``missed`` of which topics.
         """
 
-    async def replay(self, filter: Filter, after: Position | None, limit: int) -> Page:
+    async def replay(self, filter: AnyFilter, after: Position | None, limit: int) -> Page:
         """The same for the topics that match, as ``Engine.read`` is for one."""
 
-    async def retained(self, filter: Filter, upto: Position, limit: int) -> Sequence[Message]:
+    async def retained(self, filter: AnyFilter, upto: Position, limit: int) -> Sequence[Message]:
         """The newest message, up to a position, of each topic that matches and is ``retained``,
         in the order of their commits; of ``limit`` topics at most.
         """

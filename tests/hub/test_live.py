@@ -193,7 +193,57 @@ async def test_followers_come_and_go_under_publishing(data: Path) -> None:
         stop.set()
         await asyncio.gather(*publishers)
         assert hub.followers == 0
-        assert len(sent) > 500
+        assert len(sent) > 200
+
+
+async def test_several_filters_are_followed_in_one_order(data: Path) -> None:
+    """Cut after any message, whoever resumes after it has missed nothing of any filter."""
+    names = ["a", "b", "c/1", "c/2", "other"]
+    async with hubbub(data) as (engine, hub):
+        pick = random.Random(11)
+        sent: list[tuple[str, int]] = []
+        stop = asyncio.Event()
+
+        async def publisher() -> None:
+            while not stop.is_set():
+                batch = [pick.choice(names) for _ in range(pick.randint(1, 8))]
+                positions = await publish(engine, *batch)
+                sent.extend((n, p.offset) for n, p in zip(batch, positions, strict=True))
+
+        publishing = asyncio.create_task(publisher())
+        filters = {parse(text): None for text in ("a", "b", "c/+", "c/1", "unheard/of")}
+        at = Position(engine.epoch, 0)
+        got: list[list[object]] = []
+        for _ in range(40):
+            follower = Listener()
+            await hub.join_all(follower, filters, at, room=lambda: asyncio.sleep(0))
+            count = len(follower.got)
+            await until(lambda: len(follower.got) > count + pick.randint(0, 5))
+            hub.leave(follower)
+            cut = follower.got[: pick.randint(1, len(follower.got))]
+            got += cut
+            last = cut[-1][1]
+            assert isinstance(last, int)
+            at = Position(engine.epoch, last)
+        stop.set()
+        await publishing
+        wanted = [[n, o] for n, o in sorted(sent, key=lambda each: each[1]) if n != "other"]
+        assert got == wanted[: len(got)]
+        assert len(got) > 200
+
+
+async def test_several_filters_have_one_gap(data: Path) -> None:
+    async with hubbub(data) as (engine, hub):
+        await publish(engine, *["t"] * 30, "u", keep=Keep(count=10))
+        follower = Listener()
+        filters = {parse("t"): None, parse("u"): None, parse("v"): None}
+        await hub.join_all(follower, filters, Position(engine.epoch, 1), room=room)
+        assert follower.got[0] == ["gap", ["t"]]
+        assert follower.got[-1] == ["u", 31]
+        guarded = Listener()
+        some = {parse("t"): lambda topic: False, parse("u"): None}
+        await hub.join_all(guarded, some, Position(engine.epoch, 1), room=room)
+        assert guarded.got == [["u", 31]]
 
 
 async def test_nothing_is_left_of_whoever_went(data: Path) -> None:

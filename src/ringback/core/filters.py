@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import msgspec
 
@@ -75,9 +75,29 @@ class Filter(msgspec.Struct, frozen=True):
             return "/".join(whole + begun)
         return "/".join(whole)
 
+    @property
+    def alternatives(self) -> tuple[Filter, ...]:
+        """Itself: see ``AnyOf``."""
+        return (self,)
+
     def matches(self, topic: str) -> bool:
         """Whether a topic is one of those it is about."""
         return _matches(self.levels, topic.split("/"))
+
+
+class AnyOf(msgspec.Struct, frozen=True):
+    """Several filters, read as one: what matches any of them."""
+
+    alternatives: tuple[Filter, ...]
+
+    exact: ClassVar[bool] = False
+
+    def matches(self, topic: str) -> bool:
+        """Whether a topic is one of those that any of them is about."""
+        return any(filter.matches(topic) for filter in self.alternatives)
+
+
+AnyFilter = Filter | AnyOf
 
 
 def parse(text: str) -> Filter:

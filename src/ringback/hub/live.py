@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from ringback.core.feed import Joiner, Tail
-from ringback.core.filters import Filter
+from ringback.core.filters import AnyFilter, AnyOf, Filter
 from ringback.core.model import Kind, Message, Position, Publication
 from ringback.core.policies import Topics
 from ringback.errors import StoreUnavailable
@@ -137,12 +137,38 @@ class Hub(Bells):
         the past, if it looks otherwise. Raises ``StoreUnavailable``; whoever cancels this is not
         attached.
         """
+        await self.join_all(
+            follower,
+            {filter: guard},
+            after,
+            retained=retained,
+            room=room,
+            limit=limit,
+            format=format,
+        )
+
+    async def join_all(
+        self,
+        follower: Follower,
+        filters: Mapping[Filter, Guard | None],
+        after: Position | None,
+        *,
+        retained: bool = False,
+        room: Callable[[], Awaitable[None]],
+        limit: int | None = None,
+        format: Format | None = None,
+    ) -> None:
+        """The same for several filters, in the one order of all topics: with the position of
+        the last message that came it has everything up to there, whichever filter it matched.
+        """
         replayed = 0
         format = format or follower.format
+        filter: AnyFilter = AnyOf(tuple(filters)) if len(filters) != 1 else next(iter(filters))
+        sees = seen_through(filters)
         joiner = Joiner(self._followed, after)
         if retained and after is not None:
             newest = await self._engine.retained(filter, after, MAX_RETAINED)
-            _write(follower, format, [m for m in newest if guard is None or guard(m.topic)])
+            _write(follower, format, [m for m in newest if sees(m.topic)])
         while (missing := joiner.level()) is None:
             if joiner.ahead:
                 await self._read_on()
@@ -150,23 +176,20 @@ class Hub(Bells):
             await room()
             page = await self._engine.replay(filter, joiner.position, PAGE)
             if page.gap:
-                missed = [t for t in page.missed if guard is None or guard(t)]
+                missed = [topic for topic in page.missed if sees(topic)]
                 if missed or not page.missed:
                     follower.write(format.gap(missed, page.start))
             messages = joiner.add(page)
-            _write(follower, format, [m for m in messages if guard is None or guard(m.topic)])
+            _write(follower, format, [m for m in messages if sees(m.topic)])
             replayed += len(messages)
             if limit is not None and replayed >= limit and messages:
                 joiner.position = self.position
                 follower.write(format.gap((), self.position))
             if not page.messages and page.position.epoch != self.position.epoch:
                 await self._read_on()
-        _write(
-            follower,
-            format,
-            [m for m in missing if filter.matches(m.topic) and (guard is None or guard(m.topic))],
-        )
-        self.attach(follower, filter, guard)
+        _write(follower, format, [m for m in missing if sees(m.topic)])
+        for each, guard in filters.items():
+            self.attach(follower, each, guard)
 
     # Publishing
 
@@ -258,3 +281,19 @@ class Hub(Bells):
 def _write(follower: Follower, format: Format, messages: Sequence[Message]) -> None:
     if messages:
         follower.write(b"".join([format.message(message) for message in messages]))
+
+
+def seen_through(filters: Mapping[Filter, Guard | None]) -> Guard:
+    """Whether a topic matches one of these filters, and its guard lets it pass."""
+    known: dict[str, bool] = {}
+
+    def sees(topic: str) -> bool:
+        found = known.get(topic)
+        if found is None:
+            found = known[topic] = any(
+                filter.matches(topic) and (guard is None or guard(topic))
+                for filter, guard in filters.items()
+            )
+        return found
+
+    return sees

@@ -16,7 +16,7 @@ from typing import Self, TypeVar
 import apsw
 import msgspec
 
-from ringback.core.filters import Filter
+from ringback.core.filters import AnyFilter, Filter
 from ringback.core.model import (
     Accepted,
     Change,
@@ -148,12 +148,12 @@ class SqliteEngine:
     async def follow(self, after: Position | None, limit: int) -> Page:
         return self._read(lambda c: journal.follow(c, self._epoch, after, limit))
 
-    async def replay(self, filter: Filter, after: Position | None, limit: int) -> Page:
-        if filter.exact:
+    async def replay(self, filter: AnyFilter, after: Position | None, limit: int) -> Page:
+        if isinstance(filter, Filter) and filter.exact:
             return await self.read(filter.text, after, limit)
         return await self._look(lambda c: journal.replay(c, self._epoch, filter, after, limit))
 
-    async def retained(self, filter: Filter, upto: Position, limit: int) -> Sequence[Message]:
+    async def retained(self, filter: AnyFilter, upto: Position, limit: int) -> Sequence[Message]:
         def look(connection: apsw.Connection) -> Sequence[Message]:
             return journal.retained(connection, self._epoch, filter, upto, limit)
 

@@ -14,7 +14,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from ringback.core.filters import Filter
+from ringback.core.filters import AnyFilter, Filter
 from ringback.core.model import BEGINNING, KEEP, Kind, Message, Page, Position, Publication
 from ringback.engines.sqlite.writer import Transaction
 
@@ -117,10 +117,10 @@ def read(
 
 
 def replay(
-    connection: apsw.Connection, epoch: str, filter: Filter, after: Position | None, limit: int
+    connection: apsw.Connection, epoch: str, filter: AnyFilter, after: Position | None, limit: int
 ) -> Page:
     """Messages of all topics that match; see ``ports.Journal.replay``."""
-    if filter.exact:
+    if isinstance(filter, Filter) and filter.exact:
         return read(connection, epoch, filter.text, after, limit)
     newest = _head(connection)
     topics = [
@@ -128,6 +128,7 @@ def replay(
         for row, name, trimmed, _ in _candidates(connection, filter)
         if filter.matches(name)
     ]
+    topics += _unknown(connection, filter, {name for _, name, _ in topics})
     offset, gap = _start(epoch, newest, after) if after is not None else (0, False)
     missed = [name for _, name, trimmed in topics if offset < trimmed] if after is not None else []
     rows = msgspec.json.encode([row for row, _, _ in topics]).decode()
@@ -156,7 +157,7 @@ def follow(connection: apsw.Connection, epoch: str, after: Position | None, limi
 
 
 def retained(
-    connection: apsw.Connection, epoch: str, filter: Filter, upto: Position, limit: int
+    connection: apsw.Connection, epoch: str, filter: AnyFilter, upto: Position, limit: int
 ) -> Sequence[Message]:
     """The last messages of retained topics; see ``ports.Journal.retained``."""
     found: list[Message] = []
@@ -173,15 +174,29 @@ def retained(
     return sorted(found, key=lambda message: message.position.offset)
 
 
-def _candidates(connection: apsw.Connection, filter: Filter) -> Iterable[Any]:
-    """Topics whose names begin as all that match do: row, name, newest number removed, whether
-    they are retained.
+def _candidates(connection: apsw.Connection, filter: AnyFilter) -> Iterable[Any]:
+    """Topics whose names begin as all that match do, each once: row, name, newest number removed,
+    whether they are retained.
     """
-    prefix = filter.prefix
-    return connection.execute(
-        "SELECT row, name, trimmed, retained FROM topics WHERE name >= ? AND name < ?",
-        (prefix, prefix + "\U0010ffff"),
-    )
+    found: dict[int, Any] = {}
+    for each in filter.alternatives:
+        above = each.prefix + ("\0" if each.exact else "\U0010ffff")
+        for topic in connection.execute(
+            "SELECT row, name, trimmed, retained FROM topics WHERE name >= ? AND name < ?",
+            (each.prefix, above),
+        ):
+            found[topic[0]] = topic
+    return found.values()
+
+
+def _unknown(
+    connection: apsw.Connection, filter: AnyFilter, known: set[str]
+) -> Iterable[tuple[int, str, int]]:
+    """Topics that are asked for by their names, and are not there: perhaps no more."""
+    for each in filter.alternatives:
+        if each.exact and each.text not in known:
+            row, trimmed = _topic(connection, each.text)
+            yield row, each.text, trimmed
 
 
 def _head(connection: apsw.Connection) -> int:
