@@ -105,14 +105,13 @@ class Topics:
         self._known: dict[str, TopicPolicy | None] = {}
 
     def find(self, topic: str) -> TopicPolicy | None:
-        """The declaration a well-formed name belongs to."""
+        """The declaration a topic belongs to; None: to none, or this is no name."""
         try:
             return self._known[topic]
         except KeyError:
             pass
-        if topic.startswith(("$", OPERATIONS)):
-            found = None
-        else:
+        found = None
+        if not topic.startswith(("$", OPERATIONS)) and _is_name(topic):
             found = next((p for p in self.policies if p.pattern.matches(topic)), None)
         if len(self._known) >= KNOWN_TOPICS:
             self._known.clear()
@@ -197,6 +196,14 @@ class Topics:
         if rule == "anyone" or self.development:
             return True
         return rule == "signed_in" and claims.subject is not None
+
+
+def _is_name(topic: str) -> bool:
+    try:
+        check_name(topic)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _grants(action: Action, claims: Claims) -> tuple[str, ...]:
