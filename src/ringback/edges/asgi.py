@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack
 from typing import Any, Protocol
 
+from ringback.edges.cors import EXPOSED
 from ringback.edges.farewell import farewell
 from ringback.edges.http import HttpEdge, Pending
 from ringback.edges.http.message import Receive, Request, Scope, Send, problem_response
@@ -19,20 +20,6 @@ from ringback.errors import CapacityError, RingbackError
 from ringback.hub import Hub
 from ringback.settings import Settings
 
-EXPOSED = (
-    "ETag",
-    "Location",
-    "Link",
-    "Retry-After",
-    "Preference-Applied",
-    "Idempotency-Replayed",
-    "Content-Location",
-    "Upload-Offset",
-    "Upload-Length",
-    "Upload-Complete",
-    "WWW-Authenticate",
-)
-"""Answer headers that a page of another origin may read."""
 PREFLIGHT_AGE = 600
 """Seconds a browser remembers what it may send."""
 

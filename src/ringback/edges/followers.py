@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from ringback.core.access import Claims
 from ringback.edges.handover import Taker
 from ringback.edges.places import Keeper
 from ringback.hub import Format, Hub
@@ -125,6 +126,10 @@ class Connection:
 
     def farewell(self, reconnect_after: float) -> None:
         """The process stops: tell the client to come back, after so many seconds, and end."""
+        raise NotImplementedError
+
+    def revoked(self, covers: Callable[[Claims], bool]) -> None:
+        """Tokens were revoked: end, if ``covers`` says so of the claims this follows by."""
         raise NotImplementedError
 
 

@@ -10,10 +10,11 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from ringback.core.access import Claims
 from ringback.errors import QueueFull, RateLimited
 from ringback.settings import Settings
 
@@ -34,6 +35,8 @@ class Kept(Protocol):
     def tick(self, now: float) -> None: ...
 
     def farewell(self, reconnect_after: float) -> None: ...
+
+    def revoked(self, covers: Callable[[Claims], bool]) -> None: ...
 
 
 class Keeper:
@@ -69,6 +72,11 @@ class Keeper:
         """Tell all to come back, each after another part of the grace period."""
         for connection in tuple(self._of):
             connection.farewell(random.uniform(0.0, SPREAD * grace))  # noqa: S311 - no secret
+
+    def revoked(self, covers: Callable[[Claims], bool]) -> None:
+        """Have each look whether what it was allowed is over: ``Revocations.listen``."""
+        for connection in tuple(self._of):
+            connection.revoked(covers)
 
     async def _run(self) -> None:
         turn = 0

@@ -25,15 +25,23 @@ class Bells:
         self._bells: dict[str, set[_Bell]] = {}
         self._stop = hints.listen(self._ring)
         self._closing = False
+        self._endings: list[Callable[[], None]] = []
 
     @property
     def closing(self) -> bool:
         """Whether the process is stopping: followers end, and resume elsewhere."""
         return self._closing
 
+    def when_closing(self, end: Callable[[], None]) -> None:
+        """Have ``end`` called when the process stops, once."""
+        self._endings.append(end)
+
     def close(self) -> None:
         """Ring every bell, so that followers see that this process is stopping."""
         self._closing = True
+        endings, self._endings = self._endings, []
+        for end in endings:
+            end()
         self._stop()
         self._ring(frozenset({EVERYTHING}))
 

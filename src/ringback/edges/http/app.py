@@ -22,10 +22,12 @@ from ringback.edges.http.message import (
 )
 from ringback.edges.http.operations import Operations
 from ringback.edges.http.presence import PresenceRoutes
+from ringback.edges.http.rates import Rates
 from ringback.edges.http.revocations import RevocationRoutes
 from ringback.edges.http.submit import Submit
 from ringback.edges.http.uploads import UploadRoutes
 from ringback.edges.http.waiting import Streams, Waiting
+from ringback.edges.places import Keeper, Places
 from ringback.errors import MethodNotAllowed, NotFound, RingbackError, UnknownOperation
 from ringback.hub import Hub
 from ringback.ids import is_id
@@ -56,6 +58,14 @@ class HttpEdge:
         self._gate = Gate(
             settings, service.tokens, service.clock, authenticate, service.revocations
         )
+        self.keeper = Keeper()
+        """Looks after the connections that follow topics, of every transport."""
+        self.places = Places(settings)
+        """How many of them there may be."""
+        self.publishing = Rates(settings.publish_rate, settings.publish_burst)
+        """How often a caller may publish, over every transport."""
+        hub.when_closing(lambda: self.keeper.farewell(settings.grace))
+        service.revocations.listen(self.keeper.revoked)
         streams = Streams(settings.max_streams)
         waiting = Waiting(service, hub, streams)
         self._submit = Submit(service, self._gate, waiting)

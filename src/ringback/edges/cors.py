@@ -1,0 +1,38 @@
+"""Cross-origin requests: what an answer says that goes past the middleware.
+
+Answers through ASGI get these fields from Starlette's middleware; those on a connection that an
+edge owns get the same from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+EXPOSED = (
+    "ETag",
+    "Location",
+    "Link",
+    "Retry-After",
+    "Preference-Applied",
+    "Idempotency-Replayed",
+    "Content-Location",
+    "Upload-Offset",
+    "Upload-Length",
+    "Upload-Complete",
+    "WWW-Authenticate",
+)
+"""Answer headers that a page of another origin may read."""
+
+
+def answer_fields(origin: str | None, origins: Sequence[str]) -> list[tuple[bytes, bytes]]:
+    """What allows a page of this origin to read the answer; nothing for one that may not."""
+    if origin is None or not origins:
+        return []
+    exposed = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
+    if "*" in origins:
+        return [(b"access-control-allow-origin", b"*"), exposed]
+    credentials = [(b"access-control-allow-credentials", b"true"), exposed]
+    if origin not in origins:
+        return credentials
+    allowed = (b"access-control-allow-origin", origin.encode("latin-1"))
+    return [*credentials, allowed, (b"vary", b"Origin")]
