@@ -259,3 +259,17 @@ async def test_nothing_is_left_of_whoever_went(data: Path) -> None:
         groups = hub._groups
         assert (groups._groups, groups._index.empty) == ({}, True)
         await publish(engine, "a")
+
+
+async def test_a_guard_that_fails_keeps_nobody_else_from_anything(data: Path) -> None:
+    def failing(topic: str) -> bool:
+        raise RuntimeError("a predicate of the application")
+
+    async with hubbub(data) as (engine, hub):
+        follower, other = Listener(), Listener()
+        hub.attach(follower, parse("a/+"), failing)
+        hub.attach(other, parse("a/+"))
+        await publish(engine, "a/1")
+        await until(lambda: other.got)
+        await hub.join(follower, parse("a/#"), BEGINNING, failing, room=room)
+        assert follower.got == []

@@ -8,6 +8,7 @@ worked out for all of them together, and remembered until somebody comes or goes
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -21,6 +22,18 @@ Policies = Callable[[str], TopicPolicy | None]
 
 KNOWN_AUDIENCES = 20_000
 """Topics of which is remembered who gets their messages."""
+
+
+log = logging.getLogger("ringback.hub")
+
+
+def lets(guard: Guard, topic: str) -> bool:
+    """Whether a guard lets; one that fails, being the application's, lets nobody."""
+    try:
+        return guard(topic)
+    except Exception:
+        log.exception("Whether somebody may follow %s could not be told: refused.", topic)
+        return False
 
 
 class Format(Protocol):
@@ -80,7 +93,7 @@ class Audience:
                 found.update(
                     (follower, None)
                     for follower, guard in group.members.items()
-                    if guard is None or guard(topic)
+                    if guard is None or lets(guard, topic)
                 )
             else:
                 found.update(dict.fromkeys(group.members))
@@ -226,7 +239,7 @@ class Groups:
         for topic in topics:
             for group in self._index.match(topic):
                 for follower, guard in group.members.items():
-                    if guard is None or guard(topic):
+                    if guard is None or lets(guard, topic):
                         follower.write(follower.format.gap((topic,), position))
 
 

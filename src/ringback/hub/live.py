@@ -14,7 +14,7 @@ from ringback.core.model import Kind, Message, Position, Publication
 from ringback.core.policies import Topics
 from ringback.errors import StoreUnavailable
 from ringback.hub.bells import Bells
-from ringback.hub.groups import Follower, Format, Groups, Guard
+from ringback.hub.groups import Follower, Format, Groups, Guard, lets
 from ringback.hub.presence import Presence, Presences
 from ringback.ports import EVERYTHING, QUEUE, Engine, Hints, Journal, Relay
 
@@ -291,7 +291,7 @@ def seen_through(filters: Mapping[Filter, Guard | None]) -> Guard:
         found = known.get(topic)
         if found is None:
             found = known[topic] = any(
-                filter.matches(topic) and (guard is None or guard(topic))
+                filter.matches(topic) and (guard is None or lets(guard, topic))
                 for filter, guard in filters.items()
             )
         return found
