@@ -23,6 +23,7 @@ PHASE_GRACE_S = 60.0  # a slow server has sixteen messages to 5,000 subscribers 
 OPEN_GRACE_S = 130.0  # more than the generator gives itself
 POLL_S = 0.05
 SPARE_FILES = 200
+WHY_CHARACTERS = 200  # of an answer that was not expected: it stands in a table
 
 
 def payload() -> str:
@@ -143,7 +144,7 @@ def wait_until_open(child: Child) -> None:
     deadline = time.monotonic() + OPEN_GRACE_S
     while '"opened"' not in child.log.read_text():
         if child.process.poll() is not None or time.monotonic() > deadline:
-            raise NotRun(child.log_tail())
+            raise NotRun(child.log_tail()[:WHY_CHARACTERS])
         time.sleep(POLL_S)
 
 
@@ -157,7 +158,7 @@ def finished(child: Child, plan: Plan) -> Report:
     report = Report(opened=[], phases={})
     for line in child.log.read_text(errors="replace").splitlines():
         if not line.startswith("{"):
-            report.stopped = line
+            report.stopped = line[:WHY_CHARACTERS]
             continue
         found = json.loads(line)
         if found.pop("step") == "opened":
@@ -165,5 +166,5 @@ def finished(child: Child, plan: Plan) -> Report:
         else:
             report.phases[int(found["connections"]), int(found["in_flight"])] = found
     if child.process.returncode and not report.phases:
-        raise NotRun(child.log_tail())
+        raise NotRun(child.log_tail()[:WHY_CHARACTERS])
     return report

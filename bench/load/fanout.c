@@ -36,6 +36,7 @@ enum {
     MAX_HEADERS = 16,
     SPREAD = 7919,              /* a prime: one message after another goes to far topics */
     NAP_NS = 50000,             /* bounds what polling can add to a latency: 0.05 ms */
+    FEW = 64,                   /* ready at once: with fewer it pays to let more come meanwhile */
     STALL_S = 15,               /* nothing came for so long: what is missing is lost */
     PATIENCE = 5,               /* times its duration, and as many seconds: a slow server's phase */
     OPEN_S = 120,
@@ -233,7 +234,7 @@ static void turn(void) {
     if (outbox_used) {
         send_all(&publisher, outbox, outbox_used);
         outbox_used = 0;
-    } else if (found <= 0) {
+    } else if (found < FEW) {
         struct timespec nap = {0, NAP_NS};
         nanosleep(&nap, NULL);
     }
@@ -245,15 +246,18 @@ static void turn_until(uint64_t end) {
 
 /* Open up to `count` subscribers, and the publisher. */
 static void open_up_to(uint32_t count) {
-    uint64_t begin = now_ns(), limit = begin + OPEN_S * 1000000000ull;
-    uint32_t before = ready;
+    uint64_t begin = now_ns(), limit = begin + OPEN_S * 1000000000ull, moved = begin;
+    uint32_t before = ready, seen = ready;
     while (ready < count) {
         while (opened < count && opened - ready < OPENING) {
             open_one(&conns[opened], opened, &sub_side);
             opened++;
         }
         turn();
-        if (now_ns() > limit) die("%u of %u connections were ready in time", ready, count);
+        if (ready > seen) moved = now_ns();
+        seen = ready;
+        if (now_ns() > limit || now_ns() - moved > STALL_S * 1000000000ull)
+            die("%u of %u connections were ready in time", ready, count);
     }
     double seconds = (double)(now_ns() - begin) / 1e9;
     if (count > before)
