@@ -16,12 +16,12 @@ Nothing here backtracks: whoever writes a filter cannot make matching it expensi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar, Generic, TypeVar
 
 import msgspec
 
-from ringback.core.topics import MAX_TOPIC_LENGTH, MAX_TOPIC_SEGMENTS, check_name
+from ringback.core.topics import MAX_TOPIC_LENGTH, MAX_TOPIC_SEGMENTS, check_name, is_iri
 from ringback.errors import InvalidInput
 
 T = TypeVar("T")
@@ -55,6 +55,9 @@ class Filter(msgspec.Struct, frozen=True):
     levels: tuple[tuple[_Part, ...] | str, ...]
     """A segment each: literal text, ``+``, ``#`` as the last, or the parts of a pattern. A pattern
     that goes across segments is the last, and is matched against all that is left."""
+    also: Callable[[str], bool] | None = None
+    """What a topic has to fulfil beside, where segments cannot say it: the languages of patterns
+    that some transports have. Not of one that is a topic's own name."""
 
     @property
     def exact(self) -> bool:
@@ -82,7 +85,7 @@ class Filter(msgspec.Struct, frozen=True):
 
     def matches(self, topic: str) -> bool:
         """Whether a topic is one of those it is about."""
-        return _matches(self.levels, topic.split("/"))
+        return _matches(self.levels, topic.split("/")) and (self.also is None or self.also(topic))
 
 
 class AnyOf(msgspec.Struct, frozen=True):
@@ -109,7 +112,7 @@ def parse(text: str) -> Filter:
     if "{" not in text and "}" not in text and ONE not in text and REST not in text:
         return Filter(check_name(text), tuple(text.split("/")))
     levels = tuple(_levels(text))
-    if len(levels) > MAX_TOPIC_SEGMENTS:
+    if len(levels) > MAX_TOPIC_SEGMENTS + (2 if is_iri(text.split("/")) else 0):
         raise _wrong(text, f"it has at most {MAX_TOPIC_SEGMENTS} segments")
     return Filter(text, levels)
 
@@ -118,10 +121,13 @@ def _levels(text: str) -> Iterator[tuple[_Part, ...] | str]:
     if len(_EXPRESSION.findall(text)) > MAX_EXPRESSIONS:
         raise _wrong(text, f"it has at most {MAX_EXPRESSIONS} expressions")
     segments = text.split("/")
-    if "" in segments:
+    iri = is_iri(segments)
+    if "" in (segments[2:] if iri else segments):
         raise _wrong(text, "none of its segments is empty")
     for index, segment in enumerate(segments):
-        if segment == ONE:
+        if iri and index == 1:
+            yield segment
+        elif segment == ONE:
             yield ONE
         elif segment == REST:
             if index != len(segments) - 1:
@@ -240,7 +246,8 @@ class Index(Generic[T]):
     """Which values belong to the filters that match a topic.
 
     A tree by segments: a look-up walks the topic's own segments, and meets the filters that match
-    and the patterns that begin like it; how many others there are does not matter.
+    and the patterns that begin like it; how many others there are does not matter. What filters
+    say ``also`` is not looked at: it is for who asks.
     """
 
     def __init__(self) -> None:

@@ -2,24 +2,28 @@
 
 A name is one or more segments joined by ``/``. It carries no wildcard, no empty segment, no
 ``.`` or ``..`` segment and no control character, so that it means the same as a URL path, an
-MQTT topic (MQTT 5 §4.7) and a NATS subject.
+MQTT topic (MQTT 5 §4.7) and a NATS subject. It may be an IRI, ``https://example.com/books/1``,
+as Mercure's topics are: of that the one empty segment, behind the scheme, is allowed.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ringback.errors import InvalidInput
 
 MAX_TOPIC_LENGTH = 256
 """Characters: AWS IoT's bound, the lowest among the transports."""
 MAX_TOPIC_SEGMENTS = 8
-"""AWS IoT allows seven slashes."""
+"""AWS IoT allows seven slashes. The scheme of an IRI and what is empty behind it do not count:
+AWS IoT has no IRIs."""
 OPERATIONS = "operations/"
 """Prefix of the topics that are operations' logs; only the core writes there."""
 RESERVED = (OPERATIONS, "$")
 """Beginnings of names that an application cannot publish to."""
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*:")  # RFC 3986 §3.1, but for the wildcard +
 _SEGMENT = re.compile(r"[^\x00-\x20\x7f/+#*\ud800-\udfff]+")
 
 
@@ -28,6 +32,8 @@ def check_name(topic: str) -> str:
     if not topic or len(topic) > MAX_TOPIC_LENGTH:
         raise InvalidInput(f"A topic has 1 to {MAX_TOPIC_LENGTH} characters.", topic=topic[:64])
     segments = topic.split("/")
+    if is_iri(segments):
+        del segments[:2]
     if len(segments) > MAX_TOPIC_SEGMENTS:
         raise InvalidInput(f"A topic has at most {MAX_TOPIC_SEGMENTS} segments.", topic=topic)
     for segment in segments:
@@ -38,6 +44,11 @@ def check_name(topic: str) -> str:
                 topic=topic,
             )
     return topic
+
+
+def is_iri(segments: Sequence[str]) -> bool:
+    """Whether segments begin as an IRI's do, with a scheme and then none."""
+    return len(segments) > 2 and not segments[1] and _SCHEME.fullmatch(segments[0]) is not None
 
 
 def check_publishable(topic: str) -> str:
