@@ -234,6 +234,12 @@ class SqliteEngine:
     # Relay
 
     def relay(self, publications: Sequence[Publication], now: float) -> None:
+        if self._neighbours.present():
+            self._relay_elsewhere(publications, now)
+        for receive in tuple(self._receivers):
+            receive(publications, now)
+
+    def _relay_elsewhere(self, publications: Sequence[Publication], now: float) -> None:
         batch: list[Publication] = []
         size = 0
         for each in publications:
@@ -243,8 +249,6 @@ class SqliteEngine:
                 batch, size = [], len(each.data)
             batch.append(each)
         self._neighbours.relay(_RELAYED.encode((batch, now)))
-        for receive in tuple(self._receivers):
-            receive(publications, now)
 
     def listen_relayed(self, receive: Relayed) -> Callable[[], None]:
         self._receivers.append(receive)

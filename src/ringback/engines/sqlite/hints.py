@@ -118,7 +118,7 @@ class Neighbours:
 
     def tell(self, changed: frozenset[str]) -> None:
         """Send a hint to all the others; never waits."""
-        if not self._present():
+        if not self.present():
             return
         data = "\n".join(changed).encode()
         if len(data) > MAX_NAMES:
@@ -130,7 +130,7 @@ class Neighbours:
         """Send messages to all the others, in order. Whoever does not take them for long loses
         them.
         """
-        if not self._present():
+        if not self.present():
             return
         for other in self._others:
             if len(self._backlog) >= MAX_BACKLOG:
@@ -154,7 +154,7 @@ class Neighbours:
                 return
             self._backlog.popleft()
 
-    def _present(self) -> bool:
+    def present(self) -> bool:
         """Whether there are others, as far as that is known."""
         if self._socket is None or self._loop is None:
             return False
