@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ringback.core.filters import parse
-from ringback.core.model import Kind, Message, Position
+from ringback.core.model import Message, Kind, Message, Position
 from ringback.core.policies import TopicPolicy
 from ringback.hub.groups import Groups
 
@@ -41,6 +41,9 @@ class Nobody:
 
     def __init__(self, format: Silent) -> None:
         self.format = format
+
+    def takes(self, message: Message) -> bool:
+        return True
 
     @property
     def write(self) -> Callable[[bytes], object]:

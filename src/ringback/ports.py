@@ -223,6 +223,11 @@ class Journal(Protocol):
         in the order of their commits; of ``limit`` topics at most.
         """
 
+    async def find(self, id: str) -> Position | None:
+        """The position of the newest message whose attributes have this ``id``; None if none that
+        is kept has. Attributes are a JSON object.
+        """
+
 
 Relayed = Callable[[Sequence[Publication], float], None]
 """Called on the engine's event loop with publications to ephemeral topics, and when they were

@@ -137,6 +137,33 @@ async def test_the_newest_of_retained_topics(engine: FullEngine) -> None:
     assert (await engine.read("a/1", BEGINNING, 10)).gap
 
 
+async def test_a_message_is_found_by_the_id_its_publisher_gave(
+    engine: FullEngine, neighbour: FullEngine
+) -> None:
+    def message(attributes: bytes | None, keep: Keep | None = None) -> Publication:
+        return Publication("t", b"1", attributes, keep or Keep())
+
+    positions = await engine.publish(
+        [
+            message(b'{"id":"urn:a"}', Keep(age=10.0)),
+            message(b'{"id":"same","type":"x"}'),
+            message(b'{"id":"same"}'),
+            message(b'{"type":"none"}'),
+            message('{"id":"ü\\""}'.encode()),
+            message(None),
+        ],
+        NOW,
+    )
+    assert await neighbour.find("urn:a") == positions[0]
+    assert await engine.find("same") == positions[2], "the newest"
+    assert await engine.find('ü"') == positions[4]
+    assert await engine.find("none") is None
+    assert await engine.find("") is None
+    await engine.publish([message(None, Keep(age=10.0))], NOW)
+    await sweep(engine, NOW + 100)
+    assert await engine.find("urn:a") is None, "what is gone is not found"
+
+
 async def test_what_is_ephemeral_is_not_stored(engine: FullEngine) -> None:
     state = await start(engine)
     report = Report(

@@ -42,6 +42,11 @@ class Listener:
         self.subject = subject
         self.writes: list[bytes] = []
         self.newest: dict[str, bytes] = {}
+        self.allowed = False
+        """Whether it takes what is private."""
+
+    def takes(self, message: Message) -> bool:
+        return self.allowed or not message.private
 
     @property
     def write(self) -> Callable[[bytes], object]:

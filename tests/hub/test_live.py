@@ -273,3 +273,41 @@ async def test_a_guard_that_fails_keeps_nobody_else_from_anything(data: Path) ->
         await until(lambda: other.got)
         await hub.join(follower, parse("a/#"), BEGINNING, failing, room=room)
         assert follower.got == []
+
+
+async def test_what_is_private_is_for_those_who_take_it(data: Path) -> None:
+    """Live and replayed; and what comes before and behind stays in order."""
+    async with hubbub(data, TopicPolicy(pattern=parse("#"))) as (engine, hub):
+        allowed, other, wild = Listener(), Listener(), Listener()
+        allowed.allowed = True
+        for follower in (allowed, other):
+            hub.attach(follower, parse("t"))
+        hub.attach(wild, parse("#"))
+        open, private = Publication("t", b"1"), Publication("t", b"1", b'{"private":true}')
+        text = Publication("t", b"1", rb'{"id":"\"private\":true"}')
+        await engine.publish([open, private, open, text, private, open], NOW)
+        await until(lambda: len(allowed.got) == 6)
+        assert [offset for _, offset in allowed.got] == [1, 2, 3, 4, 5, 6]
+        assert other.got == wild.got == [["t", 1], ["t", 3], ["t", 4], ["t", 6]]
+        assert hub.delivered == 6 + 4 + 4
+        for follower in (allowed, other):
+            hub.leave(follower)
+            follower.writes.clear()
+            await hub.join(follower, parse("t"), BEGINNING, room=room)
+        assert len(allowed.got) == 6
+        assert len(other.got) == 4
+
+
+async def test_a_filter_that_says_more_than_segments(data: Path) -> None:
+    async with hubbub(data) as (engine, hub):
+        follower, same = Listener(), Listener()
+        even = Filter("even", ("n", "#"), lambda topic: topic[-1] in "02468")
+        hub.attach(follower, even)
+        hub.attach(same, even)
+        await publish(engine, "n/1", "n/2", "m/2", "n/4")
+        await until(lambda: len(same.got) == 2)
+        assert follower.got == same.got == [["n/2", 2], ["n/4", 4]]
+        assert hub.listeners("n/3") == 0
+        later = Listener()
+        await hub.join(later, even, BEGINNING, room=room)
+        assert later.got == follower.got

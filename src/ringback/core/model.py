@@ -171,6 +171,19 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     attributes: bytes | None = None
     """What else was said of it, as a JSON object: what a transport has no other place for."""
 
+    @property
+    def private(self) -> bool:
+        """Whether it is only for those who are allowed its topic in particular."""
+        # No string of JSON contains this: a quote in it is escaped.
+        return self.attributes is not None and b'"private":true' in self.attributes
+
+    @property
+    def particular(self) -> bool:
+        """Whether each follower decides by the message, and not by its topic alone: it is private,
+        or one of several that are the same for other topics.
+        """
+        return self.private or (self.attributes is not None and b'"topics":[' in self.attributes)
+
 
 class Draft(msgspec.Struct, frozen=True):
     """A message of the operation's own log, before it has a position."""

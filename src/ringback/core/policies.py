@@ -147,6 +147,21 @@ class Topics:
         policy = self.find(topic)
         return policy is not None and self._lets(policy, action, claims, topic)
 
+    def grants(self, claims: Claims, topic: str) -> bool:
+        """Whether the caller in particular may follow, and not because everybody may, or all who
+        have a token: what a private message takes.
+        """
+        policy = self.find(topic)
+        if policy is None:
+            return False
+        rule = policy.subscribe
+        if self.development or claims.admin:
+            return True
+        known = claims.subject is not None
+        if known and callable(rule) and rule(claims, **policy.parameters(topic)):
+            return True
+        return any(parsed(grant).matches(topic) for grant in claims.subscribe)
+
     def shows_presence(self, claims: Claims, topic: str) -> bool:
         """Whether the caller may see who follows a topic."""
         policy = self.find(topic)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ringback.core.access import Claims
+from ringback.core.model import Message
 from ringback.edges.handover import Taker
 from ringback.edges.places import Keeper
 from ringback.hub import Format, Hub
@@ -46,6 +47,10 @@ class Connection:
         self._room: asyncio.Future[None] | None = None
 
     # What the hub writes
+
+    def takes(self, message: Message) -> bool:
+        """Whether to hand on a message that is private, or one of several that are the same."""
+        return not message.private
 
     @property
     def write(self) -> Callable[[bytes], object]:

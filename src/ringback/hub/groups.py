@@ -56,6 +56,9 @@ class Follower(Protocol):
     def subject(self) -> str | None:
         """Whose connection it is: for presence."""
 
+    def takes(self, message: Message) -> bool:
+        """Whether it is to get a message whose followers decide: one that is ``particular``."""
+
     @property
     def write(self) -> Callable[[bytes], object]:
         """Takes frames. Never waits and never raises: who cannot keep up is cut by its owner."""
@@ -84,7 +87,15 @@ class Audience:
 
     __slots__ = ("alone", "coalesce", "count", "newest", "versions", "ways")
 
-    def __init__(self, groups: Sequence[Group], topic: str, *, coalesce: bool) -> None:
+    def __init__(
+        self,
+        groups: Sequence[Group],
+        topic: str,
+        *,
+        coalesce: bool,
+        message: Message | None = None,
+    ) -> None:
+        """``message``: the one message it is for, where each follower decides."""
         self.versions = [(group, group.version) for group in groups]
         self.coalesce = coalesce
         found: dict[Follower, None] = {}
@@ -97,8 +108,10 @@ class Audience:
                 )
             else:
                 found.update(dict.fromkeys(group.members))
+        if message is not None:
+            found = {follower: None for follower in found if follower.takes(message)}
         self.count = len(found)
-        self.alone = len(groups) == 1 and not groups[0].several
+        self.alone = len(groups) == 1 and not groups[0].several and message is None
         """Whether nobody in it is in another audience too."""
         self.ways: dict[Format, list[Callable[[bytes], object]]] = {}
         self.newest: dict[Format, list[Callable[[str, bytes], object]]] = {}
@@ -107,6 +120,11 @@ class Audience:
                 self.newest.setdefault(follower.format, []).append(follower.write_newest)
             else:
                 self.ways.setdefault(follower.format, []).append(follower.write)
+
+    def of(self, message: Message) -> Audience:
+        """Those in it who take this message."""
+        groups = [group for group, _ in self.versions]
+        return Audience(groups, message.topic, coalesce=self.coalesce, message=message)
 
     @property
     def current(self) -> bool:
@@ -196,12 +214,19 @@ class Groups:
         else:
             self._audiences.clear()
 
+    def _matching(self, topic: str) -> tuple[Group, ...]:
+        return tuple(
+            group
+            for group in self._index.match(topic)
+            if group.filter.also is None or group.filter.also(topic)
+        )
+
     def audience(self, topic: str) -> Audience:
         """Who gets the messages of a topic, as of now."""
         audience = self._audiences.get(topic)
         if audience is not None and audience.current:
             return audience
-        groups = tuple(self._index.match(topic))
+        groups = self._matching(topic)
         policy = self._policies(topic)
         coalesce = policy is not None and policy.coalesce
         # Topics with the same followers have one audience, so that their frames are joined.
@@ -222,14 +247,14 @@ class Groups:
         batches: dict[Audience, list[Message]] = {}
         for message in messages:
             audience = self.audience(message.topic)
+            if message.attributes is not None and message.particular:
+                _write_all(batches)  # what is for a part of an audience stays in its order
+                batches.clear()
+                audience = audience.of(message)
             if audience.count:
                 batches.setdefault(audience, []).append(message)
                 self.delivered += audience.count
-        if len(batches) == 1 or all(audience.alone for audience in batches):
-            for audience, batch in batches.items():
-                _write(audience, batch)
-        else:
-            _write_in_order(batches)
+        _write_all(batches)
 
     def tell_gap(self, topics: Sequence[str], position: Position) -> None:
         """Tell whoever follows these topics, or everybody if they are not known."""
@@ -237,10 +262,18 @@ class Groups:
             for follower in self._of:
                 follower.write(follower.format.gap((), position))
         for topic in topics:
-            for group in self._index.match(topic):
+            for group in self._matching(topic):
                 for follower, guard in group.members.items():
                     if guard is None or lets(guard, topic):
                         follower.write(follower.format.gap((topic,), position))
+
+
+def _write_all(batches: dict[Audience, list[Message]]) -> None:
+    if len(batches) == 1 or all(audience.alone for audience in batches):
+        for audience, batch in batches.items():
+            _write(audience, batch)
+    else:
+        _write_in_order(batches)
 
 
 def _write(audience: Audience, batch: list[Message]) -> None:

@@ -279,8 +279,13 @@ class Hub(Bells):
 
 
 def _write(follower: Follower, format: Format, messages: Sequence[Message]) -> None:
-    if messages:
-        follower.write(b"".join([format.message(message) for message in messages]))
+    frames = [
+        format.message(message)
+        for message in messages
+        if message.attributes is None or not message.particular or follower.takes(message)
+    ]
+    if frames:
+        follower.write(b"".join(frames))
 
 
 def seen_through(filters: Mapping[Filter, Guard | None]) -> Guard:

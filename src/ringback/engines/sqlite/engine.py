@@ -159,6 +159,9 @@ class SqliteEngine:
 
         return self._read(look) if filter.exact else await self._look(look)
 
+    async def find(self, id: str) -> Position | None:
+        return self._read(lambda connection: journal.find(connection, self._epoch, id))
+
     # Leases
 
     async def renew(

@@ -174,6 +174,16 @@ def retained(
     return sorted(found, key=lambda message: message.position.offset)
 
 
+def find(connection: apsw.Connection, epoch: str, id: str) -> Position | None:
+    """The newest message of this id; see ``ports.Journal.find``."""
+    found: Any = connection.execute(
+        "SELECT number FROM journal WHERE json_extract(CAST(attributes AS TEXT), '$.id') = ? "
+        "ORDER BY number DESC LIMIT 1",
+        (id,),
+    ).get
+    return None if found is None else Position(epoch, found)
+
+
 def _candidates(connection: apsw.Connection, filter: AnyFilter) -> Iterable[Any]:
     """Topics whose names begin as all that match do, each once: row, name, newest number removed,
     whether they are retained.

@@ -220,6 +220,11 @@ MIGRATIONS: tuple[str, ...] = (
     -- The newest number that was removed of a topic that is no more.
     INSERT INTO counters VALUES ('trimmed', 0);
     """,
+    """
+    -- Messages that their publishers gave an id.
+    CREATE INDEX journal_by_id ON journal (json_extract(CAST(attributes AS TEXT), '$.id'))
+        WHERE json_extract(CAST(attributes AS TEXT), '$.id') IS NOT NULL;
+    """,
 )
 
 EPOCH_BYTES = 5
