@@ -106,7 +106,7 @@ async def test_headers_over_the_limit_are_431(caller: Caller) -> None:
 
 
 async def test_a_query_over_the_limit_is_400(caller: Caller) -> None:
-    answer = await caller.http.get(f"/operations/{ID}?token={5000 * 'x'}")
+    answer = await caller.http.get(f"/operations/{ID}?token={20_000 * 'x'}")
     problem_of(answer, 400, "malformed-request")
 
 

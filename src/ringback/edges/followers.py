@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from ringback.core.access import Claims
 from ringback.core.model import Message
@@ -163,9 +163,8 @@ class Raw(Connection, Taker):
         self.server = connections
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - for the type checker
-        self.transport = transport  # type: ignore[assignment]
-        transport.set_write_buffer_limits(high=CONGESTED, low=CONGESTED // 4)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
+        self.transport.set_write_buffer_limits(high=CONGESTED, low=CONGESTED // 4)
         self.keeper.add(self)
 
     def pause_writing(self) -> None:

@@ -25,10 +25,17 @@ from ringback.edges.http.presence import PresenceRoutes
 from ringback.edges.http.rates import Rates
 from ringback.edges.http.revocations import RevocationRoutes
 from ringback.edges.http.submit import Submit
+from ringback.edges.http.topics import TopicRoutes, topic_of
 from ringback.edges.http.uploads import UploadRoutes
 from ringback.edges.http.waiting import Streams, Waiting
 from ringback.edges.places import Keeper, Places
-from ringback.errors import MethodNotAllowed, NotFound, RingbackError, UnknownOperation
+from ringback.errors import (
+    MethodNotAllowed,
+    NotFound,
+    RingbackError,
+    UnknownOperation,
+    UpgradeRequired,
+)
 from ringback.hub import Hub
 from ringback.ids import is_id
 from ringback.service import Service
@@ -55,7 +62,7 @@ class HttpEdge:
         self, service: Service, hub: Hub, uploads: Uploads, authenticate: Authenticate | None
     ) -> None:
         settings = service.settings
-        self._gate = Gate(
+        self._gate = self.gate = Gate(
             settings, service.tokens, service.clock, authenticate, service.revocations
         )
         self.keeper = Keeper()
@@ -69,11 +76,22 @@ class HttpEdge:
         streams = Streams(settings.max_streams)
         waiting = Waiting(service, hub, streams)
         self._submit = Submit(service, self._gate, waiting)
+        self.submitting = self._submit.rates
+        """How often a caller may submit, likewise."""
         self._operations = Operations(service, self._gate, waiting)
         self._events = Events(service, hub, self._gate, streams)
         self._uploads = UploadRoutes(service, uploads, self._gate, self._submit.rates)
         self._revocations = RevocationRoutes(service, self._gate)
         self._presence = PresenceRoutes(service, hub, self._gate)
+        self._topics = TopicRoutes(
+            service,
+            hub,
+            self._gate,
+            streams=streams,
+            keeper=self.keeper,
+            places=self.places,
+            rates=self.publishing,
+        )
         self._describe = Describe(service)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -161,8 +179,17 @@ class HttpEdge:
             case ["presence", *name] if name:
                 request.path_parameter = "/".join(name)
                 return self._methods(request, GET=self._presence.show)
+            case ["topics"]:
+                return self._methods(request, GET=self._topics.follow)
+            case ["topics", *topic]:
+                request.path_parameter = topic_of(topic)
+                return self._methods(
+                    request, GET=self._topics.follow_one, POST=self._topics.publish
+                )
             case ["revocations"]:
                 return self._methods(request, POST=self._revocations.revoke)
+            case ["ws"]:
+                return self._methods(request, GET=_speaks_websocket)
             case ["openapi.json"]:
                 return self._methods(request, GET=self._describe.openapi)
             case ["asyncapi.json"]:
@@ -196,6 +223,10 @@ def _refusal(error: Exception, request: Request) -> Response:
 
 async def _nothing_more() -> MutableMapping[str, Any]:
     return {"type": "http.disconnect"}
+
+
+async def _speaks_websocket(request: Request, send: Send) -> Response:
+    raise UpgradeRequired
 
 
 def _options(allow: list[str]) -> Handler:

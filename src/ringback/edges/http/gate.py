@@ -32,6 +32,11 @@ CURE = (
     "Set RINGBACK_JWT_SECRET, RINGBACK_JWT_PUBLIC_KEY or RINGBACK_JWKS_URL to serve others."
 )
 
+NO_KEY = (
+    "This server runs in development mode and has no key to verify a token with. "
+    "Leave Authorization out, or set RINGBACK_JWT_SECRET."
+)
+
 
 class Gate:
     """Turns a request into claims."""
@@ -56,8 +61,8 @@ class Gate:
         """Refuse what must not even be looked at. Raises ``Forbidden``."""
         if self._guarded and not _is_local(request):
             raise Forbidden(CURE)
-        if request.method not in ("GET", "HEAD", "OPTIONS"):
-            self._check_origin(request)
+        if request.method not in ("GET", "HEAD", "OPTIONS") or request.scope["type"] == "websocket":
+            self._check_origin(request)  # a page may open a WebSocket to anywhere
 
     def _check_origin(self, request: Request) -> None:
         """A browser may change something only from our own origin or one that is allowed."""
@@ -97,19 +102,42 @@ class Gate:
         self._revocations.check(found)
         return found
 
+    async def presented(self, token: str) -> Claims:
+        """Who is asking, by a token that came otherwise than in a request's head.
+
+        Raises ``Unauthenticated`` for one that is not good.
+        """
+        if token.startswith(PREFIX):
+            raise Unauthenticated(
+                "An operation's own token says nothing of who you are. Send it as `token` of what "
+                "you ask of that operation."
+            )
+        if self._hook is not None:
+            found = self._hook({"authorization": f"Bearer {token}"})
+            if inspect.isawaitable(found):
+                found = await found
+            if found is None:
+                raise Unauthenticated("The token is none that this server takes.")
+        elif self._authenticator is None:
+            raise Unauthenticated(NO_KEY)
+        else:
+            found = await self._authenticator.claims(token)
+        self._revocations.check(found)
+        return found
+
+    def operation_claims(self, token: str, operation: str) -> Claims:
+        """The claims of whoever shows an operation's own token; anonymous, if it is another's.
+
+        Raises ``Unauthenticated`` for one that has expired or was revoked.
+        """
+        found = self._operation_claims(token, operation)
+        self._revocations.check(found)
+        return found
+
     async def _claims(self, request: Request, operation: str | None) -> Claims:
         header = request.header(b"authorization")
         if header is None and self._hook is None:
-            shown = request.query.get("token")
-            if shown is None:
-                return ANONYMOUS
-            if not shown.startswith(PREFIX):
-                # It would stand in logs and histories, and open everything of its subject.
-                raise Unauthenticated(
-                    "Only an operation's own token may stand in the URL; send others as "
-                    "Authorization: Bearer."
-                )
-            return self._operation_claims(shown, operation)
+            return self._from_query(request, operation)
         scheme, _, token = (header or "").partition(" ")
         token = token.strip()
         if scheme.lower() == "bearer" and token.startswith(PREFIX):
@@ -118,21 +146,28 @@ class Gate:
             found = self._hook(request.headers())
             if inspect.isawaitable(found):
                 found = await found
-            return found if found is not None else await self._from_query(request, operation)
+            return found if found is not None else self._from_query(request, operation)
         if scheme.lower() != "bearer":
             raise Unauthenticated("Authorization must be: Bearer, followed by a token.")
         if not token:
             raise MalformedRequest("Authorization: Bearer lacks its token.")
         if self._authenticator is None:
-            raise Unauthenticated(
-                "This server runs in development mode and has no key to verify a token with. "
-                "Leave Authorization out, or set RINGBACK_JWT_SECRET."
-            )
+            raise Unauthenticated(NO_KEY)
         return await self._authenticator.claims(token)
 
-    async def _from_query(self, request: Request, operation: str | None) -> Claims:
-        token = request.query.get("token")
-        return ANONYMOUS if token is None else self._operation_claims(token, operation)
+    def _from_query(self, request: Request, operation: str | None) -> Claims:
+        """By the tokens in the URL: a stream of several operations has several."""
+        for token in request.values("token") if request.query else ():
+            if not token.startswith(PREFIX) and self._hook is None:
+                # It would stand in logs and histories, and open everything of its subject.
+                raise Unauthenticated(
+                    "Only an operation's own token may stand in the URL; send others as "
+                    "Authorization: Bearer."
+                )
+            found = self._operation_claims(token, operation)
+            if found.operation is not None:
+                return found
+        return ANONYMOUS
 
     def _operation_claims(self, token: str, operation: str | None) -> Claims:
         if operation is None:

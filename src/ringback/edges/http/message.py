@@ -27,8 +27,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-MAX_QUERY = 4096
-"""Bytes of a query string: no route needs a tenth of it."""
+MAX_QUERY = 16 * 1024
+"""Bytes of a query string: room for the filters of one page."""
 MAX_HEADERS = 64 * 1024
 """Bytes of all headers; servers in front of us bound them too."""
 MAX_LENGTH_DIGITS = 18
@@ -51,6 +51,7 @@ class Request:
     __slots__ = (
         "_depth",
         "_headers",
+        "_pairs",
         "_query",
         "_raw_headers",
         "answered",
@@ -81,6 +82,7 @@ class Request:
         self._raw_headers: Headers = scope["headers"]
         self._headers: dict[bytes, bytes] | None = None
         self._query: dict[str, str] | None = None
+        self._pairs: list[tuple[str, str]] | None = None
 
     def _leave_prefix(self, root: str) -> None:
         """Find our own path below what we are mounted at."""
@@ -126,13 +128,20 @@ class Request:
     def query(self) -> dict[str, str]:
         """The query's parameters; of a repeated one the last."""
         if self._query is None:
+            self._query = dict(self._parameters()) if self.scope.get("query_string") else {}
+        return self._query
+
+    def values(self, name: str) -> list[str]:
+        """All values of a parameter that may be repeated."""
+        return [value for key, value in self._parameters() if key == name]
+
+    def _parameters(self) -> list[tuple[str, str]]:
+        if self._pairs is None:
             raw: bytes = self.scope.get("query_string", b"")
             if len(raw) > MAX_QUERY:
                 raise MalformedRequest(f"The query string is longer than {MAX_QUERY} bytes.")
-            self._query = (
-                dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True)) if raw else {}
-            )
-        return self._query
+            self._pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True)
+        return self._pairs
 
     def hide_token(self) -> None:
         """Take the token out of the query string that the server is about to log.
@@ -271,6 +280,8 @@ def problem_response(error: RingbackError, request: Request | None = None) -> Re
         if request is not None and request.header(b"authorization") is not None:
             challenge += b', error="invalid_token"'  # RFC 6750 §3.1
         headers.append((b"www-authenticate", challenge))
+    if error.status == 426:
+        headers.append((b"upgrade", b"websocket"))  # RFC 9110 §15.5.22
     allow = error.fields.get("allow")
     if error.status == 405 and isinstance(allow, list):
         headers.append((b"allow", ", ".join(allow).encode()))

@@ -1,0 +1,189 @@
+"""Topics by polling and long polling: what came after a position, as JSON."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from ringback.core.filters import AnyFilter, AnyOf
+from ringback.core.model import Message, Page, Position
+from ringback.edges.http import fields
+from ringback.edges.http.message import (
+    JSON,
+    NOT_STORED,
+    Disconnected,
+    Headers,
+    Request,
+    Response,
+)
+from ringback.edges.http.subscription import Subscription
+from ringback.edges.http.topic_events import as_json
+from ringback.edges.http.waiting import Streams, watched
+from ringback.errors import InvalidInput, MalformedRequest
+from ringback.hub import Format, Guard, Hub, rung, seen_through
+from ringback.service import Service
+
+MAX_LIMIT = 1000
+"""Messages in one page: what an engine reads at once."""
+DEFAULT_LIMIT = 100
+"""Messages in a page, unless the caller says otherwise."""
+WAITING = "$waiting"
+"""The bell of long polls: rung by what concerns all of them, as the end of the process."""
+
+
+class _Waiter:
+    """Follows for as long as a long poll waits.
+
+    What is kept it reads when it was woken. What is not, it has to take as it comes: it is its own
+    wire format, so as to be handed messages and not frames.
+    """
+
+    def __init__(self, subject: str | None, ring: Callable[[], None]) -> None:
+        self.subject = subject
+        self.passing: list[Message] = []
+        """Messages of ephemeral topics."""
+        self._ring = ring
+
+    @property
+    def format(self) -> Format:
+        return self
+
+    def takes(self, message: Message) -> bool:
+        return not message.private
+
+    def message(self, message: Message) -> bytes:
+        if not message.position.epoch and len(self.passing) < MAX_LIMIT:
+            self.passing.append(message)
+        return b""
+
+    def gap(self, topics: Sequence[str], position: Position) -> bytes:
+        return b""
+
+    @property
+    def write(self) -> Callable[[bytes], object]:
+        return lambda data: self._ring()
+
+    @property
+    def write_newest(self) -> Callable[[str, bytes], object]:
+        return lambda topic, data: self._ring()
+
+
+class TopicPages:
+    """Answers polls."""
+
+    def __init__(self, service: Service, hub: Hub, streams: Streams) -> None:
+        self._service = service
+        self._hub = hub
+        self._streams = streams
+
+    async def answer(self, request: Request, wanted: Subscription) -> Response:
+        """A page, at once or when there is something in it."""
+        if wanted.operations or wanted.forgotten:
+            raise InvalidInput(
+                "An operation is polled at /operations/{id}. A stream (Accept: text/event-stream) "
+                "carries both.",
+            )
+        limit = _limit(request)
+        _, wait = fields.preferences(request.header(b"prefer"))
+        filter: AnyFilter = AnyOf(tuple(wanted.filters))
+        if len(wanted.filters) == 1:
+            filter = next(iter(wanted.filters))
+        sees = seen_through(wanted.filters)
+        page = await self._first(wanted, filter, sees, limit)
+        headers: Headers = [JSON, NOT_STORED]
+        passing: Sequence[Message] = ()
+        if wait is not None and not self._streams.full:
+            wait = min(wait, self._service.settings.max_wait)
+            headers.append((b"preference-applied", b"wait=%d" % int(wait)))
+            if not page.messages and not page.gap:
+                with self._streams.place():
+                    page, passing = await self._wait(request, wanted, filter, page, limit, wait)
+        return Response(200, _body(page, passing), headers)
+
+    async def _first(
+        self, wanted: Subscription, filter: AnyFilter, sees: Guard, limit: int
+    ) -> Page:
+        """What there is at once."""
+        engine = self._service.engine
+        if not wanted.begins:
+            return await self._read(filter, sees, wanted.after, limit)
+        page = await engine.follow(None, 1)
+        if not wanted.retains(self._service.publisher.topics):
+            return page
+        newest = await engine.retained(filter, page.position, limit)
+        return Page(
+            messages=tuple(m for m in newest if sees(m.topic) and not m.private),
+            position=page.position,
+        )
+
+    async def _read(
+        self, filter: AnyFilter, sees: Guard, after: Position | None, limit: int
+    ) -> Page:
+        """The next page with something in it that the caller may see, or the last."""
+        gap, missed = False, dict[str, None]()
+        while True:
+            page = await self._service.engine.replay(filter, after, limit)
+            known = [topic for topic in page.missed if sees(topic)]
+            if page.gap and (known or not page.missed):
+                gap = True
+                missed |= dict.fromkeys(known)
+            messages = tuple(m for m in page.messages if sees(m.topic) and not m.private)
+            if messages or not page.messages:
+                return Page(
+                    messages=messages, position=page.position, gap=gap, missed=tuple(missed)
+                )
+            after = page.position
+
+    async def _wait(
+        self,
+        request: Request,
+        wanted: Subscription,
+        filter: AnyFilter,
+        page: Page,
+        limit: int,
+        wait: float,
+    ) -> tuple[Page, Sequence[Message]]:
+        hub, sees = self._hub, seen_through(wanted.filters)
+        await hub.start()
+        deadline = time.monotonic() + wait
+        with hub.bell(WAITING) as bell:
+            waiter = _Waiter(wanted.claims.subject, bell.set)
+            async with watched(request, bell) as client:
+                try:
+                    for each, guard in wanted.filters.items():
+                        hub.attach(waiter, each, guard)
+                    while True:
+                        bell.clear()
+                        page = await self._read(filter, sees, page.position, limit)
+                        left = deadline - time.monotonic()
+                        found = page.messages or page.gap or waiter.passing
+                        if found or left <= 0 or hub.closing or client.gone:
+                            break
+                        await rung(bell, left)
+                finally:
+                    hub.leave(waiter)
+        if client.gone:
+            raise Disconnected
+        self._service.revocations.check(wanted.claims)
+        return page, waiter.passing
+
+
+def _limit(request: Request) -> int:
+    text = request.query.get("limit")
+    if text is None:
+        return DEFAULT_LIMIT
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:8]) <= MAX_LIMIT:
+        raise MalformedRequest(f"limit is 1 to {MAX_LIMIT}.", parameter="limit")
+    return int(text)
+
+
+def _body(page: Page, passing: Sequence[Message]) -> bytes:
+    messages = b",".join([as_json(message) for message in (*page.messages, *passing)])
+    return b'{"messages":[%b],"position":"%b","gap":%b,"missed":%b}' % (
+        messages,
+        str(page.position).encode(),
+        b"true" if page.gap else b"false",
+        msgspec.json.encode(page.missed),
+    )

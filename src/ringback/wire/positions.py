@@ -1,0 +1,33 @@
+"""Where a reader stands in several logs, in one text: an id of Server-Sent Events.
+
+All topics have one position. Each operation has a log of its own, whose position is appended:
+
+    e-12
+    e-12,operations/0198c2e4-…:e-5
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ringback.core.model import Position
+from ringback.core.topics import OPERATIONS
+
+FOREIGN = Position("?", 0)
+"""Stands for a position that is none of ours: it reads as a gap."""
+
+
+def pack(topics: Position, operations: Mapping[str, Position]) -> str:
+    """The text; ``operations`` are the positions by the operations' topics."""
+    return ",".join([str(topics), *(f"{topic}:{at}" for topic, at in operations.items())])
+
+
+def unpack(text: str) -> tuple[Position, dict[str, Position]]:
+    """What was packed; what is no position reads as ``FOREIGN``."""
+    topics, *others = text.split(",")
+    operations: dict[str, Position] = {}
+    for each in others:
+        topic, colon, at = each.rpartition(":")
+        if colon and topic.startswith(OPERATIONS):
+            operations[topic] = Position.parse(at) or FOREIGN
+    return Position.parse(topics.strip()) or FOREIGN, operations
