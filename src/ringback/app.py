@@ -20,6 +20,7 @@ from ringback.core.model import OperationState, Status
 from ringback.edges.asgi import AsgiApp
 from ringback.edges.http import HttpEdge
 from ringback.edges.http.gate import Authenticate
+from ringback.edges.websocket import WebSocketEdge
 from ringback.errors import ConfigurationError, OperationCancelled, TaskFailed
 from ringback.home import open_engine
 from ringback.hub import Hub, wait_until_terminal
@@ -61,6 +62,7 @@ class Running:
     uploads: Uploads
     worker: Worker | None
     http: HttpEdge
+    websocket: WebSocketEdge
 
 
 class Ringback:
@@ -245,7 +247,8 @@ class Ringback:
                 await started.start()
                 stack.push_async_callback(started.stop, settings.grace)
             http = HttpEdge(service, hub, uploads, self._authenticate)
-            self._running = Running(service, hub, uploads, started, http)
+            websocket = WebSocketEdge(service, hub, http)
+            self._running = Running(service, hub, uploads, started, http, websocket)
             self.asgi.serve(self._running)
             try:
                 yield self._running

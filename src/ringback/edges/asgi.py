@@ -16,9 +16,11 @@ from ringback.edges.cors import EXPOSED
 from ringback.edges.farewell import farewell
 from ringback.edges.http import HttpEdge, Pending
 from ringback.edges.http.message import Receive, Request, Scope, Send, problem_response
+from ringback.edges.websocket import WebSocketEdge
 from ringback.errors import CapacityError, RingbackError
 from ringback.hub import Hub
 from ringback.settings import Settings
+from ringback.wire.close_codes import CloseCode
 
 PREFLIGHT_AGE = 600
 """Seconds a browser remembers what it may send."""
@@ -31,6 +33,9 @@ class Served(Protocol):
 
     @property
     def http(self) -> HttpEdge: ...
+
+    @property
+    def websocket(self) -> WebSocketEdge: ...
 
     @property
     def hub(self) -> Hub: ...
@@ -51,6 +56,7 @@ class AsgiApp:
     def __init__(self, application: Startable) -> None:
         self._application = application
         self._handler: Any = None
+        self._websocket: WebSocketEdge | None = None
         self._context: AbstractAsyncContextManager[Served] | None = None
         self._starting: asyncio.Lock | None = None
         self._serving = ExitStack()
@@ -58,6 +64,7 @@ class AsgiApp:
     def serve(self, served: Served) -> None:
         """Answer with an application that somebody else has started and will stop."""
         self._handler = _with_cors(served.http, self._application.settings.cors_origins)
+        self._websocket = served.websocket
         self._serving.enter_context(farewell(served.hub.close))
 
     def at_once(self, scope: Scope, body: bytes) -> Pending | None:
@@ -67,7 +74,7 @@ class AsgiApp:
 
     def withdraw(self) -> None:
         """The application that was served is being stopped."""
-        self._handler = None
+        self._handler = self._websocket = None
         self._starting = None  # a lock is of one event loop; the next start may be on another
         self._serving.close()
 
@@ -88,8 +95,16 @@ class AsgiApp:
         elif kind == "lifespan":
             await self._lifespan(receive, send)
         elif kind == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1000})
+            if self._websocket is None:
+                try:
+                    await self._start()
+                except Exception as error:
+                    _log_failure(error)
+            if self._websocket is not None:
+                await self._websocket(scope, receive, send)
+            else:
+                await receive()
+                await send({"type": "websocket.close", "code": CloseCode.INTERNAL_ERROR})
 
     async def _start(self) -> Any:
         if self._starting is None:

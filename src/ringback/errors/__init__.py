@@ -24,6 +24,7 @@
     │   ├── InvalidInput            422
     │   ├── IdempotencyKeyReused    422
     │   ├── ChecksumMismatch        422
+    │   ├── UpgradeRequired         426
     │   └── HeadersTooLarge         431
     ├── AccessError             who may do it
     │   ├── Unauthenticated         401
@@ -93,6 +94,7 @@ from ringback.errors.requests import (
     UnknownTask,
     UnknownTopic,
     UnsupportedMediaType,
+    UpgradeRequired,
     UploadBusy,
     UploadEnded,
     UploadExpired,
@@ -140,6 +142,7 @@ __all__ = [
     "UnknownTask",
     "UnknownTopic",
     "UnsupportedMediaType",
+    "UpgradeRequired",
     "UploadBusy",
     "UploadEnded",
     "UploadExpired",

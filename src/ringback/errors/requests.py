@@ -173,6 +173,13 @@ class ChecksumMismatch(RequestError):
     status = 422
 
 
+class UpgradeRequired(RequestError):
+    """This path speaks WebSocket. Open it with a WebSocket client, over HTTP/1.1."""
+
+    code = "upgrade-required"
+    status = 426
+
+
 class HeadersTooLarge(RequestError):
     """The headers are larger than this server accepts. Send fewer or shorter ones."""
 

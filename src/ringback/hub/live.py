@@ -24,6 +24,8 @@ RETRY_EVERY = 0.5
 """Seconds between two tries to read a journal that could not be read."""
 MAX_RETAINED = 1000
 """Topics whose newest message a new follower gets."""
+NOWHERE = Position("?", 0)
+"""Stands for a position behind the end of the journal: made up, or of a store that was set back."""
 NO_POSITION = Position("", 0)
 """Of a message of an ephemeral topic: nothing is kept that could be read after it."""
 
@@ -172,6 +174,8 @@ class Hub(Bells):
         while (missing := joiner.level()) is None:
             if joiner.ahead:
                 await self._read_on()
+                if joiner.ahead:
+                    joiner.position = NOWHERE
                 continue
             await room()
             page = await self._engine.replay(filter, joiner.position, PAGE)

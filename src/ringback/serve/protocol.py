@@ -33,6 +33,8 @@ from ringback.edges.handover import EXTENSION, Taker
 from ringback.edges.http import Response, Scope
 
 SUBMITTING = "/tasks/"
+HEAD_WITHIN = 20.0
+"""Seconds in which the head of a request has to be whole, from the connection or its first byte."""
 MAX_EARLY = 64 * 1024
 """Bytes a client may send behind its handshake before that is answered."""
 
@@ -52,6 +54,32 @@ class Protocol(HttpToolsProtocol):
         """A request whose body may follow at once."""
         self._early: bytearray | None = None
         """What came behind a WebSocket's handshake, while that is being answered."""
+        self._in_head = False
+        """Whether a request has begun, and its head is not whole."""
+        self._hanging: asyncio.TimerHandle | None = None
+        """Ends a connection that brings no whole head."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._hanging = self.loop.call_later(HEAD_WITHIN, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_is_whole()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head_is_whole()
+        super().on_headers_complete()
+
+    def _head_is_whole(self) -> None:
+        if self._hanging is not None:
+            self._hanging.cancel()
+            self._hanging = None
 
     def data_received(self, data: bytes) -> None:
         if self._early is not None:
@@ -62,6 +90,8 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         if self._offered is not None:  # the body comes later, if it comes
             self._long_way()
+        if self._in_head and self._hanging is None:
+            self._hanging = self.loop.call_later(HEAD_WITHIN, self.transport.abort)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         scope = cast(Scope, cycle.scope)

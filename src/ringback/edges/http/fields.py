@@ -45,12 +45,18 @@ def idempotency_key(text: str, *, secret: bool = False) -> str:
         value = re.sub(r'\\(["\\])', r"\1", match[1])
     elif value and not _BARE.fullmatch(value):
         raise MalformedRequest("Idempotency-Key is to be sent once, and in quotes.")
-    if secret and len(value) < MIN_SECRET_KEY:
+    if secret:
+        check_secret(value)
+    return value
+
+
+def check_secret(key: str) -> None:
+    """Refuse a key that could be guessed."""
+    if len(key) < MIN_SECRET_KEY:
         raise MalformedRequest(
             f"Idempotency-Key has {MIN_SECRET_KEY} characters or more where the caller has no "
             "name: whoever guesses it gets your answer. Send a fresh UUID."
         )
-    return value
 
 
 def preferences(text: str | None) -> tuple[bool, float | None]:

@@ -14,6 +14,14 @@ SLACK = 0.01
 of a burst must not be refused for that."""
 
 
+def caller(subject: str | None, address: str | None) -> str:
+    """By what a caller's requests are counted: the subject, or else the address.
+
+    The marks keep a subject from being taken for an address.
+    """
+    return f"s{subject}" if subject is not None else f"a{address or ''}"
+
+
 class Rates:
     """Allows ``rate`` requests a second for each caller, and ``burst`` at once."""
 

@@ -41,11 +41,19 @@ async def representation(
     service: Service, request: Request, state: OperationState, after: Position | None = None
 ) -> dict[str, Any]:
     """The representation, with partial results (those after a position, if one is given)."""
+    fields = await shown(service, state, after)
+    fields["links"] = links(request, state.id)
+    return fields
+
+
+async def shown(
+    service: Service, state: OperationState, after: Position | None = None
+) -> dict[str, Any]:
+    """The same for where there are no links to follow."""
     fields = operation_fields(state)
     fields["position"] = str(service.position(state))
     if state.part_count:
         fields["parts"] = await service.parts(state, after)
-    fields["links"] = links(request, state.id)
     return fields
 
 

@@ -10,7 +10,7 @@ import msgspec
 from ringback.core.access import Claims
 from ringback.core.model import Accepted, OperationState
 from ringback.core.view import timestamp
-from ringback.edges.http import fields
+from ringback.edges.http import fields, rates
 from ringback.edges.http.gate import Gate
 from ringback.edges.http.message import JSON, NOT_STORED, Headers, Request, Response, Send
 from ringback.edges.http.rates import Rates
@@ -103,15 +103,9 @@ class Submit:
         )
 
     def _start_at(self, query: dict[str, str], claims: Claims) -> float | None:
-        """Before when it is not to start; for a nameless caller, while the token is still good."""
-        now, lifetime = self._service.clock(), self._service.tokens.lifetime
-        start_at = fields.start_at(query, now)
-        if start_at is not None and claims.subject is None and start_at >= now + lifetime:
-            raise invalid(
-                "It would start when its token, which alone opens it for a caller without a name, "
-                f"is good no longer: that is {lifetime:g} seconds (token_lifetime). Let it start "
-                "earlier, or submit it with a JWT that names you."
-            )
+        """Before when it is not to start."""
+        start_at = fields.start_at(query, self._service.clock())
+        check_start(self._service, claims, start_at)
         return start_at
 
     def _acknowledge(
@@ -148,6 +142,18 @@ def _ended(state: OperationState) -> bool:
     return state.terminal
 
 
+def check_start(service: Service, claims: Claims, start_at: float | None) -> None:
+    """Refuse what a nameless caller has start when the token is good no longer."""
+    lifetime = service.tokens.lifetime
+    if start_at is None or claims.subject is not None or start_at < service.clock() + lifetime:
+        return
+    raise invalid(
+        "It would start when its token, which alone opens it for a caller without a name, "
+        f"is good no longer: that is {lifetime:g} seconds (token_lifetime). Let it start "
+        "earlier, or submit it with a JWT that names you."
+    )
+
+
 def key_of(request: Request, claims: Claims, development: bool) -> str | None:
     """The Idempotency-Key of a caller, where there is one.
 
@@ -172,11 +178,6 @@ def refusal(task: Task, claims: Claims, development: bool) -> AccessError:
 
 
 def caller(claims: Claims, request: Request) -> str:
-    """By what a caller's requests are counted: the subject, or else the address.
-
-    The marks keep a subject from being taken for an address.
-    """
-    if claims.subject is not None:
-        return f"s{claims.subject}"
+    """By what a caller's requests are counted."""
     client = request.scope.get("client")
-    return f"a{client[0]}" if client else "a"
+    return rates.caller(claims.subject, client[0] if client else None)

@@ -1,0 +1,68 @@
+"""What the parts of the WebSocket edge have in common: the application they speak for, and what a
+session asks of the connection that carries it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ringback.core.model import Message, Position
+from ringback.edges.http.gate import Gate
+from ringback.edges.http.rates import Rates
+from ringback.edges.places import Keeper, Places
+from ringback.edges.websocket.frames import Frames
+from ringback.hub import Hub
+from ringback.service import Service
+
+FOREIGN = Position("?", 0)
+"""Stands for a position that is none of ours: it reads as a gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One application, as its WebSocket sessions need it."""
+
+    service: Service
+    hub: Hub
+    gate: Gate
+    places: Places
+    keeper: Keeper
+    submissions: Rates
+    """Of all edges, as a caller's are counted together."""
+    publications: Rates
+
+
+class Link(Protocol):
+    """The connection that carries a session. It follows topics for it: see ``hub.Follower``."""
+
+    @property
+    def format(self) -> Frames: ...
+
+    subject: str | None
+
+    def takes(self, message: Message) -> bool: ...
+
+    @property
+    def write(self) -> Callable[[bytes], object]: ...
+
+    @property
+    def write_newest(self) -> Callable[[str, bytes], object]: ...
+
+    def room(self) -> Awaitable[None]:
+        """Wait until the connection takes more."""
+
+    def hang_up(self, code: int, reason: str) -> None:
+        """Send what waits and a close frame, and read no more. Idempotent."""
+
+    def pause(self) -> None:
+        """Hand over no more frames, but for those that have come already."""
+
+    def go_on(self) -> None:
+        """Hand frames over again."""
+
+
+def position_of(after: str) -> Position:
+    """Where a client wants to go on; ``earliest`` is to be asked for before."""
+    return Position.parse(after) or FOREIGN
