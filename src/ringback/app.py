@@ -20,6 +20,7 @@ from ringback.core.model import OperationState, Status
 from ringback.edges.asgi import AsgiApp
 from ringback.edges.http import HttpEdge
 from ringback.edges.http.gate import Authenticate
+from ringback.edges.mercure import MercureEdge
 from ringback.edges.websocket import WebSocketEdge
 from ringback.errors import ConfigurationError, OperationCancelled, TaskFailed
 from ringback.home import open_engine
@@ -247,6 +248,8 @@ class Ringback:
                 await started.start()
                 stack.push_async_callback(started.stop, settings.grace)
             http = HttpEdge(service, hub, uploads, self._authenticate)
+            if settings.mercure:
+                http.beside = MercureEdge(service, hub, http)
             websocket = WebSocketEdge(service, hub, http)
             self._running = Running(service, hub, uploads, started, http, websocket)
             self.asgi.serve(self._running)

@@ -125,6 +125,19 @@ class Settings(BaseModel):
         10.0, gt=0, description="Seconds in which a WebSocket that needs a token has to bring it."
     )
 
+    mercure: bool = Field(
+        False, description="Whether Mercure's clients are served, at `/.well-known/mercure`."
+    )
+    mercure_anonymous: bool = Field(
+        False,
+        description="Whether callers without a token may follow by it what is public of undeclared "
+        "topics (`open_topics`).",
+    )
+    mercure_subscriptions: bool = Field(
+        False,
+        description="Whether its active subscriptions are told and listed, to whoever has a grant.",
+    )
+
     idempotency_retention: float = Field(
         86400.0, gt=0, description="Seconds for which an Idempotency-Key is remembered."
     )

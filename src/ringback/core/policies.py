@@ -100,6 +100,7 @@ class Topics:
         """``open`` is of topics that nobody declared; None: there are none. ``development``:
         whether no caller can be known, and ``granted`` and ``signed_in`` let everybody.
         """
+        self.open = open
         self.policies = [*policies, *([open] if open is not None else [])]
         self.development = development
         self._known: dict[str, TopicPolicy | None] = {}

@@ -154,7 +154,7 @@ def _with_cors(edge: HttpEdge, origins: Sequence[str]) -> Any:
         edge,
         allow_origins=["*"] if everybody else list(origins),
         allow_credentials=not everybody,
-        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        allow_methods=["GET", "HEAD", "QUERY", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["*"],
         expose_headers=EXPOSED,
         max_age=PREFLIGHT_AGE,

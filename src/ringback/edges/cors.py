@@ -20,6 +20,8 @@ EXPOSED = (
     "Upload-Length",
     "Upload-Complete",
     "WWW-Authenticate",
+    "Last-Event-ID",
+    "Mercure-Last-Event-ID",
 )
 """Answer headers that a page of another origin may read."""
 
@@ -31,8 +33,7 @@ def answer_fields(origin: str | None, origins: Sequence[str]) -> list[tuple[byte
     exposed = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
     if "*" in origins:
         return [(b"access-control-allow-origin", b"*"), exposed]
-    credentials = [(b"access-control-allow-credentials", b"true"), exposed]
-    if origin not in origins:
-        return credentials
-    allowed = (b"access-control-allow-origin", origin.encode("latin-1"))
-    return [*credentials, allowed, (b"vary", b"Origin")]
+    fields = [(b"access-control-allow-credentials", b"true"), exposed, (b"vary", b"Origin")]
+    if origin in origins:
+        fields.append((b"access-control-allow-origin", origin.encode("latin-1")))
+    return fields

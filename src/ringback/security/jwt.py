@@ -82,7 +82,7 @@ class Authenticator:
         if remembered is not None:
             return remembered
         now = self._clock()
-        claims = self._check(await self._verify(token), now)
+        claims = self._check(await self._verify(token, _header(token)), now)
         until = now + CACHED_FOR
         if claims.expires_at is not None:
             until = min(until, claims.expires_at + self._settings.jwt_leeway)
@@ -98,8 +98,17 @@ class Authenticator:
         cached = self._cache.get(_digest(token))
         return cached[1] if cached is not None and self._clock() < cached[0] else None
 
-    async def _verify(self, token: str) -> dict[str, Any]:
+    async def verified(self, token: str) -> tuple[dict[str, Any], dict[str, Any], Claims]:
+        """The header and the payload of a JWT, and its claims. It may name no subject: of some
+        transports' tokens it is what they grant that counts. Raises ``Unauthenticated``.
+        """
+        if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
+            raise Unauthenticated("The token is longer than any this server takes, or no JWT.")
         header = _header(token)
+        payload = await self._verify(token, header)
+        return header, payload, self._check(payload, self._clock(), named=False)
+
+    async def _verify(self, token: str, header: dict[str, Any]) -> dict[str, Any]:
         algorithm = header.get("alg")
         if not isinstance(algorithm, str):
             raise Unauthenticated("The token does not say how it is signed (alg).")
@@ -115,7 +124,7 @@ class Authenticator:
                 raise Unauthenticated("The token is signed with a key that its issuer has not.")
         raise Unauthenticated("The token is signed in a way that this server does not accept.")
 
-    def _check(self, claims: dict[str, Any], now: float) -> Claims:
+    def _check(self, claims: dict[str, Any], now: float, *, named: bool = True) -> Claims:
         settings, leeway = self._settings, self._settings.jwt_leeway
         expires_at = _number(claims, "exp")
         if expires_at is not None and now >= expires_at + leeway:
@@ -130,9 +139,11 @@ class Authenticator:
         if settings.jwt_issuer is not None and claims.get("iss") != settings.jwt_issuer:
             raise Unauthenticated("The token was made by somebody else (iss).")
         subject = claims.get("sub")
-        if not isinstance(subject, str) or not subject:
+        if subject is None and not named:
+            pass
+        elif not isinstance(subject, str) or not subject:
             raise Unauthenticated("The token names no subject (sub).")
-        if len(subject) > MAX_SUBJECT_LENGTH or not subject.isprintable():
+        elif len(subject) > MAX_SUBJECT_LENGTH or not subject.isprintable():
             raise Unauthenticated(
                 f"The token's subject (sub) is not 1 to {MAX_SUBJECT_LENGTH} printable characters."
             )

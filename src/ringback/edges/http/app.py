@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from ringback.core.model import Accepted
 from ringback.edges.http.describe import Describe
@@ -55,6 +55,14 @@ MAX_ECHO = 64
 """Characters of what is no id that the answer repeats."""
 
 
+class Beside(Protocol):
+    """Another transport that lives on paths of this one, and answers by itself."""
+
+    def takes(self, path: str) -> bool: ...
+
+    async def __call__(self, request: Request, send: Send) -> None: ...
+
+
 class HttpEdge:
     """All routes of the HTTP contract."""
 
@@ -93,9 +101,13 @@ class HttpEdge:
             rates=self.publishing,
         )
         self._describe = Describe(service)
+        self.beside: Beside | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        if self.beside is not None and self.beside.takes(request.path):
+            await self.beside(request, send)
+            return
         response: Response | None
         try:
             if scope.get("query_string"):

@@ -6,7 +6,7 @@ import inspect
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ringback.core.access import ANONYMOUS, Claims
@@ -61,7 +61,8 @@ class Gate:
         """Refuse what must not even be looked at. Raises ``Forbidden``."""
         if self._guarded and not _is_local(request):
             raise Forbidden(CURE)
-        if request.method not in ("GET", "HEAD", "OPTIONS") or request.scope["type"] == "websocket":
+        safe = request.method in ("GET", "HEAD", "OPTIONS", "QUERY")
+        if not safe or request.scope["type"] == "websocket":
             self._check_origin(request)  # a page may open a WebSocket to anywhere
 
     def _check_origin(self, request: Request) -> None:
@@ -123,6 +124,21 @@ class Gate:
         else:
             found = await self._authenticator.claims(token)
         self._revocations.check(found)
+        return found
+
+    @property
+    def hooked(self) -> bool:
+        """Whether the application itself says who is asking."""
+        return self._hook is not None
+
+    async def verified(self, token: str) -> tuple[dict[str, Any], dict[str, Any], Claims]:
+        """The header, the payload and the claims of a JWT, for a transport that has grants of its
+        own kind. The claims may be of no subject. Raises ``Unauthenticated``.
+        """
+        if self._authenticator is None:
+            raise Unauthenticated(NO_KEY)
+        found = await self._authenticator.verified(token)
+        self._revocations.check(found[2])
         return found
 
     def operation_claims(self, token: str, operation: str) -> Claims:
