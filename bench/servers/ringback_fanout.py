@@ -18,6 +18,11 @@ def _may(claims: Claims, n: str) -> bool:
     return SCOPE in claims.scopes and n.isdigit()
 
 
-rb = Ringback("bench-fanout")
+rb = Ringback(
+    "bench-fanout",
+    publish_rate=0,
+    max_connections=200_000,
+    max_connections_per_subject=0,
+)
 rb.topic("live/{n}", durable=False, publish=_may, subscribe=_may)
 rb.topic("kept/{n}", count=HISTORY, publish=_may, subscribe=_may)

@@ -164,7 +164,10 @@ class Raw(Connection, Taker):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
-        self.transport.set_write_buffer_limits(high=CONGESTED, low=CONGESTED // 4)
+        # With no room for what waits, uvloop sends at once, in the order of the connections, and
+        # pauses whoever does not take it all. Otherwise it gathers writers in a set, and goes
+        # through it in whatever order: at thousands of connections that misses the caches.
+        self.transport.set_write_buffer_limits(high=0)
         self.keeper.add(self)
 
     def pause_writing(self) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from ringback.core.filters import parse
 from ringback.core.model import Keep, Position, Publication
 from ringback.core.policies import MAX_EPHEMERAL, TopicPolicy, Topics
-from ringback.core.topics import check_publishable
+from ringback.core.topics import RESERVED, check_publishable
 from ringback.errors import MalformedRequest, PayloadTooLarge
 from ringback.ids import Clock
 from ringback.ports import FullEngine
@@ -57,7 +57,7 @@ class Publisher:
         Raises ``InvalidInput`` for a value that the topic's model does not fit or a name that is
         none, ``UnknownTopic``, and ``PayloadTooLarge``.
         """
-        policy = self.topics.policy(check_publishable(topic))
+        policy = self._policy(topic)
         declared = self._declared.get(id(policy))
         encoded = encode_as("message", data)
         if declared is not None:
@@ -66,7 +66,7 @@ class Publisher:
 
     def received(self, topic: str, body: bytes, attributes: bytes | None = None) -> Publication:
         """A message from the JSON that a client sent; raises the same, and ``MalformedRequest``."""
-        policy = self.topics.policy(check_publishable(topic))
+        policy = self._policy(topic)
         try:
             if not body.isascii():
                 body.decode()  # RFC 8259 §8.1; what stays encoded is not looked at below
@@ -78,6 +78,11 @@ class Publisher:
         if declared is not None:
             body = declared.validated(body)
         return _bounded(policy, Publication(topic, body, attributes, policy.keep))
+
+    def _policy(self, topic: str) -> TopicPolicy:
+        if topic.startswith(RESERVED):
+            check_publishable(topic)
+        return self.topics.policy(topic)
 
     async def publish(self, publications: Sequence[Publication]) -> Sequence[Position | None]:
         """Publish messages; the position of each, once it is stored, and None of an ephemeral

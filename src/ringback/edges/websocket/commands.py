@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ringback.core.access import Claims
-from ringback.core.model import Accepted, Publication
+from ringback.core.model import Accepted, Position, Publication
 from ringback.core.topics import OPERATIONS
 from ringback.core.view import timestamp
 from ringback.edges.http import fields
@@ -29,22 +29,32 @@ if TYPE_CHECKING:
 Work = Coroutine[Any, Any, None]
 
 
-def begin_publish(session: Session, action: channel.Publish) -> Work:
-    """Check and publish a message."""
+def begin_publish(session: Session, action: channel.Publish) -> Work | None:
+    """Check and publish a message. To an ephemeral topic that takes no waiting."""
     publisher = session.context.service.publisher
     publisher.topics.check("publish", session.claims, action.topic)
     rates = session.context.publications
     if rates.limited:
         rates.check(caller(session.claims.subject, session.address), time.monotonic())
     publication = publisher.received(action.topic, bytes(action.data))
-    return _publish(session, action.id, publication)
+    if publication.keep is not None:
+        return _publish(session, action.id, publication)
+    publisher.relay([publication], session.context.service.clock())
+    _published(session, action.id, publication, None)
+    return None
 
 
 async def _publish(session: Session, id: str | None, publication: Publication) -> None:
-    context = session.context
-    (position,) = await context.service.publisher.publish([publication])
+    (position,) = await session.context.service.publisher.publish([publication])
+    _published(session, id, publication, position)
+
+
+def _published(
+    session: Session, id: str | None, publication: Publication, position: Position | None
+) -> None:
     result: dict[str, object] = {} if position is None else {"position": str(position)}
-    result["listeners"] = context.hub.listeners(publication.topic)
+    if id is not None:
+        result["listeners"] = session.context.hub.listeners(publication.topic)
     session.reply(id, result)
 
 
