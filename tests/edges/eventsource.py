@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -64,10 +64,18 @@ class Parser:
 class Connection:
     """One request for a stream, on a socket of its own."""
 
-    def __init__(self, url: str, path: str, query: dict[str, str], last_id: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        path: str,
+        query: Mapping[str, str | Sequence[str]],
+        last_id: str = "",
+        **headers: str,
+    ) -> None:
         self._at = urlsplit(url)
-        self._target = f"{path}?{urlencode(query)}"
+        self._target = f"{path}?{urlencode(query, doseq=True)}"
         self._headers = [("Host", self._at.netloc), ("Accept", "text/event-stream")]
+        self._headers += headers.items()
         if last_id:
             self._headers.append(("Last-Event-ID", last_id))
         self.status = 0
@@ -88,9 +96,9 @@ class Connection:
                 most = 65536 if cut_at is None else min(65536, cut_at - self.received)
                 data = await reader.read(most)
                 self.received += len(data)
-                if not data:
+                if not data and self.headers.get("connection") != "close":
                     return
-                http.receive_data(data)
+                http.receive_data(data)  # of nothing, too: some bodies end with their connection
                 while (event := http.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
                     match event:
                         case h11.Response():
@@ -101,5 +109,7 @@ class Connection:
                         case h11.EndOfMessage():
                             self.ended = True
                             return
+        except ConnectionError:
+            return
         finally:
             writer.transport.abort()

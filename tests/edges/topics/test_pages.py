@@ -1,0 +1,168 @@
+"""`GET /topics` as JSON: polls and long polls."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.edges.application import problem_of
+from tests.edges.topics.application import page, publish, served
+from tests.security.keys import SECRET, bearer
+from tests.serving import until
+
+
+async def test_pages_follow_on_one_another(data: Path) -> None:
+    async with served(data) as (_, http):
+        await publish(http, "log/a", *range(5))
+        await publish(http, "log/b", "b")
+        await publish(http, "chat/1", "c")
+        url = "/topics?filter=log/%2B&filter=chat/{room}&limit=3"
+        first, position = page(await http.get(f"{url}&after=earliest"))
+        second, end = page(await http.get(f"{url}&after={position}"))
+        third, same = page(await http.get(f"{url}&after={end}"))
+        # The rest of the journal is not theirs: the last page may end before it.
+        last, _ = page(await http.get(f"{url}&after={same}"))
+        assert [*first, *second, *third, *last] == [0, 1, 2, 3, 4, "b", "c"]
+        assert len(first) == len(second) == 3
+
+
+async def test_without_a_position_it_begins_now(data: Path) -> None:
+    async with served(data) as (_, http):
+        await publish(http, "log/a", 1)
+        found, position = page(await http.get("/topics/log/a"))
+        assert found == []
+        await publish(http, "log/a", 2)
+        answer = await http.get(f"/topics/log/a?after={position}")
+        (message,) = answer.json()["messages"]
+        assert message["topic"] == "log/a"
+        assert message["data"] == 2
+        assert message["position"] == answer.json()["position"]
+        assert message["at"].endswith("Z")
+        assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_the_last_value_comes_first(data: Path) -> None:
+    async with served(data) as (_, http):
+        await publish(http, "gauge/a", 1, 2)
+        await publish(http, "gauge/b", 3)
+        await publish(http, "log/a", 4)
+        found, position = page(await http.get("/topics?filter=%23"))
+        assert found == [2, 3]
+        assert page(await http.get(f"/topics?filter=%23&after={position}"))[0] == []
+
+
+async def test_a_long_poll_answers_with_the_next_message(data: Path, path: str) -> None:
+    async with served(data, path) as (rb, http):
+        _, position = page(await http.get("/topics?filter=log/%2B&filter=now/%2B"))
+        url = f"/topics?filter=log/%2B&filter=now/%2B&after={position}"
+        for topic, value in (("log/a", 1), ("now/a", 2)):
+            waiting = asyncio.ensure_future(http.get(url, headers={"Prefer": "wait=20"}))
+            await until(lambda: rb.started.hub.followers)
+            await publish(http, "chat/1", "not this")
+            await publish(http, topic, value)
+            answer = await waiting
+            assert page(answer)[0] == [value]
+            assert answer.headers["preference-applied"] == "wait=20"
+            await until(lambda: not rb.started.hub.followers)
+            url = f"/topics?filter=log/%2B&filter=now/%2B&after={page(answer)[1]}"
+
+
+async def test_a_long_poll_ends_with_its_wait(data: Path) -> None:
+    async with served(data) as (_, http):
+        answer = await http.get("/topics/log/a", headers={"Prefer": "wait=0"})
+        assert page(answer)[0] == []
+        await publish(http, "log/a", 1)
+        answer = await http.get("/topics/log/a?after=earliest", headers={"Prefer": "wait=20"})
+        assert page(answer)[0] == [1], "what is there is not waited for"
+        answer = await http.get("/topics/log/b", headers={"Prefer": "wait=1"})
+        assert page(answer)[0] == []
+
+
+async def test_a_client_that_goes_is_not_waited_for(data: Path) -> None:
+    async with served(data) as (rb, http):
+        with pytest.raises(httpx.ReadTimeout):
+            await http.get("/topics/log/a", headers={"Prefer": "wait=20"}, timeout=0.5)
+        await until(lambda: not rb.started.hub.followers)
+
+
+async def test_what_is_gone_is_told(data: Path) -> None:
+    async with served(data) as (_, http):
+        (first,) = await publish(http, "short/a", 0)
+        await publish(http, "short/a", *range(1, 20))
+        answer = await http.get(f"/topics?filter=short/%2B&filter=log/%2B&after={first}")
+        found = answer.json()
+        assert (found["gap"], found["missed"]) == (True, ["short/a"])
+        assert [message["data"] for message in found["messages"]][-1] == 19
+        answer = await http.get("/topics/log/a?after=elsewhere-3")
+        assert answer.json()["gap"] is True
+        headers = {"Prefer": "wait=20"}
+        answer = await http.get("/topics/log/a?after=no+position", headers=headers)
+        assert answer.json()["gap"] is True, "and is not waited for"
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("", 400, "malformed-request"),
+        ("?filter=", 422, "invalid-input"),
+        ("?filter=a//b", 422, "invalid-input"),
+        ("?filter=log/%2B&limit=0", 400, "malformed-request"),
+        ("?filter=log/%2B&limit=1001", 400, "malformed-request"),
+        ("?filter=log/%2B&limit=x", 400, "malformed-request"),
+        ("?filter=log/a&filter=nobody/declared", 404, "unknown-topic"),
+        ("?" + "&".join(f"filter=log/{n}" for n in range(201)), 400, "malformed-request"),
+        ("?filter=$revocations", 404, "unknown-topic"),
+        ("?filter=$presence/log/a", 401, "unauthenticated"),
+        ("?filter=operations/x", 404, "unknown-operation"),
+        ("?filter=operations/01a2010c-0000-7000-8000-000000000000", 404, "unknown-operation"),
+        ("/log/%2B", 422, "invalid-input"),
+    ],
+)
+async def test_what_is_refused(data: Path, query: str, status: int, code: str) -> None:
+    async with served(data) as (_, http):
+        for accept in ("application/json", "text/event-stream"):
+            if "limit" in query and "event" in accept:
+                continue  # a stream has none
+            answer = await http.get(f"/topics{query}", headers={"Accept": accept})
+            problem_of(answer, status, code)
+
+
+async def test_an_operation_is_polled_elsewhere(data: Path) -> None:
+    async with served(data) as (_, http):
+        told = (await http.post("/tasks/count", json={"to": 1})).json()
+        answer = await http.get(f"/topics/operations/{told['id']}?token={told['token']}")
+        assert "/operations/{id}" in problem_of(answer, 422, "invalid-input")["detail"]
+
+
+async def test_who_sees_what(data: Path) -> None:
+    """Exact names are refused; of wildcards everybody gets what they may see."""
+    async with served(data, jwt_secret=SECRET) as (_, http):
+        root = {"Authorization": bearer("root", scope="ringback:admin")}
+        for topic in ("chat/1", "log/a", "log/b/c", "own/ann/news", "own/bob/news"):
+            answer = await http.post(f"/topics/{topic}", json=topic, headers=root)
+            assert answer.status_code == 202
+        ann = bearer("ann", topics={"subscribe": ["log/b/+", "now/1"]})
+        for token, filter, status, seen in (
+            ("", "log/a", 401, []),
+            (ann, "log/a", 403, []),
+            (ann, "log/b/c", 200, ["log/b/c"]),
+            (ann, "own/bob/news", 403, []),
+            (ann, "own/ann/news", 200, ["own/ann/news"]),
+            (ann, "#", 200, ["chat/1", "log/b/c", "own/ann/news"]),
+            (ann, "own/{owner}/news", 200, ["own/ann/news"]),
+            (bearer("bob"), "own/+/news", 200, ["own/bob/news"]),
+            ("", "*", 200, ["chat/1"]),
+            (root["Authorization"], "#", 200, None),
+        ):
+            answer = await http.get(
+                "/topics",
+                params={"filter": filter, "after": "earliest"},
+                headers={"Authorization": token} if token else {},
+            )
+            assert answer.status_code == status, (token, filter, answer.text)
+            if status == 200:
+                found = page(answer)[0]
+                assert len(found) == 5 if seen is None else found == seen
