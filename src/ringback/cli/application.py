@@ -16,12 +16,12 @@ from typer.exceptions import TyperException
 
 from ringback import __version__
 from ringback.cli import exits
-from ringback.cli.commands import demo, ops, settings, submit, token
+from ringback.cli.commands import demo, hub, ops, settings, submit, token, topics
 from ringback.cli.commands import run as run_command
 from ringback.cli.terminal import NobodyReads, note, styled
 from ringback.errors import ConfigurationError, RingbackError
 
-ORDER = ("run", "worker", "submit", "ops", "token", "settings", "demo")
+ORDER = ("run", "worker", "hub", "submit", "ops", "pub", "sub", "token", "settings", "demo")
 
 
 class _Commands(TyperGroup):
@@ -62,8 +62,11 @@ def _all(
 
 application.command()(run_command.run)
 application.command()(run_command.worker)
+application.command()(hub.hub)
 application.command()(submit.submit)
 application.add_typer(ops.application, name="ops")
+application.command()(topics.pub)
+application.command()(topics.sub)
 application.command()(token.token)
 application.command()(settings.settings)
 application.command()(demo.demo)

@@ -51,6 +51,19 @@ AppInstead = Annotated[
         metavar="MODULE[:ATTRIBUTE]",
     ),
 ]
+Host = Annotated[
+    str | None,
+    typer.Option(help="The address to listen on; 127.0.0.1. [RINGBACK_HOST]", metavar="ADDRESS"),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        help="The port; 8000. 0: any free one. [RINGBACK_PORT]",
+        metavar="PORT",
+    ),
+]
 Data = Annotated[
     Path | None, typer.Option(help="The folder of the store. [RINGBACK_DATA]", metavar="DIR")
 ]

@@ -37,6 +37,9 @@ class Decoder:
         self._data: list[bytes] = []
         self._size = 0
         self._position: str | None = None
+        self.position: str | None = None
+        """Up to where all events are whole: what a reconnect resumes after. A stream may move it
+        without any event."""
 
     def feed(self, chunk: bytes) -> list[ReceivedEvent]:
         """Take the next bytes. Raises ``LimitExceeded`` for an event larger than any of ours."""
@@ -77,6 +80,7 @@ class Decoder:
         return None
 
     def _dispatch(self) -> ReceivedEvent | None:
+        self.position = self._position
         kind, data = self._kind or "message", self._data
         self._kind, self._data, self._size = "", [], 0
         if not data:

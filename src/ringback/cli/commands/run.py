@@ -15,21 +15,8 @@ if TYPE_CHECKING:
 
 def run(
     target: options.Target,
-    host: Annotated[
-        str | None,
-        typer.Option(
-            help="The address to listen on; 127.0.0.1. [RINGBACK_HOST]", metavar="ADDRESS"
-        ),
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            help="The port; 8000. 0: any free one. [RINGBACK_PORT]",
-            metavar="PORT",
-        ),
-    ] = None,
+    host: options.Host = None,
+    port: options.Port = None,
     data: options.Data = None,
     workers: Annotated[
         int | None,

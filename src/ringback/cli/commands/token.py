@@ -25,6 +25,17 @@ def token(
             help="A scope of the JWT; ringback:admin sees everything. Repeatable.", metavar="SCOPE"
         ),
     ] = None,
+    subscribe: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Topics, as a filter, that the JWT's bearer may follow. Repeatable.",
+            metavar="FILTER",
+        ),
+    ] = None,
+    publish: Annotated[
+        list[str] | None,
+        typer.Option(help="Likewise, may publish to. Repeatable.", metavar="FILTER"),
+    ] = None,
     expires: Annotated[
         str, typer.Option(help="How long the JWT is good: 90s, 30m, 1h, 7d.", metavar="DURATION")
     ] = "1h",
@@ -65,7 +76,9 @@ def token(
     from ringback.cli.inputs import duration
 
     lifetime = duration(expires)
-    made, expires_at = _jwt(_settings(app), subject, scope or [], lifetime)
+    granted = {"subscribe": subscribe or [], "publish": publish or []}
+    topics = {action: _filters(found) for action, found in granted.items() if found}
+    made, expires_at = _jwt(_settings(app), subject, scope or [], topics, lifetime)
     _print(json, made, expires_at, subject=subject, scope=" ".join(scope or []))
 
 
@@ -86,7 +99,20 @@ def _settings(app: str | None) -> Settings:
     return Settings.load()
 
 
-def _jwt(settings: Settings, subject: str, scopes: list[str], lifetime: float) -> tuple[str, float]:
+def _filters(texts: list[str]) -> list[str]:
+    """Filters that a server takes. Raises ``InvalidInput``."""
+    from ringback.core.filters import parse
+
+    return [parse(text).text for text in texts]
+
+
+def _jwt(
+    settings: Settings,
+    subject: str,
+    scopes: list[str],
+    topics: dict[str, list[str]],
+    lifetime: float,
+) -> tuple[str, float]:
     """A token (RFC 7519) that a server with these settings takes."""
     from joserfc import jwk, jwt
 
@@ -107,6 +133,8 @@ def _jwt(settings: Settings, subject: str, scopes: list[str], lifetime: float) -
     claims: dict[str, object] = {"sub": subject, "iat": now, "exp": int(now + lifetime)}
     if scopes:
         claims["scope"] = " ".join(scopes)
+    if topics:
+        claims["topics"] = topics
     if settings.jwt_issuer is not None:
         claims["iss"] = settings.jwt_issuer
     if settings.jwt_audience is not None:

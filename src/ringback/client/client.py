@@ -1,24 +1,19 @@
-"""An application that runs elsewhere, over its HTTP contract.
-
-What belongs here: requests, retries that are safe, and following an operation over lost
-connections. What does not: how anything is shown (``cli``). A server's problem is raised as
-the same class of error that the server raised.
-"""
+"""One server, over its HTTP contract."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
-import random
-import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote, urlsplit
 
 import httpx
 import msgspec
 
+from ringback.client.answers import Fields, not_ours, problem_of, unreachable
+from ringback.client.tries import PAUSE_FIRST, TOLD_AT, Tries, worth_trying
 from ringback.core.model import TERMINAL
 from ringback.errors import ConfigurationError, RingbackError
 from ringback.wire.sse_client import Decoder, ReceivedEvent
@@ -32,43 +27,10 @@ PATIENCE = 300.0
 """Seconds a server that was reached before may be away: a deployment takes as long."""
 SUBMIT_PATIENCE = 30.0
 """Seconds for which an acceptance is tried again: somebody waits for the tracking id."""
-TOLD_AT = 2
-"""Tries in vain at which a person is told: the first may be a server changing over."""
-PAUSE_FIRST = 0.5
-"""Seconds the first pause before a new try takes at most; it doubles with each."""
-PAUSE_MAX = 10.0
-"""Seconds between two tries at most."""
 FROM_THE_START = "earliest"
 """As a position: before the first event there is."""
-SOON = frozenset({429, 500, 502, 503, 504})
-"""Statuses that say: not now. The middle ones come from proxies, while the server restarts."""
-
-Fields = dict[str, Any]
-"""A JSON object of the contract."""
 Notice = Callable[[str], None]
 """Told, in a sentence for a person, what goes on while there is nothing else to see."""
-
-
-class Unreachable(RingbackError):
-    """The server cannot be reached. Check its address, and whether it runs."""
-
-    code = "unreachable"
-    status = 503
-    title = "Unreachable"
-    retryable = True
-
-
-class Refused(RingbackError):
-    """The server refused the request."""
-
-    code = "refused"
-    title = "Refused"
-
-    def __init__(self, detail: str | None = None, /, **fields: object) -> None:
-        """``fields`` are those of the server's problem, its status among them."""
-        super().__init__(detail, **fields)
-        found = fields.get("status")
-        self.http_status = found if isinstance(found, int) else self.status
 
 
 class Client:
@@ -112,7 +74,7 @@ class Client:
         After a lost connection it tries again, with the same idempotency key, so that the work
         is accepted once. A server that was not reached at all is not waited for.
         """
-        tries = _Tries(min(self._patience, SUBMIT_PATIENCE))
+        tries = Tries(min(self._patience, SUBMIT_PATIENCE))
         headers = {"idempotency-key": f'"{key}"', "content-type": "application/json"}
         while True:
             try:
@@ -120,7 +82,7 @@ class Client:
                     "POST", f"/tasks/{quote(task, safe='')}", "id", body, headers
                 )
             except RingbackError as error:
-                if not _worth_trying(error, tries):
+                if not worth_trying(error, tries):
                     raise
                 pause = tries.pause(error.retry_after)
                 if pause is None:
@@ -164,21 +126,55 @@ class Client:
         A lost connection is made again after the last event that came, so nothing is missed and
         nothing comes twice. Raises ``Unreachable`` when the server was away for too long.
         """
-        tries = _Tries(self._patience)
+        path = _path(operation, "events")
+        async with aclosing(self._events(path, (), token, after)) as events:
+            async for event in events:
+                yield event
+                if ends(event):
+                    return
+
+    # Topics
+
+    async def publish(self, topic: str, body: bytes) -> Fields:
+        """Publish a message, of JSON: ``{topic, position, listeners}``.
+
+        It is tried once: nobody can tell whether a message whose answer was lost is there.
+        """
+        headers = {"content-type": "application/json"}
+        return await self._object("POST", _topic_path(topic), "listeners", body, headers)
+
+    async def subscribe(
+        self, filters: Sequence[str], *, after: str | None = None
+    ) -> AsyncGenerator[ReceivedEvent]:
+        """The messages of all topics that match, as they come or after a position, and ``gap``
+        where some are gone; for ever. It comes back as ``follow`` does.
+        """
+        parameters = [("filter", filter) for filter in filters]
+        async with aclosing(self._events("/topics", parameters, None, after)) as events:
+            async for event in events:
+                yield event
+
+    async def _events(
+        self,
+        path: str,
+        parameters: Sequence[tuple[str, str]],
+        token: str | None,
+        after: str | None,
+    ) -> AsyncGenerator[ReceivedEvent]:
+        """The events of a stream, over lost connections, until the server says there is no more."""
+        tries = Tries(self._patience)
+        place = _Place(after)
         while True:
             try:
-                async with aclosing(self._stream(operation, token, after, tries)) as events:
+                async with aclosing(self._stream(path, parameters, token, place, tries)) as events:
                     async for event in events:
                         tries.count = 0
-                        after = event.position or after
                         yield event
-                        if ends(event):
-                            return
-                pause = tries.pause(None)  # a server that is stopping ends its streams in order
+                pause = tries.pause(place.retry)  # a server that is stopping ends its streams
             except _NothingMore:
                 return
             except RingbackError as error:
-                if not _worth_trying(error, tries):
+                if not worth_trying(error, tries):
                     raise
                 pause = tries.pause(error.retry_after)
                 if pause is None:
@@ -188,15 +184,20 @@ class Client:
             await asyncio.sleep(PAUSE_FIRST if pause is None else pause)
 
     async def _stream(
-        self, operation: str, token: str | None, after: str | None, tries: _Tries
+        self,
+        path: str,
+        parameters: Sequence[tuple[str, str]],
+        token: str | None,
+        place: _Place,
+        tries: Tries,
     ) -> AsyncGenerator[ReceivedEvent]:
         headers = {"accept": "text/event-stream", **self._authorization(token)}
-        if after is not None:
-            headers["last-event-id"] = after
+        if place.after is not None:
+            headers["last-event-id"] = place.after
         decoder = Decoder()
         try:
             async with self._http.stream(
-                "GET", self.url + _path(operation, "events"), headers=headers
+                "GET", self.url + path, params=httpx.QueryParams(list(parameters)), headers=headers
             ) as answer:
                 if answer.status_code == 204:
                     raise _NothingMore
@@ -205,11 +206,14 @@ class Client:
                     raise problem_of(answer)
                 kind = answer.headers.get("content-type", "")
                 if not kind.startswith("text/event-stream"):
-                    raise _not_ours(answer)
+                    raise not_ours(answer)
                 tries.contact()
                 async for chunk in answer.aiter_bytes():
                     for event in decoder.feed(chunk):
+                        place.after = event.position or place.after
                         yield event
+                    place.after = decoder.position or place.after
+                    place.retry = decoder.retry
         except httpx.HTTPError as error:
             raise unreachable(self.url, error) from error
 
@@ -259,9 +263,9 @@ class Client:
         try:
             found = msgspec.json.decode(answer.content, type=Fields)
         except msgspec.MsgspecError:
-            raise _not_ours(answer) from None
+            raise not_ours(answer) from None
         if member not in found:
-            raise _not_ours(answer)
+            raise not_ours(answer)
         return found
 
 
@@ -269,44 +273,13 @@ class _NothingMore(Exception):
     """The server says that all there is has been read."""
 
 
-class _Tries:
-    """How often something was tried in vain, and for how long."""
+class _Place:
+    """Where a stream stands, over its connections."""
 
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
-        self._since: float | None = None
-        self.reached = False
-        """Whether the server ever answered."""
-        self.count = 0
-
-    def contact(self) -> None:
-        """The server answers."""
-        self.reached, self._since = True, None
-
-    def pause(self, retry_after: float | None) -> float | None:
-        """Seconds to wait before the next try; None when there is to be none.
-
-        Exponential with full jitter, so that clients that lost one server do not come back as
-        one; never before the server asked for.
-        """
-        ceiling = min(PAUSE_MAX, PAUSE_FIRST * 2 ** min(self.count, 16))
-        pause = max(random.uniform(0, ceiling), retry_after or 0.0)  # noqa: S311 - no secret
-        now = time.monotonic()
-        self._since = now if self._since is None else self._since
-        if now + pause - self._since > self._patience:
-            return None
-        self.count += 1
-        return pause
-
-
-def _worth_trying(error: RingbackError, tries: _Tries) -> bool:
-    """Whether the same request may succeed in a while."""
-    if isinstance(error, Unreachable):
-        # Nothing there at the first contact is more likely a wrong address than a restart.
-        return tries.reached or tries.count > 0 or bool(error.fields.get("connected"))
-    if isinstance(error, Refused):
-        return error.http_status in SOON
-    return error.retryable
+    def __init__(self, after: str | None) -> None:
+        self.after = after
+        self.retry: float | None = None
+        """Seconds that the server asked to be left alone for."""
 
 
 def ends(event: ReceivedEvent) -> bool:
@@ -328,64 +301,13 @@ def checked_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def unreachable(url: str, error: httpx.HTTPError) -> Unreachable:
-    """What happened to a connection, in words that lead somewhere."""
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return Unreachable(
-            f"Nothing answers at {url}. Is the server running (`ringback run`)? "
-            "Give its address with --url or RINGBACK_URL, or a data folder with --data.",
-            url=url,
-        )
-    if isinstance(error, httpx.TimeoutException):
-        text = f"{url} did not answer in time."
-    else:
-        text = f"The connection to {url} was lost ({type(error).__name__})."
-    return Unreachable(text, url=url, connected=True)
-
-
-def problem_of(answer: httpx.Response) -> RingbackError:
-    """The error in an answer: of the class the server raised, where that is known here."""
-    try:
-        problem = msgspec.json.decode(answer.content, type=Fields)
-    except msgspec.MsgspecError:
-        return _not_ours(answer)
-    kind = str(problem.get("type", ""))
-    detail = problem.pop("detail", None)
-    known = _classes().get(kind.rpartition(":")[2])
-    retry_after = answer.headers.get("retry-after", "")
-    if retry_after.isdigit():
-        problem.setdefault("retry_after", int(retry_after))
-    if known is None or known.status != answer.status_code:
-        return Refused(detail, **{**problem, "status": answer.status_code})
-    for name in ("type", "title", "status"):
-        problem.pop(name, None)
-    return known(detail, **problem)
-
-
-def _classes() -> dict[str, type[RingbackError]]:
-    """The errors that requests can meet, by their code."""
-    found: dict[str, type[RingbackError]] = {}
-    waiting: list[type[RingbackError]] = [RingbackError]
-    while waiting:
-        kind = waiting.pop()
-        waiting.extend(kind.__subclasses__())
-        if kind.__init__ is RingbackError.__init__:
-            found.setdefault(kind.code, kind)
-    return found
-
-
-def _not_ours(answer: httpx.Response) -> Refused:
-    kind = answer.headers.get("content-type", "nothing").partition(";")[0]
-    return Refused(
-        f"{answer.url.copy_with(query=None)} answered {answer.status_code} with {kind}, not as "
-        "Ringback does. Check the address: it may be another server, or lack a path's prefix.",
-        status=answer.status_code,
-    )
-
-
 def _path(operation: str, part: str = "") -> str:
     own = f"/operations/{quote(operation, safe='')}"
     return f"{own}/{part}" if part else own
+
+
+def _topic_path(topic: str) -> str:
+    return f"/topics/{quote(topic, safe='/')}"
 
 
 def _is_loopback(url: str) -> bool:
