@@ -31,7 +31,7 @@ MAX_MESSAGE = 256 * 1024
 """Bytes of one message, unless its topic says less: what every transport carries."""
 MAX_EPHEMERAL = 64 * 1024
 """Bytes of one message of an ephemeral topic: those go to other processes in one datagram."""
-KNOWN_TOPICS = 10_000
+KNOWN_TOPICS = 50_000
 """Topics of which is remembered where they belong."""
 PRESENCE = "$presence/"
 """Prefix of the topics that tell who follows a topic."""

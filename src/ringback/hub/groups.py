@@ -20,7 +20,7 @@ Guard = Callable[[str], bool]
 """Whether a follower may see this topic, for one who may not see all that its filter matches."""
 Policies = Callable[[str], TopicPolicy | None]
 
-KNOWN_AUDIENCES = 20_000
+KNOWN_AUDIENCES = 50_000
 """Topics of which is remembered who gets their messages."""
 
 
