@@ -19,7 +19,21 @@ def test_version(shell: Shell) -> None:
     "command",
     [
         [],
-        *([name] for name in ("run", "worker", "submit", "ops", "token", "settings", "demo")),
+        *(
+            [name]
+            for name in (
+                "run",
+                "worker",
+                "hub",
+                "submit",
+                "ops",
+                "pub",
+                "sub",
+                "token",
+                "settings",
+                "demo",
+            )
+        ),
         *(["ops", name] for name in ("list", "show", "watch", "cancel", "redrive", "forget")),
     ],
 )
