@@ -1,8 +1,10 @@
 """`/asyncapi.json`: well-formed, and true of what a stream brings."""
 
 import re
+from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 from pydantic import BaseModel
@@ -12,6 +14,7 @@ from ringback.edges.http.asyncapi import EVENTS, asynchronous
 from tests.edges.application import Caller
 from tests.edges.eventsource import Parser
 from tests.edges.test_openapi import references
+from tests.serving import serve
 
 Json = dict[str, Any]
 
@@ -22,7 +25,7 @@ OBJECTS: dict[str, tuple[set[str], set[str]]] = {
     "Channel": (set(), {"address", "title", "description", "parameters", "messages"}),
     "Parameter": (set(), {"description"}),
     "Message": (set(), {"name", "summary", "contentType", "payload"}),
-    "Operation": ({"action", "channel"}, {"summary", "bindings", "reply"}),
+    "Operation": ({"action", "channel"}, {"summary", "bindings", "reply", "messages"}),
     "Reply": (set(), {"channel", "messages"}),
 }
 
@@ -51,6 +54,9 @@ def checked(found: Json) -> Json:
     for operation in found["operations"].values():
         well_formed("Operation", operation)
         assert operation["action"] in ("send", "receive")
+        # Operation Object: its messages are of its channel.
+        for message in operation.get("messages", ()):
+            assert message["$ref"].startswith(operation["channel"]["$ref"] + "/messages/")
         well_formed("Reply", operation.get("reply", {}))
     for name in found["components"]["schemas"]:
         assert re.fullmatch(r"[\w.\-]+", name), "Components Object: names of components"
@@ -99,6 +105,37 @@ def test_every_task_is_a_channel() -> None:
     fits(found, channels["/tasks/plain"]["messages"]["input"]["payload"], {"n": 1})
     summaries = {operation["summary"] for operation in found["operations"].values()}
     assert "Buy something." in summaries
+
+
+async def test_every_topic_is_a_channel(data: Path) -> None:
+    rb = Ringback("shop", data=data)
+    rb.topic("orders/{shop.id}/{id}", model=Order)
+    rb.topic("log/+/x/#", durable=False)
+    rb.topic("*")
+    async with serve(rb) as url, httpx.AsyncClient(base_url=url) as http:
+        found = checked((await http.get("/asyncapi.json")).json())
+        channels = {channel["address"]: channel for channel in found["channels"].values()}
+        assert {
+            "/topics/orders/{shop_id}/{id}",
+            "/topics/log/{segment}/x/{rest}",
+            "/topics/{topic}",
+        } <= set(channels)
+        described = channels["/topics/orders/{shop_id}/{id}"]["messages"]
+        fits(found, described["published"]["payload"], {"item": "tea", "cents": 1})
+        with pytest.raises(jsonschema.ValidationError):
+            fits(found, described["published"]["payload"], {"item": "tea"})
+        await http.post("/topics/orders/a/1", json={"item": "tea", "cents": 1})
+        await http.post("/topics/log/a/x/b", json=1)
+        for path in ("orders/a/1?after=earliest", "orders/a/1?after=x-1"):
+            stream = http.stream("GET", f"/topics/{path}", headers={"Accept": "text/event-stream"})
+            parser = Parser()
+            async with stream as answer:
+                async for chunk in answer.aiter_bytes():
+                    events = parser.feed(chunk)
+                    for event in events:
+                        fits(found, described[event.kind]["payload"], event.data)
+                    if any(event.kind == "message" for event in events):
+                        break
 
 
 async def test_what_a_stream_brings_is_what_is_described(caller: Caller) -> None:

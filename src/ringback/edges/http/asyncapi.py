@@ -7,6 +7,7 @@ application (AsyncAPI 3.0.0, Operation Object): it receives submissions and send
 
 from __future__ import annotations
 
+from ringback.edges.http.asyncapi_topics import topic_channels
 from ringback.edges.http.openapi import DESCRIPTION, VERSION, Schemas, component
 from ringback.edges.http.openapi_schemas import COUNT, SCHEMAS, Json, either, ref
 from ringback.tasks.registry import Registry, Task
@@ -61,12 +62,13 @@ def asynchronous(name: str, registry: Registry) -> Json:
             "bindings": {"http": {"method": "POST", "bindingVersion": HTTP_BINDING}},
             "reply": {"channel": {"$ref": "#/channels/acknowledgement"}},
         }
+    of_topics, with_topics = topic_channels(registry, schemas, HTTP_BINDING)
     return {
         "asyncapi": "3.0.0",
         "info": {"title": name, "version": VERSION, "description": DESCRIPTION},
         "defaultContentType": JSON,
-        "channels": channels,
-        "operations": operations,
+        "channels": channels | of_topics,
+        "operations": operations | with_topics,
         "components": {"schemas": {**SCHEMAS, **schemas.found}},
     }
 

@@ -173,7 +173,10 @@ class Request:
             path = "/" + "/".join(self._raw_segments(raw))
         else:
             path = self.path
-        return self.prefix + quote(path[:MAX_INSTANCE], safe="/%:;")
+        shown = path[:MAX_INSTANCE]
+        if len(path) > MAX_INSTANCE and "%" in shown[-2:]:
+            shown = shown[: shown.rindex("%")]  # half an escape would be none
+        return self.prefix + quote(shown, safe="/%:;")
 
     def declared_length(self) -> int | None:
         """``Content-Length``, where there is one."""

@@ -37,6 +37,7 @@ from ringback.edges.http.openapi_schemas import (
     problems,
     ref,
 )
+from ringback.edges.http.openapi_topics import TOPIC_PATHS
 from ringback.edges.http.openapi_uploads import UPLOAD_PATHS
 from ringback.errors import (
     Forbidden,
@@ -106,7 +107,7 @@ def document(name: str, registry: Registry, prefix: str, *, development: bool) -
             {"name": "access", "description": "What tokens allow."},
             {"name": "server"},
         ],
-        "paths": {**tasks, **PATHS, **uploads, **ACCESS_PATHS},
+        "paths": {**tasks, **PATHS, **uploads, **TOPIC_PATHS, **ACCESS_PATHS},
         "components": {
             "schemas": {**SCHEMAS, **schemas.found},
             "securitySchemes": {
