@@ -43,40 +43,41 @@ class Keeper:
     """Looks after the connections of one process."""
 
     def __init__(self) -> None:
-        self._turns: list[dict[Kept, None]] = [{} for _ in range(TURNS)]
-        self._next = 0
-        self._of: dict[Kept, int] = {}
+        self._turns: list[set[Kept]] = [set() for _ in range(TURNS)]
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
-        return len(self._of)
+        return sum(map(len, self._turns))
+
+    def _turn(self, connection: Kept) -> set[Kept]:
+        """Those looked at together with a connection; which, is as good as random."""
+        return self._turns[hash(connection) % TURNS]
 
     def add(self, connection: Kept) -> None:
         """Look after a connection from now on."""
-        self._next = (self._next + 1) % TURNS
-        self._of[connection] = self._next
-        self._turns[self._next][connection] = None
+        self._turn(connection).add(connection)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="ringback-keeper")
 
     def discard(self, connection: Kept) -> None:
         """Do so no more."""
-        turn = self._of.pop(connection, None)
-        if turn is not None:
-            del self._turns[turn][connection]
-        if not self._of and self._task is not None:
+        self._turn(connection).discard(connection)
+        if self._task is not None and not any(self._turns):
             self._task.cancel()
             self._task = None
 
     def farewell(self, grace: float) -> None:
         """Tell all to come back, each after another part of the grace period."""
-        for connection in tuple(self._of):
+        for connection in self._all():
             connection.farewell(random.uniform(0.0, SPREAD * grace))  # noqa: S311 - no secret
 
     def revoked(self, covers: Callable[[Claims], bool]) -> None:
         """Have each look whether what it was allowed is over: ``Revocations.listen``."""
-        for connection in tuple(self._of):
+        for connection in self._all():
             connection.revoked(covers)
+
+    def _all(self) -> list[Kept]:
+        return [connection for turn in self._turns for connection in turn]
 
     async def _run(self) -> None:
         turn = 0

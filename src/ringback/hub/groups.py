@@ -164,7 +164,8 @@ class Groups:
         group = self._groups.get(filter.text)
         if group is None:
             group = self._groups[filter.text] = Group(filter)
-            self._index.add(filter, group)
+            if not filter.exact:  # which is found by its name
+                self._index.add(filter, group)
             self._forget(filter)
         is_new = follower not in group.members
         if not is_new:
@@ -186,7 +187,8 @@ class Groups:
         group.version += 1
         if not group.members:
             del self._groups[filter.text]
-            self._index.remove(filter, group)
+            if not filter.exact:
+                self._index.remove(filter, group)
             self._forget(filter)
         return True
 
@@ -215,9 +217,11 @@ class Groups:
             self._audiences.clear()
 
     def _matching(self, topic: str) -> tuple[Group, ...]:
+        named = self._groups.get(topic)  # no filter but an exact one is a topic's name
+        found = self._index.match(topic)
         return tuple(
             group
-            for group in self._index.match(topic)
+            for group in ((named, *found) if named is not None else found)
             if group.filter.also is None or group.filter.also(topic)
         )
 
