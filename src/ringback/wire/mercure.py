@@ -79,7 +79,8 @@ def name_segments(segments: list[str]) -> list[str]:
     ]
     most = MAX_TOPIC_SEGMENTS + (2 if iri else 0)
     if len(named) > most:
-        named[most - 1 :] = ["%2F".join(named[most - 1 :])]
+        rest = [each if each != EMPTY else "" for each in named[most - 1 :]]
+        named[most - 1 :] = ["%2F".join(rest)]
     return named
 
 

@@ -112,8 +112,10 @@ def _selector(topic: object, base: str) -> Selector:
     match = topic.get("match") if isinstance(topic, dict) else None
     if not isinstance(topic, dict) or not isinstance(match, str):
         raise Unauthenticated('A topic of an authorization detail is {"match": …}.')
-    kinds: dict[object, Kind] = {kind: kind for kind in KINDS.values()}
-    kind = kinds.get(topic.get("match_type", "exact"))
+    said = topic.get("match_type", "exact")
+    kind: Kind | None = next((kind for kind in KINDS.values() if kind == said), None)
     if kind is None:
-        raise Unauthenticated(f"The match_type of a topic is one of {', '.join(map(str, kinds))}.")
+        raise Unauthenticated(
+            f"The match_type of a topic is one of {', '.join(dict.fromkeys(KINDS.values()))}."
+        )
     return selector(kind, match, base)

@@ -40,8 +40,11 @@ class _Waiter:
     wire format, so as to be handed messages and not frames.
     """
 
-    def __init__(self, subject: str | None, ring: Callable[[], None]) -> None:
+    def __init__(
+        self, subject: str | None, ring: Callable[[], None], takes: Callable[[Message], bool]
+    ) -> None:
         self.subject = subject
+        self.takes = takes
         self.passing: list[Message] = []
         """Messages of ephemeral topics."""
         self._ring = ring
@@ -49,9 +52,6 @@ class _Waiter:
     @property
     def format(self) -> Format:
         return self
-
-    def takes(self, message: Message) -> bool:
-        return not message.private
 
     def message(self, message: Message) -> bytes:
         if not message.position.epoch and len(self.passing) < MAX_LIMIT:
@@ -106,20 +106,30 @@ class TopicPages:
         self, wanted: Subscription, filter: AnyFilter, sees: Guard, limit: int
     ) -> Page:
         """What there is at once."""
-        engine = self._service.engine
+        engine, takes = self._service.engine, self._taking(wanted)
         if not wanted.begins:
-            return await self._read(filter, sees, wanted.after, limit)
+            return await self._read(filter, sees, takes, wanted.after, limit)
         page = await engine.follow(None, 1)
         if not wanted.retains(self._service.publisher.topics):
             return page
         newest = await engine.retained(filter, page.position, limit)
         return Page(
-            messages=tuple(m for m in newest if sees(m.topic) and not m.private),
+            messages=tuple(m for m in newest if sees(m.topic) and takes(m)),
             position=page.position,
         )
 
+    def _taking(self, wanted: Subscription) -> Callable[[Message], bool]:
+        """Whether a message that may be private is for the caller."""
+        topics, claims = self._service.publisher.topics, wanted.claims
+        return lambda message: not message.private or topics.grants(claims, message.topic)
+
     async def _read(
-        self, filter: AnyFilter, sees: Guard, after: Position | None, limit: int
+        self,
+        filter: AnyFilter,
+        sees: Guard,
+        takes: Callable[[Message], bool],
+        after: Position | None,
+        limit: int,
     ) -> Page:
         """The next page with something in it that the caller may see, or the last."""
         gap, missed = False, dict[str, None]()
@@ -129,7 +139,7 @@ class TopicPages:
             if page.gap and (known or not page.missed):
                 gap = True
                 missed |= dict.fromkeys(known)
-            messages = tuple(m for m in page.messages if sees(m.topic) and not m.private)
+            messages = tuple(m for m in page.messages if sees(m.topic) and takes(m))
             if messages or not page.messages:
                 return Page(
                     messages=messages, position=page.position, gap=gap, missed=tuple(missed)
@@ -149,14 +159,15 @@ class TopicPages:
         await hub.start()
         deadline = time.monotonic() + wait
         with hub.bell(WAITING) as bell:
-            waiter = _Waiter(wanted.claims.subject, bell.set)
+            takes = self._taking(wanted)
+            waiter = _Waiter(wanted.claims.subject, bell.set, takes)
             async with watched(request, bell) as client:
                 try:
                     for each, guard in wanted.filters.items():
                         hub.attach(waiter, each, guard)
                     while True:
                         bell.clear()
-                        page = await self._read(filter, sees, page.position, limit)
+                        page = await self._read(filter, sees, takes, page.position, limit)
                         left = deadline - time.monotonic()
                         found = page.messages or page.gap or waiter.passing
                         if found or left <= 0 or hub.closing or client.gone:

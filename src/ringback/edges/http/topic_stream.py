@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ringback.core.access import Claims
+from ringback.core.model import Message
 from ringback.edges.cors import answer_fields
 from ringback.edges.followers import CLOSE_WITHIN, Connection, Queued, Raw
 from ringback.edges.handover import offered
@@ -89,10 +90,10 @@ class _Stream(Connection):
 
     address: str | None
     all: Streaming
+    claims: Claims
     expires_at: float | None
     expiry: asyncio.TimerHandle | None
     format: Events
-    issued_at: float | None
     jobs: set[asyncio.Task[None]] | None
     level: bool
 
@@ -101,7 +102,7 @@ class _Stream(Connection):
         self.all = streaming
         self.address = address
         self.subject = wanted.claims.subject
-        self.issued_at = wanted.claims.issued_at
+        self.claims = wanted.claims
         self.expires_at = wanted.expires_at
         self.expiry = None
         self.jobs = None
@@ -210,10 +211,11 @@ class _Stream(Connection):
         self.finish(sse.retry(reconnect_after) + b"\n")
 
     def revoked(self, covers: Callable[[Claims], bool]) -> None:
-        if self.subject is not None and covers(
-            Claims(subject=self.subject, issued_at=self.issued_at)
-        ):
+        if covers(self.claims):
             self.expire()
+
+    def takes(self, message: Message) -> bool:
+        return not message.private or self.all.topics.grants(self.claims, message.topic)
 
     def finish(self, last: bytes) -> None:
         """Send these bytes, and end."""
@@ -233,7 +235,7 @@ class _Stream(Connection):
         self.all.places.leave(self.address, self.subject)
 
 
-_SLOTS = ("address", "all", "expires_at", "expiry", "issued_at", "jobs", "level")
+_SLOTS = ("address", "all", "claims", "expires_at", "expiry", "jobs", "level")
 
 
 class _RawStream(Raw, _Stream):

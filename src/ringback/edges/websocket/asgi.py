@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from ringback.core.access import Claims
+from ringback.core.model import Message
 from ringback.edges.followers import CLOSE_WITHIN, Queued
 from ringback.edges.http.message import Receive, Send
 from ringback.edges.websocket.context import Context
@@ -43,6 +44,9 @@ class AsgiConnection(Queued):
         self._may_read.set()
         self._sending: asyncio.Task[None] | None = None
         self.session = Session(context, self, claims, token, address)
+
+    def takes(self, message: Message) -> bool:
+        return self.session.takes(message)
 
     async def serve(self, receive: Receive) -> None:
         """Speak until one of the two closes."""

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ringback.core.access import Claims
+from ringback.core.model import Message
 from ringback.edges.followers import CLOSE_WITHIN, Raw
 from ringback.edges.websocket.context import Context
 from ringback.edges.websocket.frames import DEFLATED, PLAIN, Frames
@@ -56,6 +57,9 @@ class RawConnection(Raw):
         self._silent = 0
         """Ticks since anything came."""
         self.session = Session(context, self, claims, token, address)
+
+    def takes(self, message: Message) -> bool:
+        return self.session.takes(message)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

@@ -15,6 +15,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from ringback.core.access import Claims
+from ringback.core.model import Message
 from ringback.core.view import timestamp
 from ringback.edges.places import TICK
 from ringback.edges.websocket.commands import begin_cancel, begin_publish, begin_submit
@@ -105,6 +106,11 @@ class Session:
             self._timer = asyncio.get_running_loop().call_later(
                 self.context.service.settings.handshake_timeout, self._timed_out
             )
+
+    def takes(self, message: Message) -> bool:
+        """Whether a message that may be private is for this client."""
+        topics = self.context.service.publisher.topics
+        return not message.private or topics.grants(self.claims, message.topic)
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         """End the session, and tell the client why."""

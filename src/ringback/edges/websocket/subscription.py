@@ -53,14 +53,12 @@ class Subscription:
 class Newest:
     """Follows for a moment: the newest message of each topic, in the place of its last value."""
 
-    __slots__ = ("messages", "subject")
+    __slots__ = ("messages", "subject", "takes")
 
-    def __init__(self, subject: str | None) -> None:
+    def __init__(self, subject: str | None, takes: Callable[[Message], bool]) -> None:
         self.messages: dict[str, Message] = {}
         self.subject = subject
-
-    def takes(self, message: Message) -> bool:
-        return not message.private
+        self.takes = takes
 
     @property
     def format(self) -> Newest:

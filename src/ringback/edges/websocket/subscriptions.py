@@ -102,7 +102,7 @@ class Subscriptions:
         """
         session, filter = self._session, subscription.filter
         hub = session.context.hub
-        newest = Newest(session.link.subject)
+        newest = Newest(session.link.subject, session.takes)
         upto = hub.attach(newest, filter)
         try:
             found = await session.context.service.engine.retained(filter, upto, MAX_RETAINED)
@@ -114,7 +114,7 @@ class Subscriptions:
             hub.detach(newest, filter)
         session.reply(action.id, {"position": str(position)})
         came = newest.messages
-        values = [message for message in found if message.topic not in came]
+        values = [m for m in found if m.topic not in came and session.takes(m)]
         values += [message for message in came.values() if self._is_retained(message.topic)]
         replayed = Replayed(session.link.format, filter.text, subscription.allows)
         if frames := b"".join([replayed.message(message) for message in values]):
