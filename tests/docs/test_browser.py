@@ -54,19 +54,21 @@ def test_the_page_of_the_quickstart(page: Page, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "seen"),
+    ("name", "before", "seen"),
     [
-        ("follow", ["each.status === 'succeeded' && each.result === 3", "each.data === 2"]),
-        ("uploads", ["each.fraction === 1", "each.message === 'reading'"]),
+        ("follow", 0, ["each.status === 'succeeded' && each.result === 3", "each.data === 2"]),
+        ("uploads", 0, ["each.fraction === 1", "each.message === 'reading'"]),
+        ("topics", 2, ["each.topic === 'prices/tea' && each.cents === 250"]),
     ],
 )
-def test_a_snippet(page: Page, tmp_path: Path, name: str, seen: list[str]) -> None:
+def test_a_snippet(page: Page, tmp_path: Path, name: str, before: int, seen: list[str]) -> None:
+    """``before``: blocks behind the server's that have to be run for it."""
     document = ROOT / "docs" / "how-to" / f"{name}.md"
     found = blocks(document)
     (snippet,) = (block for block in found if block.role == "browser")
     server = next(index for index, block in enumerate(found) if block.role == "server")
     with Session(str(document), tmp_path) as session:
-        session.run(found[: server + 1])
+        session.run(found[: server + 1 + before])
         page.goto(f"{session.url}/healthz")
         page.evaluate(f"async () => {{ {HANDED} {snippet.text} }}")
         for condition in seen:
