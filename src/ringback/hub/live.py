@@ -20,6 +20,9 @@ from ringback.ports import EVERYTHING, QUEUE, Engine, Hints, Journal, Relay
 
 PAGE = 500
 """Messages read at once."""
+AT_ONCE = 32 * 1024
+"""Bytes of the past after which a connection is asked whether it takes more: half of the smallest
+bound of what may wait for one."""
 RETRY_EVERY = 0.5
 """Seconds between two tries to read a journal that could not be read."""
 MAX_RETAINED = 1000
@@ -170,8 +173,16 @@ class Hub(Bells):
         joiner = Joiner(self._followed, after)
         if retained and after is not None:
             newest = await self._engine.retained(filter, after, MAX_RETAINED)
-            _write(follower, format, [m for m in newest if sees(m.topic)])
-        while (missing := joiner.level()) is None:
+            await _send(follower, format, [m for m in newest if sees(m.topic)], room)
+        lacked: list[Message] = []
+        while True:
+            missing = joiner.level()
+            if missing is not None:
+                lacked = [m for m in missing if sees(m.topic)]
+                if sum(len(m.data) for m in lacked) <= AT_ONCE:
+                    break
+                await _send(follower, format, lacked, room)  # and more has come meanwhile
+                continue
             if joiner.ahead:
                 await self._read_on()
                 if joiner.ahead:
@@ -184,14 +195,14 @@ class Hub(Bells):
                 if missed or not page.missed:
                     follower.write(format.gap(missed, page.start))
             messages = joiner.add(page)
-            _write(follower, format, [m for m in messages if sees(m.topic)])
+            await _send(follower, format, [m for m in messages if sees(m.topic)], room)
             replayed += len(messages)
             if limit is not None and replayed >= limit and messages:
                 joiner.position = self.position
                 follower.write(format.gap((), self.position))
             if not page.messages and page.position.epoch != self.position.epoch:
                 await self._read_on()
-        _write(follower, format, [m for m in missing if sees(m.topic)])
+        _write(follower, format, lacked)
         for each, guard in filters.items():
             self.attach(follower, each, guard)
 
@@ -280,6 +291,23 @@ class Hub(Bells):
             self._groups.deliver(page.messages)
             if not page.messages:
                 return
+
+
+async def _send(
+    follower: Follower,
+    format: Format,
+    messages: Sequence[Message],
+    room: Callable[[], Awaitable[None]],
+) -> None:
+    """Write messages of the past, as the connection takes them."""
+    begin = size = 0
+    for index, message in enumerate(messages, 1):
+        size += len(message.data)
+        if size > AT_ONCE:
+            _write(follower, format, messages[begin:index])
+            begin, size = index, 0
+            await room()
+    _write(follower, format, messages[begin:])
 
 
 def _write(follower: Follower, format: Format, messages: Sequence[Message]) -> None:

@@ -16,6 +16,7 @@ overridden here every request goes the long way.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -54,6 +55,8 @@ class Protocol(HttpToolsProtocol):
         """A request whose body may follow at once."""
         self._early: bytearray | None = None
         """What came behind a WebSocket's handshake, while that is being answered."""
+        self._chunk = b""
+        """What is being read just now."""
         self._in_head = False
         """Whether a request has begun, and its head is not whole."""
         self._hanging: asyncio.TimerHandle | None = None
@@ -87,7 +90,9 @@ class Protocol(HttpToolsProtocol):
             if len(self._early) > MAX_EARLY:
                 self.transport.abort()
             return
+        self._chunk = data
         super().data_received(data)
+        self._chunk = b""
         if self._offered is not None:  # the body comes later, if it comes
             self._long_way()
         if self._in_head and self._hanging is None:
@@ -184,7 +189,10 @@ class Protocol(HttpToolsProtocol):
         return True
 
     def handle_websocket_upgrade(self) -> None:
-        self._early = bytearray()
+        # The parser says by how it stops where the head ends, and uvicorn passes over the rest.
+        stopped = sys.exception()
+        end = stopped.args[0] if isinstance(stopped, httptools.HttpParserUpgrade) else None
+        self._early = bytearray(self._chunk[end:] if end is not None else b"")
         url = httptools.parse_url(self.url)
         raw_path = url.path
         path = raw_path.decode("ascii")

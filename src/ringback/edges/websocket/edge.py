@@ -78,15 +78,18 @@ class WebSocketEdge:
         scope = request.scope
         try:
             claims, token = await self._admit(request)
-            try:
-                asked = handshake.check(
-                    request.method.encode(), scope["http_version"], scope["headers"]
-                )
-            except handshake.Refused as refused:
-                raise _as_error(refused) from None
+            asked = handshake.check(
+                request.method.encode(), scope["http_version"], scope["headers"]
+            )
             protocol = _agreed(asked.protocols)
             extension = deflate.choose(asked.extensions)
             address = self._placed(request, claims)
+        except handshake.Refused as refused:
+            response = _refusal(_as_error(refused), request)
+            known = {name for name, _ in response.headers} | {b"connection"}
+            response.headers += [each for each in refused.headers if each[0] not in known]
+            connection.refuse(_answer(response))
+            return
         except Exception as error:
             connection.refuse(_answer(_refusal(error, request)))
             return
