@@ -158,7 +158,7 @@ async def hub(data: Path, path: str = "raw", **settings: Any) -> AsyncIterator[H
         "grace": 1,
         "publish_rate": 0,
     }
-    app = Ringback("mercure", data=data, mercure=True, **(given | settings))
+    app = Ringback("mercure", data=data, **({"mercure": True} | given | settings))
     app.topic("https://example.com/open/{id}", subscribe="anyone")
     app.topic("https://example.com/declared/{id}")
     app.topic("https://example.com/passing/{id}", durable=False)

@@ -80,13 +80,15 @@ async def test_what_is_published_otherwise_reaches_subscribers(data: Path, path:
 
 async def test_updates_reach_who_follows_otherwise(data: Path, path: str) -> None:
     allowed = bearer(subject="ann", topics={"subscribe": ["https://example.com/#"]})
-    async with hub(data, path) as served:
-        async with Source(served.client.base_url, BOOK, headers=allowed) as source:
-            await source.opened.wait()
-            await served.publish(data='{ "a": 1 }')
-            await served.publish(data="no JSON")
-            await until(lambda: len(source.events) == 2)
-            assert [event.data["data"] for event in source.events] == [{"a": 1}, "no JSON"]
+    async with (
+        hub(data, path) as served,
+        Source(served.client.base_url, BOOK, headers=allowed) as source,
+    ):
+        await source.opened.wait()
+        await served.publish(data='{ "a": 1 }')
+        await served.publish(data="no JSON")
+        await until(lambda: len(source.events) == 2)
+        assert [event.data["data"] for event in source.events] == [{"a": 1}, "no JSON"]
 
 
 async def test_ephemeral_topics(data: Path, path: str) -> None:

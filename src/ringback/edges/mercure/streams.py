@@ -109,8 +109,8 @@ class Streaming:
         handover = offered(request.scope)
         self._places.take(address, wanted.claims.subject)
         left = _Once(lambda: self._leave(address, wanted))
-        wanted.begun()
         try:
+            wanted.begun()
             if handover is None:
                 await QueuedStream(self, wanted, left).serve(request, send, headers)
             else:

@@ -25,16 +25,17 @@ class Subscriptions:
         self._hub = hub
         self._clock = clock
         self._callers = callers
-        self._active: dict[tuple[Subscription, ...], None] = {}
+        self._active: dict[str, tuple[Subscription, ...]] = {}
+        """By their subscriber."""
 
     def begin(self, subscriptions: tuple[Subscription, ...]) -> None:
         """A subscriber has come."""
-        self._active[subscriptions] = None
+        self._active[subscriptions[0].subscriber] = subscriptions
         self._tell(subscriptions, active=True)
 
     def end(self, subscriptions: tuple[Subscription, ...]) -> None:
         """It has gone."""
-        del self._active[subscriptions]
+        del self._active[subscriptions[0].subscriber]
         if not self._hub.closing:
             self._tell(subscriptions, active=False)
 
@@ -54,7 +55,7 @@ class Subscriptions:
                 raise Unauthenticated("To see active subscriptions takes a token.")
             raise Forbidden(f"To see active subscriptions takes a grant of the topic {wanted.url}.")
         await self._hub.start()
-        found = [each for one in self._active for each in one if wanted.about(each)]
+        found = [each for one in self._active.values() for each in one if wanted.about(each)]
         shown = self._shown(wanted, found)
         last = id_of(self._hub.position)
         link = f'<{request.prefix}/.well-known/mercure>; rel="mercure"; last-event-id="{last}"'
