@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from ringback.core.commands import Report
-from ringback.core.filters import Filter, parse
+from ringback.core.filters import AnyOf, Filter, parse
 from ringback.core.model import BEGINNING, Keep, Message, Position, Publication
 from ringback.ports import FullEngine
 from tests.contract.acts import apply, offsets, start, sweep
@@ -100,6 +100,33 @@ async def test_a_replay_names_the_topics_that_lost_something(engine: FullEngine)
     assert (offsets(page.messages), page.gap, page.missed) == ([4], False, ())
     page = await engine.replay(parse("a/+"), None, 10)
     assert (offsets(page.messages), page.gap) == ([4], False), "whoever asks for what is kept"
+
+
+async def test_several_filters_are_replayed_as_one(engine: FullEngine) -> None:
+    await publish(engine, "a/1", "b", "other", "a/2", "b", "a/1", keep=Keep(retained=True))
+    several = AnyOf((parse("a/1"), parse("a/+"), parse("b"), parse("never/heard/of")))
+    page = await engine.replay(several, BEGINNING, 3)
+    assert (offsets(page.messages), page.gap) == ([1, 2, 4], False)
+    page = await engine.replay(several, page.position, 10)
+    assert offsets(page.messages) == [5, 6]
+    page = await engine.replay(several, page.position, 10)
+    assert (page.messages, page.position.offset) == ((), 6)
+    assert offsets(await engine.retained(several, page.position, 10)) == [4, 5, 6]
+    assert [m.topic for m in await engine.retained(several, page.position, 10)][1] == "b"
+
+
+async def test_several_filters_name_the_topics_that_lost_something(engine: FullEngine) -> None:
+    """Also one that is here no more, if it is asked for by its name."""
+    old = await publish(engine, "gone", "a/1", "b", keep=Keep(age=10.0))
+    await publish(engine, "b", keep=Keep(age=1e9))
+    await sweep(engine, NOW + 100)
+    several = AnyOf((parse("gone"), parse("a/+"), parse("b")))
+    page = await engine.replay(several, old[0], 10)
+    assert (offsets(page.messages), page.gap, page.missed) == ([3, 4], True, ("a/1",))
+    page = await engine.replay(several, BEGINNING, 10)
+    assert sorted(page.missed) == ["a/1", "gone"]
+    page = await engine.replay(several, old[2], 10)
+    assert (offsets(page.messages), page.gap) == ([4], False)
 
 
 @pytest.mark.parametrize("text", ["a/+", "a/1", "*"])

@@ -47,6 +47,17 @@ def test_cut_anywhere(cut: int) -> None:
     assert decoder.feed(STREAM[:cut]) + decoder.feed(b"") + decoder.feed(STREAM[cut:]) == EVENTS
 
 
+def test_a_position_counts_once_its_event_is_whole() -> None:
+    """Also one without data, which is no event and moves the position all the same."""
+    decoder = Decoder()
+    seen = []
+    for byte in b"id: 7-1\ndata: x\n\n:\nid: 7-2\n\nid: 7-3\ndata: y\n":
+        decoder.feed(bytes([byte]))
+        seen.append(decoder.position)
+    assert list(dict.fromkeys(seen)) == [None, "7-1", "7-2"]
+    assert seen.index("7-1") == len(b"id: 7-1\ndata: x\n\n") - 1
+
+
 @given(st.binary(max_size=200), st.integers(1, 40))
 def test_chunks_make_no_difference_whatever_comes(stream: bytes, size: int) -> None:
     whole = Decoder().feed(stream)

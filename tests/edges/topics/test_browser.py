@@ -34,7 +34,7 @@ async def test_an_event_source_comes_back_and_misses_nothing(data: Path, path: s
         await publish(http, "log/a", 1)
         await page.wait_for_function("got.length === 2")
         # Cut before the next message: what comes meanwhile is there after the reconnect.
-        for connection in list(rb.started.http.keeper._of):
+        for connection in rb.started.http.keeper._all():
             connection.farewell(0.3)
         await until(lambda: not rb.started.hub.followers)
         await publish(http, "log/b", 2, 3)

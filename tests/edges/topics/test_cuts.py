@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import random
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 from tests.edges.topics.application import Source, offset, publish, served
 from tests.serving import ServerProcess, until
@@ -74,8 +76,11 @@ async def test_cut_at_random_under_publishing(data: Path, path: str) -> None:
         assert len(sent) > 200
 
 
-async def test_killed_under_load_and_started_again(data: Path) -> None:
-    """What was acknowledged is delivered, whoever was killed in between."""
+@pytest.mark.parametrize("end", [ServerProcess.kill, ServerProcess.stop])
+async def test_ended_under_load_and_started_again(
+    data: Path, end: Callable[[ServerProcess], object]
+) -> None:
+    """What was acknowledged is delivered, though the server was killed, or told to stop."""
     sent: dict[int, object] = {}
     with ServerProcess(APPLICATION, data=data) as server:
         stop = asyncio.Event()
@@ -100,7 +105,7 @@ async def test_killed_under_load_and_started_again(data: Path) -> None:
             for _ in range(3):
                 count = len(one.events)
                 await until(lambda count=count: len(one.events) > count + 50)
-                await asyncio.to_thread(server.kill)
+                await asyncio.to_thread(end, server)
                 await asyncio.to_thread(server.start)
             stop.set()
             await asyncio.gather(*publishing)

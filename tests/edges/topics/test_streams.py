@@ -338,7 +338,7 @@ async def test_a_quiet_stream_is_kept_alive_and_told_where_it_stands(data: Path,
     async with served(data, path) as (rb, http), Source(http.base_url, "log/a") as source:
         await publish(http, "chat/1", 1, 2, 3)
         await until(lambda: rb.started.hub.position.offset == 3)
-        for connection in list(rb.started.http.keeper._of):
+        for connection in rb.started.http.keeper._all():
             connection.tick(0.0)
         await until(lambda: source.parser.last_id.endswith("-3"))
         assert source.events == []

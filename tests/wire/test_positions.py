@@ -1,0 +1,37 @@
+"""Several positions in one id."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringback.core.model import Position
+from ringback.wire.positions import FOREIGN, pack, unpack
+
+AT = st.builds(
+    Position, st.from_regex(r"[a-z0-9]{1,12}", fullmatch=True), st.integers(0, 10**18 - 1)
+)
+OPERATIONS = st.dictionaries(st.uuids().map(lambda id: f"operations/{id}"), AT, max_size=4)
+
+
+@given(AT, OPERATIONS)
+def test_what_is_packed_is_unpacked(topics: Position, operations: dict[str, Position]) -> None:
+    text = pack(topics, operations)
+    assert unpack(text) == (topics, operations)
+    assert text.isprintable()
+
+
+@given(st.text())
+def test_any_text_is_some_position(text: str) -> None:
+    topics, operations = unpack(text)
+    assert topics.offset >= 0
+    assert all(name.startswith("operations/") for name in operations)
+
+
+def test_what_is_no_position_is_a_foreign_one() -> None:
+    assert unpack("nonsense,operations/x:nonsense,other/y:e-1,e-2") == (
+        FOREIGN,
+        {"operations/x": FOREIGN},
+    )
+    assert unpack("e-12,operations/x:e-5") == (
+        Position("e", 12),
+        {"operations/x": Position("e", 5)},
+    )
