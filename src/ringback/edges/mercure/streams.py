@@ -1,7 +1,8 @@
 """Streams of updates: on a connection of their own where the server hands it over.
 
-The body of a stream that owns its connection ends with it (RFC 9112 §6.3): without chunks around
-them, the same bytes go to all.
+A stream that owns its connection sends each event as a chunk (RFC 9112 §7.1), the same bytes to
+all. Without chunks, the body would end with the connection, and clients that read such a body in
+blocks would hold events back until a block is full: those of Python's requests do.
 """
 
 from __future__ import annotations
@@ -45,7 +46,23 @@ class Updates:
         return mercure.gap(topics, position)
 
 
-UPDATES = Updates()
+class Chunks(Updates):
+    """The same in chunks."""
+
+    def message(self, message: Message) -> bytes:
+        return chunk(mercure.frame(message))
+
+    def gap(self, topics: Sequence[str], position: Position) -> bytes:
+        return chunk(mercure.gap(topics, position))
+
+
+UPDATES, CHUNKS = Updates(), Chunks()
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def chunk(data: bytes) -> bytes:
+    """Data as a chunk; there is some."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def _nothing() -> None:
@@ -106,7 +123,8 @@ class Streaming:
         """Answer with a stream; returns when it is over, or the server has no part in it."""
         client = request.scope.get("client")
         address = sys.intern(client[0]) if client else None
-        handover = offered(request.scope)
+        # HTTP/1.0 knows no chunks.
+        handover = offered(request.scope) if request.scope["http_version"] == "1.1" else None
         self._places.take(address, wanted.claims.subject)
         left = _Once(lambda: self._leave(address, wanted))
         try:
@@ -118,7 +136,7 @@ class Streaming:
                 stream = RawStream(self, wanted, left)
                 origins = self.settings.cors_origins
                 allowed = answer_fields(request.header(b"origin"), origins)
-                if handover.take(stream, _head([*headers, *allowed]) + stream.opening()):
+                if handover.take(stream, _head([*headers, *allowed]) + chunk(stream.opening())):
                     stream.follow()
                     return
         except BaseException:
@@ -202,7 +220,7 @@ class _Stream(Connection):
 
     def tick(self, now: float) -> None:
         if not self.congested:
-            self.put(sse.COMMENT)
+            self.put(self.framed(sse.COMMENT))
         self._look_at_expiry()
 
     def _look_at_expiry(self) -> None:
@@ -232,6 +250,10 @@ class _Stream(Connection):
         if covers(self.wanted.claims):
             self.finish(b"")
 
+    def framed(self, data: bytes) -> bytes:
+        """Bytes of the stream as they are sent."""
+        return data
+
     def finish(self, last: bytes) -> None:
         """Send these bytes, and end."""
         raise NotImplementedError
@@ -254,12 +276,15 @@ class RawStream(Raw, _Stream):
 
     def __init__(self, streaming: Streaming, wanted: Wanted, left: _Once) -> None:
         budget = streaming.settings.send_buffer
-        super().__init__(streaming.hub, streaming.keeper, UPDATES, budget)
+        super().__init__(streaming.hub, streaming.keeper, CHUNKS, budget)
         self.prepare(streaming, wanted, left)
+
+    def framed(self, data: bytes) -> bytes:
+        return chunk(data)
 
     def finish(self, last: bytes) -> None:
         self.stop()
-        self.end(last)
+        self.end((chunk(last) if last else b"") + LAST_CHUNK)
 
     def gone(self) -> None:
         self.stop()
@@ -323,5 +348,5 @@ async def _until_gone(request: Request) -> None:
 def _head(headers: Headers) -> bytes:
     """The head of the answer, as a server would write it."""
     date = (b"date", formatdate(usegmt=True).encode())  # RFC 9110 §6.6.1
-    fields = [date, *headers, (b"connection", b"close")]
+    fields = [date, *headers, (b"transfer-encoding", b"chunked"), (b"connection", b"close")]
     return b"HTTP/1.1 200 OK\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % field for field in fields)
