@@ -58,7 +58,7 @@ def test_matching(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "/", "a/", "/a", "a//b", "a/./b", "../a", "a b", "a\nb", "a/#/b", "a#", "a/b+", "++"),
+        *("", "/", "a/", "a//b", "a/./b", "../a", "a b", "a\nb", "a/#/b", "a#", "a/b+", "++"),
         *("{", "a}", "{}", "{a,b}", "{?q}", "{a*}", "{a}{b}", "{+a}{b}", "{a}/+x", "{a}+"),
         *("a" * (MAX_FILTER_LENGTH + 1), "/".join("abcdefghi"), "/".join("+" * 9)),
         "-".join("{x}" for _ in range(MAX_EXPRESSIONS + 1)),
@@ -128,3 +128,35 @@ def test_the_index_finds_what_matches(
     for number, filter in enumerate(all_filters):
         index.remove(filter, number)
     assert index.empty
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "others"),
+    [
+        ("/questions/:cell", ["questions/u4"], ["questions", "questions/u4/x", "q/u4"]),
+        ("/rooms/:id(\\d+)", ["rooms/12"], ["rooms/x", "rooms/1x", "rooms"]),
+        ("/rooms/room-:id", ["rooms/room-1"], ["rooms/room-", "rooms/1"]),
+        ("/files/*", ["files/a", "files/a/b"], ["files", "filesystem/a"]),
+        ("/a/:b?", ["a", "a/b"], ["a/b/c", "b"]),
+        ("/a/:b+/z", ["a/b/z", "a/b/c/z"], ["a/z", "a/b"]),
+        ("/a{/b}?/c", ["a/c", "a/b/c"], ["a/d/c", "ab/c"]),
+        ("/a/b", ["a/b"], ["a", "a/b/c"]),
+        ("/*", ["anything/at/all"], ["$own"]),
+    ],
+)
+def test_url_patterns(pattern: str, matching: list[str], others: list[str]) -> None:
+    parsed = parse(pattern)
+    assert [topic for topic in matching if parsed.matches(topic)] == matching
+    assert not [topic for topic in others if parsed.matches(topic)]
+    assert parse(pattern) == parsed, "two of the same text are equal"
+    assert not parsed.exact
+    index: Index[str] = Index()
+    index.add(parsed, "it")
+    assert all("it" in index.match(topic) for topic in matching)
+    assert all(topic.startswith(parsed.prefix) for topic in matching)
+
+
+@pytest.mark.parametrize("text", ["/a/(", "/a/:b(", "/a{b", "/a}", "/" + "x" * 600])
+def test_what_is_no_url_pattern(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        parse(text)

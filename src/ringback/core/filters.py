@@ -1,4 +1,4 @@
-"""Filters: which topics a subscription is about. One rule for every edge.
+r"""Filters: which topics a subscription is about. One rule for every edge.
 
 A filter is a topic's name, or one of
 
@@ -7,6 +7,8 @@ A filter is a topic's name, or one of
     questions/{cell}        a URI template (RFC 6570), read backwards: ``{x}`` stands for
     rooms/room-{id}         characters within a segment, ``{+x}`` for any, across segments too
     *                       every topic
+    /rooms/:id(\d+)         a URL pattern's path (WHATWG URL Pattern), with a slash before the
+                            topic: ``:x`` is within a segment, ``*`` anything
 
 A wildcard at the beginning does not stand for a topic that begins with ``$`` (MQTT 5 §4.7.2).
 
@@ -22,7 +24,8 @@ from typing import ClassVar, Generic, TypeVar
 import msgspec
 
 from ringback.core.topics import MAX_TOPIC_LENGTH, MAX_TOPIC_SEGMENTS, check_name, is_iri
-from ringback.errors import InvalidInput
+from ringback.core.url_pattern import PathPattern
+from ringback.errors import InvalidInput, MalformedRequest
 
 T = TypeVar("T")
 
@@ -109,12 +112,31 @@ def parse(text: str) -> Filter:
         return Filter(text, (REST,))
     if not text or len(text) > MAX_FILTER_LENGTH:
         raise _wrong(text, f"it has 1 to {MAX_FILTER_LENGTH} characters")
+    if text.startswith("/") and text != "/":
+        return _url_pattern(text)
     if "{" not in text and "}" not in text and ONE not in text and REST not in text:
         return Filter(check_name(text), tuple(text.split("/")))
     levels = tuple(_levels(text))
     if len(levels) > MAX_TOPIC_SEGMENTS + (2 if is_iri(text.split("/")) else 0):
         raise _wrong(text, f"it has at most {MAX_TOPIC_SEGMENTS} segments")
     return Filter(text, levels)
+
+
+def _url_pattern(text: str) -> Filter:
+    try:
+        pattern = PathPattern(text)
+    except MalformedRequest as error:
+        raise _wrong(text, error.detail[0].lower() + error.detail[1:].rstrip(".")) from None
+    return Filter(text, (*pattern.segments, REST), _Below(pattern))
+
+
+class _Below(msgspec.Struct, frozen=True):
+    """Whether a topic matches, as the path of a URL."""
+
+    pattern: PathPattern
+
+    def __call__(self, topic: str) -> bool:
+        return self.pattern.matches("/" + topic)
 
 
 def _levels(text: str) -> Iterator[tuple[_Part, ...] | str]:

@@ -11,10 +11,10 @@ from typing import Literal, Protocol
 
 from ringback.core.filters import EVERYTHING, REST, Filter, parse
 from ringback.core.topics import MAX_TOPIC_SEGMENTS
+from ringback.core.uri_template import compile_template, literal_prefix
+from ringback.core.url_pattern import UrlPattern
 from ringback.errors import MalformedRequest
 from ringback.wire.mercure import Fields, checked_name, has_control, name_segments, topic_of
-from ringback.wire.uri_template import compile_template, literal_prefix
-from ringback.wire.url_pattern import UrlPattern
 
 Kind = Literal["exact", "uritemplate", "urlpattern"]
 KINDS: dict[str, Kind] = {

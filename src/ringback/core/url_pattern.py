@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from ringback.core.automaton import ANY, Automaton, Builder, Characters, Make, Part
+from ringback.core.regular import expression
 from ringback.errors import MalformedRequest
-from ringback.wire.automaton import ANY, Automaton, Builder, Characters, Make, Part
-from ringback.wire.regular import expression
 
 COMPONENTS = ("protocol", "username", "password", "hostname", "port", "pathname", "search", "hash")
 DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443", "ftp": "21"}
@@ -22,6 +22,7 @@ DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443", "ftp": 
 _NAME = re.compile(r":[^\W\d]\w*")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _MODIFIERS = frozenset("?*+")
+_SPECIAL = frozenset(":*(){}?+\\")
 
 
 class Token(NamedTuple):
@@ -70,6 +71,34 @@ class UrlPattern:
         return found is not None and all(
             automaton.matches(found[name]) for name, automaton in self._automata.items()
         )
+
+
+class PathPattern:
+    """A pattern of a path alone: ``/questions/:cell/answers``, ``/files/*``."""
+
+    __slots__ = ("_automaton", "text")
+
+    def __init__(self, text: str) -> None:
+        """Raises ``MalformedRequest`` for what is no pattern."""
+        self.text = text
+        self._automaton = _compile("pathname", list(_tokens(text)), text)
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The segments that all that match begin with."""
+        whole = self.text[1:].split("/")
+        plain = next((n for n, each in enumerate(whole) if _SPECIAL & set(each)), len(whole))
+        return tuple(whole[:plain])
+
+    def matches(self, path: str) -> bool:
+        """Whether a path matches. It is compared as it is: nothing is decoded."""
+        return self._automaton.matches(path)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PathPattern) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
 
 def components(url: str) -> dict[str, str] | None:

@@ -9,8 +9,8 @@ import re
 import string
 from typing import NamedTuple
 
+from ringback.core.automaton import Automaton, Builder, Characters, Part
 from ringback.errors import MalformedRequest
-from ringback.wire.automaton import Automaton, Builder, Characters, Part
 
 MAX_VARIABLES = 16
 """In one expression."""

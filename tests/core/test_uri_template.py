@@ -2,8 +2,8 @@
 
 import pytest
 
+from ringback.core.uri_template import MAX_VARIABLES, compile_template
 from ringback.errors import MalformedRequest
-from ringback.wire.uri_template import MAX_VARIABLES, compile_template
 
 # RFC 6570, the examples of §1.2 and §3.2 (with its values), and what none of its values makes.
 EXPANSIONS = {

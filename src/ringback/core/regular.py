@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import string
 
+from ringback.core.automaton import ANY, NOTHING, Builder, Characters, Make, Part
 from ringback.errors import MalformedRequest
-from ringback.wire.automaton import ANY, NOTHING, Builder, Characters, Make, Part
 
 MAX_TIMES = 100
 """The most that a counted repetition is written out."""

@@ -2,8 +2,8 @@
 
 import pytest
 
+from ringback.core.url_pattern import UrlPattern
 from ringback.errors import MalformedRequest
-from ringback.wire.url_pattern import UrlPattern
 
 BASE = "http://localhost:8000/.well-known/mercure"
 
