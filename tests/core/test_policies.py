@@ -105,6 +105,8 @@ def test_in_development_everybody_may_where_no_function_says_otherwise() -> None
         (GRANTED, "news/#", False),
         (ANONYMOUS, "prices/+", False),
         (Claims(subscribe=("*",)), "a/+", True),
+        (Claims(subscribe=("*",)), "$presence/+", False),
+        (ADMIN, "/$presence/:topic", False),
     ],
 )
 def test_where_no_topic_needs_to_be_asked_for(
