@@ -58,7 +58,6 @@ class Copier:
         self.messages: list[Row] = cursor.execute(
             "SELECT offset, kind, data FROM operation_messages WHERE operation = ?", (self.row,)
         ).fetchall()
-        self.fingerprint: bytes = cursor.execute("SELECT fingerprint FROM recent_keys").get
 
     def copies(self, count: int) -> Iterator[tuple[Row, list[Row], Row]]:
         """The rows of operation, log and key of each copy, in the order of their ids."""
@@ -69,6 +68,8 @@ class Copier:
             row, operation = self.row + index, new_id(at)
             values = list(self.values)
             values[place["row"]], values[place["id"]] = row, operation
+            slot = values[place["key_slot"]] = int.from_bytes(os.urandom(SLOT_BYTES)) >> 2
+            values[place["key_expires"]] = at + FAR
             heavy = index % HEAVY_EVERY == 0
             values[place["subject"]] = HEAVY if heavy else f"subject-{index % SUBJECTS}"
             values[place["input"]] = b'{"index":%d}' % index
@@ -82,9 +83,8 @@ class Copier:
                 (row, offset, kind, bytes(data).replace(copied, own), at)
                 for offset, kind, data in self.messages
             ]
-            slot = int.from_bytes(os.urandom(SLOT_BYTES)) >> 2
             packed = bytes.fromhex(operation.replace("-", ""))
-            key = (slot, self.fingerprint, packed, at + FAR)
+            key = (slot, values[place["key_fingerprint"]], packed, at + FAR)
             yield tuple(values), messages, key
 
 
@@ -126,6 +126,8 @@ def copy(folder: Path, operation: str, count: int, *, queued: bool) -> None:
             (oldest, copier.row),
         )
         cursor.execute("UPDATE counters SET value = ? WHERE name = 'queued'", (count,))
+    last = copier.row + count - 1
+    cursor.execute("UPDATE merges SET floor = ?1, merged = ?1, upto = ?1", (last,))
     cursor.execute("COMMIT")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.close()

@@ -172,7 +172,8 @@ class Retention(Protocol):
     async def sweep(self, now: float) -> int:
         """Look for what has expired, and delete a bounded number: operations and their logs,
         idempotency records, messages of topics and events. Returns how many went; called often
-        enough, it finds everything.
+        enough, it finds everything. An expired idempotency record may stay while its operation
+        does.
 
         A topic remembers for thirty days that messages of it went; after that, a position from
         before is a gap in topics that have begun since, though nothing may be missing.

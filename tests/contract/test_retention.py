@@ -101,9 +101,9 @@ async def test_two_sweep_at_once(engine: FullEngine, neighbour: FullEngine) -> N
 async def test_idempotency_records_are_swept_when_they_expire(engine: FullEngine) -> None:
     await engine.accept(accept(operation()), key("a", expires_at=NOW + 10))
     await engine.accept(accept(operation()), key("b", expires_at=NOW + 20))
-    assert await sweep(engine, NOW + 10) == 1
+    assert await sweep(engine, NOW + 10) <= 1, "it may also go with its operation"
     assert (await engine.accept(accept(operation()), key("b", expires_at=NOW + 20))).replayed
-    assert not (await engine.accept(accept(operation()), key("a"))).replayed
+    assert not (await engine.accept(accept(operation(NOW + 10)), key("a"))).replayed
 
 
 async def test_messages_and_events_are_swept_by_age(home: Home) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 
 from ringback.core.lifecycle import accept
 from ringback.core.model import Accepted, IdempotencyRecord
-from ringback.engines.sqlite import commit
+from ringback.engines.sqlite import commit, upkeep
 from ringback.engines.sqlite.engine import FILE
 from ringback.engines.sqlite.file import File
 from ringback.engines.sqlite.recent import SLOTS
 from ringback.engines.sqlite.writer import Transaction
 from tests.core.states import NOW, operation
 
-FEW = {"MERGE_AT": 6, "MERGE_KEYS": 2, "DELETE_ROWS": 3}
+FEW = {"MERGE_AT": 6, "MERGE_KEYS": 2}
 """Bounds that a short story goes beyond."""
 
 
@@ -56,8 +56,19 @@ def take(
     return commit.accept(transaction, accept(operation(now)), key, room)
 
 
+def forget(transaction: Transaction, operation: str, now: float = NOW) -> None:
+    """Have an operation succeed, and forget it."""
+    transaction.cursor.execute(
+        "UPDATE operations SET status = 'succeeded' WHERE id = ?", (operation,)
+    )
+    upkeep.forget(transaction, operation, now)
+
+
 def rows(transaction: Transaction) -> list[int]:
-    found: list[Any] = transaction.cursor.execute("SELECT row FROM recent_keys").fetchall()
+    """Operations whose keys are not merged."""
+    found: list[Any] = transaction.cursor.execute(
+        "SELECT row FROM operations WHERE row > (SELECT merged FROM merges)"
+    ).fetchall()
     return [row for (row,) in found]
 
 

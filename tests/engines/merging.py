@@ -26,7 +26,7 @@ def number_as_id(number: int) -> str:
 
 def merge_often() -> None:
     """Small steps, so that most moments are in the middle of a merge."""
-    recent.MERGE_AT, recent.MERGE_KEYS, recent.DELETE_ROWS = 200, 10, 10
+    recent.MERGE_AT, recent.MERGE_KEYS = 200, 10
     merger.PAUSE = 0.0
 
 

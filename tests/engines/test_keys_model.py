@@ -18,9 +18,19 @@ from ringback.core.model import Accepted
 from ringback.engines.sqlite import keys, recent
 from ringback.engines.sqlite.recent import SLOTS
 from ringback.engines.sqlite.writer import Transaction
-from ringback.errors import IdempotencyKeyReused, QueueFull, RingbackError
+from ringback.errors import IdempotencyKeyReused, OperationForgotten, QueueFull, RingbackError
 from tests.core.states import NOW
-from tests.engines.connections import FEW, close, merge_all, opened, record, rows, take, written
+from tests.engines.connections import (
+    FEW,
+    close,
+    forget,
+    merge_all,
+    opened,
+    record,
+    rows,
+    take,
+    written,
+)
 
 
 class Act(NamedTuple):
@@ -43,7 +53,10 @@ takes = st.builds(
     st.sampled_from([1.0, 3.0, 10.0]),
     st.sampled_from([True, True, True, False]),
 )
-acts = st.one_of(takes, takes, takes, st.builds(Act, st.sampled_from(["merge", "sweep", "new"])))
+forgets = st.builds(Act, st.just("forget"), st.integers(0, len(PLACES) - 1))
+acts = st.one_of(
+    takes, takes, takes, forgets, st.builds(Act, st.sampled_from(["merge", "sweep", "new"]))
+)
 sides = st.integers(0, 1)
 
 
@@ -56,12 +69,13 @@ class Story(RuleBasedStateMachine):
         self.sides = [opened(self.folder), opened(self.folder)]
         self.now = NOW
         self.model: dict[int, tuple[int, str, float]] = {}
+        self.forgotten: set[str] = set()
         self.fresh = 100
 
     @rule(side=sides, story=st.lists(acts, min_size=1, max_size=8), kept=st.sampled_from([1, 1, 0]))
     def write(self, side: int, story: Sequence[Act], kept: int) -> None:
         transaction = self.sides[side]
-        before = dict(self.model)
+        before = dict(self.model), set(self.forgotten)
         transaction.begin()
         for act in story:
             match act.what:
@@ -72,13 +86,18 @@ class Story(RuleBasedStateMachine):
                     take(transaction, record(self.fresh, expires_at=self.now + 2), self.now)
                 case "merge":
                     transaction.recent.merge()
+                case "forget":
+                    _, number, _ = self.model.get(act.name, (0, "", 0.0))
+                    if number and number not in self.forgotten:
+                        forget(transaction, number, self.now)
+                        self.forgotten.add(number)
                 case "sweep":
                     keys.KeySweep().sweep(transaction, self.now)
         if kept:
             transaction.commit()
         else:
             transaction.rollback()
-            self.model = before
+            self.model, self.forgotten = before
 
     def check_take(self, transaction: Transaction, act: Act) -> None:
         until = self.now + act.lifetime
@@ -96,7 +115,12 @@ class Story(RuleBasedStateMachine):
             case IdempotencyKeyReused():
                 assert (living, payload) == (True, 1 - act.payload)
                 assert answer.fields["operation"] == number
+            case OperationForgotten():
+                assert (living, payload) == (True, act.payload)
+                assert answer.fields["operation"] == number
+                assert number in self.forgotten
             case Accepted(replayed=True):
+                assert number not in self.forgotten
                 assert (living, payload, number) == (True, act.payload, answer.operation.id)
             case Accepted():
                 assert (act.room, living) == (True, False)
@@ -115,7 +139,8 @@ class Story(RuleBasedStateMachine):
     @rule(side=sides)
     def merge_to_the_end(self, side: int) -> None:
         merge_all(self.sides[side])
-        assert len(rows(self.sides[side])) <= len(self.sides[side].recent) <= FEW["MERGE_AT"]
+        kept = self.sides[side].recent
+        assert len(rows(self.sides[side])) <= len(kept) <= FEW["MERGE_AT"]
 
     @rule(side=sides)
     def start_anew(self, side: int) -> None:

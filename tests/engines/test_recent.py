@@ -11,20 +11,35 @@ from pathlib import Path
 import apsw
 import pytest
 
-from ringback.engines.sqlite import keys, recent
+from ringback.core.lifecycle import accept
+from ringback.engines.sqlite import commit, keys, recent
 from ringback.engines.sqlite.engine import FILE
 from ringback.engines.sqlite.recent import SLOTS
 from ringback.engines.sqlite.schema import MIGRATIONS, migrate
 from ringback.engines.sqlite.writer import Transaction
 from ringback.errors import IdempotencyKeyReused, OperationForgotten
 from tests.core.states import NOW, operation
-from tests.engines.connections import FEW, close, merge_all, opened, record, rows, take, written
+from tests.engines.connections import (
+    FEW,
+    close,
+    forget,
+    merge_all,
+    opened,
+    record,
+    rows,
+    take,
+    written,
+)
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in FEW.items():
         monkeypatch.setattr(recent, name, value)
+
+
+def merged_keys(transaction: Transaction) -> int:
+    return int(transaction.cursor.execute("SELECT count(*) FROM idempotency_keys").get)
 
 
 @pytest.fixture
@@ -48,21 +63,21 @@ def test_another_connection_sees_a_key_at_once(pair: tuple[Transaction, Transact
 
 
 @pytest.mark.usefixtures("few")
-def test_a_merge_moves_all_but_the_last(pair: tuple[Transaction, Transaction]) -> None:
+def test_a_merge_moves_all(pair: tuple[Transaction, Transaction]) -> None:
     one, other = pair
     with written(one):
         taken = [take(one, record(number)).operation.id for number in range(20)]
     assert merge_all(one) > 20 // FEW["MERGE_KEYS"]
-    assert rows(one) == [20], "so that no number is used again"
+    assert rows(one) == []
     for each in pair:
         with written(each):
             again = [take(each, record(number)) for number in range(20)]
         assert [answer.operation.id for answer in again] == taken
         assert all(answer.replayed for answer in again)
-        assert len(each.recent) == len(each.recent._rows) == 1, "nor is it kept in memory"
+        assert len(each.recent) == len(each.recent._rows) == 0, "nor are they kept in memory"
     with written(other):
         take(other, record(99))
-    assert rows(one) == [20, 21]
+    assert rows(one) == [21]
 
 
 @pytest.mark.usefixtures("few")
@@ -70,21 +85,21 @@ def test_a_merge_is_continued_by_whoever_comes(pair: tuple[Transaction, Transact
     """As if each step had been the last one of its process."""
     with written(pair[0]):
         taken = [take(pair[0], record(number)).operation.id for number in range(30)]
-    steps, before = 0, 30
+    steps = copied = 0
     while True:
         each = pair[steps % 2]
         with written(each):
             if not each.recent.merge():
                 break
         steps += 1
-        left, before = before, len(rows(each))
-        assert left - before <= FEW["DELETE_ROWS"], "no step takes long"
+        left, copied = copied, merged_keys(each)
+        assert copied - left <= 10, "no step takes long, be slots as they may"
         reader = pair[(steps + 1) % 2]
         with written(reader):
             again = [take(reader, record(number)).operation.id for number in range(30)]
         assert again == taken, f"after step {steps}"
-    assert len(rows(pair[0])) == 1
-    assert steps <= 30 / FEW["MERGE_KEYS"] + 30 / FEW["DELETE_ROWS"] + 2, "nothing is done twice"
+    assert (rows(pair[0]), copied) == ([], 30)
+    assert steps <= 30 / FEW["MERGE_KEYS"] + 2, "nothing is done twice"
 
 
 def test_what_was_rolled_back_is_forgotten(pair: tuple[Transaction, Transaction]) -> None:
@@ -92,10 +107,12 @@ def test_what_was_rolled_back_is_forgotten(pair: tuple[Transaction, Transaction]
     with written(one):
         take(one, record(1, expires_at=NOW + 1))
     one.begin()
-    take(one, record(1), now=NOW + 1)
+    commit.accept(one, accept(operation()), None, 100)
+    take(one, record(1, expires_at=NOW + 2), now=NOW + 1)
+    take(one, record(1), now=NOW + 2)
     take(one, record(2))
     one.rollback()
-    assert (len(one.recent), len(one.recent._rows)) == (1, 1)
+    assert list(one.recent._rows.values()) == [1]
     with written(other):
         theirs = take(other, record(2))
     with written(one):
@@ -118,7 +135,7 @@ def test_a_transaction_that_cannot_begin_forgets_nothing(
 
 
 def test_a_file_without_recent_keys_is_migrated(data: Path) -> None:
-    before = next(number for number, text in enumerate(MIGRATIONS) if "recent_keys" in text)
+    before = next(number for number, text in enumerate(MIGRATIONS) if "merges" in text)
     data.mkdir()
     connection = apsw.Connection(str(data / FILE))
     migrate(connection, MIGRATIONS[:before])
@@ -142,31 +159,82 @@ def test_a_file_without_recent_keys_is_migrated(data: Path) -> None:
     close(transaction)
 
 
-def test_expired_ones_are_swept_wherever_they_are(pair: tuple[Transaction, Transaction]) -> None:
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("merged", [False, True])
+def test_expired_ones_are_swept_once_merged(
+    pair: tuple[Transaction, Transaction], *, merged: bool
+) -> None:
     one, other = pair
     with written(one):
         for number in range(10):
             take(one, record(number, expires_at=NOW + 1 + number % 2))
-        take(one, record(10))
+    if merged:
+        merge_all(one)
     with written(other):
-        assert keys.KeySweep().sweep(other, NOW + 1) == 5
+        assert keys.KeySweep().sweep(other, NOW + 1) == (5 if merged else 0)
     with written(one):
         assert [take(one, record(n), now=NOW + 1).replayed for n in range(4)] == [0, 1, 0, 1]
 
 
-@pytest.mark.usefixtures("few")
-def test_the_last_number_is_not_used_again(pair: tuple[Transaction, Transaction]) -> None:
+def test_the_number_of_a_forgotten_operation_is_not_used_again(
+    pair: tuple[Transaction, Transaction],
+) -> None:
     one, other = pair
     with written(one):
-        for number in range(5):
-            take(one, record(number))
+        taken = [take(one, record(number)).operation.id for number in range(5)]
     with written(other):
-        while keys.KeySweep().sweep(other, NOW + 100):
-            pass
-    assert rows(one) == [5]
+        assert take(other, record(0)).replayed
+    with written(one):
+        for operation_id in taken[:2:-1]:
+            forget(one, operation_id)
+    with written(one):
+        new = take(one, record(9))
+    assert rows(one) == [1, 2, 3, 6]
     with written(other):
-        take(other, record(9))
-    assert rows(one) == [5, 6]
+        assert take(other, record(9)).operation == new.operation
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("steps", [0, 1, 100])
+def test_a_key_outlives_its_operation(pair: tuple[Transaction, Transaction], *, steps: int) -> None:
+    one, other = pair
+    with written(one):
+        taken = [take(one, record(number)).operation.id for number in range(10)]
+        for number in range(10, 20):
+            take(one, record(number, expires_at=NOW + 1))
+    for _ in range(steps):
+        with written(one):
+            one.recent.merge()
+    other.begin()
+    for operation_id in taken:
+        forget(other, operation_id)
+    take(other, record(20))
+    other.rollback()
+    with written(other):
+        assert take(other, record(3)).replayed, "it was not forgotten"
+        for operation_id in taken:
+            forget(other, operation_id)
+    third = opened(Path(one.cursor.connection.filename).parent)
+    for each in (one, other, third):
+        with written(each):
+            for number in range(10):
+                with pytest.raises(OperationForgotten) as found:
+                    take(each, record(number))
+                assert found.value.fields["operation"] == taken[number]
+    close(third)
+
+
+def test_a_key_that_expired_goes_with_its_operation(pair: tuple[Transaction, Transaction]) -> None:
+    one, other = pair
+    with written(one):
+        taken = [take(one, record(n, expires_at=NOW + 1 + n)).operation.id for n in range(2)]
+        for operation_id in taken:
+            forget(one, operation_id, NOW + 1)
+    assert merged_keys(other) == 1
+    with written(other):
+        assert not take(other, record(0), NOW + 1).replayed
+        with pytest.raises(OperationForgotten):
+            take(other, record(1), NOW + 1)
 
 
 @pytest.mark.usefixtures("few")
@@ -199,9 +267,31 @@ def test_a_key_is_found_beside_a_slot_that_became_free(
     if merged:
         merge_all(one)
     with written(one):
-        assert keys.KeySweep().sweep(one, NOW + 1) == 1
+        assert keys.KeySweep().sweep(one, NOW + 1) == int(merged)
     with written(other):
         assert take(other, record(2, slot=SLOTS - 1), NOW + 1).operation == beside.operation
+
+
+@pytest.mark.usefixtures("few")
+def test_an_older_key_does_not_come_back(pair: tuple[Transaction, Transaction]) -> None:
+    """One whose operation is still there, when that of the newer one is not."""
+    one, other = pair
+    with written(one):
+        take(one, record(1, expires_at=NOW + 1))
+        newer = take(one, record(1), NOW + 1).operation.id
+        for number in range(10, 20):
+            take(one, record(number))
+        forget(one, newer)
+    folder = Path(one.cursor.connection.filename).parent
+    for steps in (0, 100):
+        third = opened(folder)  # it has not seen the newer one
+        for _ in range(steps):
+            with written(third):
+                third.recent.merge()
+        for each in (third, other):
+            with written(each), pytest.raises(OperationForgotten):
+                take(each, record(1), NOW + 1)
+        close(third)
 
 
 @pytest.mark.usefixtures("few")
@@ -215,10 +305,23 @@ def test_what_a_merge_had_yet_to_copy_may_expire(pair: tuple[Transaction, Transa
     with written(other):
         for number in range(20, 30):
             take(other, record(number))
+        assert not take(other, record(0), NOW + 1).replayed
         while keys.KeySweep().sweep(other, NOW + 1):
             pass
-    assert rows(one) == list(range(21, 31))
     merge_all(one)
-    assert rows(one) == [30]
     with written(other):
-        assert all(take(other, record(number)).replayed for number in range(20, 30))
+        while keys.KeySweep().sweep(other, NOW + 1):
+            pass
+        assert merged_keys(other) == 11, "those that have not expired"
+        assert all(take(other, record(number)).replayed for number in (0, *range(20, 30)))
+
+
+@pytest.mark.usefixtures("few")
+def test_operations_without_keys_are_merged_too(pair: tuple[Transaction, Transaction]) -> None:
+    """Else whoever starts would have to look through all of them."""
+    one, other = pair
+    with written(one):
+        for _ in range(20):
+            commit.accept(one, accept(operation()), None, 100)
+    assert merge_all(other) == 1
+    assert rows(one) == []

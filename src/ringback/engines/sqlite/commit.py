@@ -14,6 +14,7 @@ from ringback.core.model import (
     Status,
 )
 from ringback.engines.sqlite import journal, keys, rows
+from ringback.engines.sqlite.recent import Recent
 from ringback.engines.sqlite.writer import RETRY_AFTER, Transaction
 from ringback.errors import Conflict, QueueFull
 from ringback.ports import QUEUE
@@ -30,18 +31,17 @@ def accept(
     """Store a new operation, unless its key says that it was stored before."""
     state = change.after
     room = transaction.queued < max_queued
-    if key is not None:
-        earlier = keys.take(transaction, key, state, room=room)
-        if earlier is not None:
-            return Accepted(earlier, True)
+    found = None if key is None else keys.find(transaction, key, state.created_at)
+    if isinstance(found, OperationState):
+        return Accepted(found, True)
     if not room:
         raise QueueFull(queued=transaction.queued, retry_after=RETRY_AFTER)
-    _insert(transaction, state)
+    _insert(transaction, state, found)
     return Accepted(state, False)
 
 
-def _insert(transaction: Transaction, state: OperationState) -> None:
-    rows.insert(transaction, state)
+def _insert(transaction: Transaction, state: OperationState, key: Recent | None = None) -> None:
+    rows.insert(transaction, state, key)
     if state.status is Status.QUEUED:
         transaction.queued += 1
         transaction.changed.add(QUEUE)

@@ -3,7 +3,7 @@
 A key has a slot, half of its scope's digest, and so a place in a table of small rows that is in
 no order of time: the smaller that table, the more of it is in memory. The other half stands in
 the row with the digest of the payload, and tells two keys apart that fall on one slot: the later
-one gets the next. New keys wait elsewhere until there are many: that is in recent.py.
+one gets the next. New keys stand elsewhere until there are many: that is in recent.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from ringback.core.model import IdempotencyRecord, OperationState
 from ringback.engines.sqlite import rows
-from ringback.engines.sqlite.recent import Key
+from ringback.engines.sqlite.recent import Recent
 from ringback.engines.sqlite.writer import Transaction
 from ringback.errors import IdempotencyKeyReused, OperationForgotten
 
@@ -24,31 +24,26 @@ SWEEP_KEYS = 4000
 """Keys looked at in one sweep: a few milliseconds."""
 
 
-def take(
-    transaction: Transaction, key: IdempotencyRecord, state: OperationState, *, room: bool
-) -> OperationState | None:
-    """Record the key, if there is room for an operation; or return the one it is for already.
+def find(
+    transaction: Transaction, key: IdempotencyRecord, now: float
+) -> OperationState | Recent | None:
+    """The operation that was accepted under this key; else the key as a new one is to have it.
 
-    Raises ``IdempotencyKeyReused`` and ``OperationForgotten``.
+    None if there is no place for it. Raises ``IdempotencyKeyReused`` and ``OperationForgotten``.
     """
     first = int.from_bytes(key.scope[:SLOT_BYTES]) >> 2  # one of SLOTS
     half = key.scope[SLOT_BYTES:]
     fingerprint = half + key.payload
     slots = range(first, first + MAX_PROBES)
-    ours = Key(fingerprint, _packed(state.id), key.expires_at)
-    if room and transaction.recent.add_new(slots, ours):
-        return None  # the usual case, in one statement
     found = transaction.recent.at(slots)
-    living = {slot: each for slot, each in found.items() if each.expires_at > state.created_at}
+    if not found:
+        return first, fingerprint, key.expires_at
+    living = {slot: each for slot, each in found.items() if each.expires_at > now}
     for each in living.values():
         if each.fingerprint[: len(half)] == half:
-            return _accepted(
-                transaction, _unpacked(each.operation), each.fingerprint == fingerprint
-            )
+            return _accepted(transaction, each.operation, each.fingerprint == fingerprint)
     free = next((slot for slot in slots if slot not in living), None)
-    if room and free is not None:
-        transaction.recent.add(free, ours)
-    return None
+    return None if free is None else (free, fingerprint, key.expires_at)
 
 
 def _accepted(transaction: Transaction, operation: str, same_payload: bool) -> OperationState:
@@ -65,14 +60,16 @@ def _accepted(transaction: Transaction, operation: str, same_payload: bool) -> O
 
 
 class KeySweep:
-    """Deletes expired keys, a stretch of the table at a time, from one end to the other."""
+    """Deletes expired keys, a stretch of the table at a time, from one end to the other.
+
+    Recent ones do no harm where they are, and are deleted once they were merged.
+    """
 
     def __init__(self) -> None:
         self._after = -1
 
     def sweep(self, transaction: Transaction, now: float) -> int:
-        """Look at the recent ones and at the next stretch; how many keys went."""
-        gone = transaction.recent.sweep(now, SWEEP_KEYS)
+        """Look at the next stretch; how many keys went."""
         cursor = transaction.cursor
         seen: list[Any] = cursor.execute(
             "SELECT slot, expires_at FROM idempotency_keys WHERE slot > ? ORDER BY slot LIMIT ?",
@@ -81,22 +78,4 @@ class KeySweep:
         expired = [(slot,) for slot, expires_at in seen if expires_at <= now]
         cursor.executemany("DELETE FROM idempotency_keys WHERE slot = ?", expired)
         self._after = seen[-1][0] if len(seen) == SWEEP_KEYS else -1
-        return gone + len(expired)
-
-
-def _packed(operation: str) -> bytes | str:
-    """An id as 16 bytes, being a UUID; any other as it is."""
-    digits = operation.replace("-", "")
-    if len(operation) == 36 and len(digits) == 32 and operation == operation.lower():
-        try:
-            return bytes.fromhex(digits)
-        except ValueError:
-            return operation
-    return operation
-
-
-def _unpacked(operation: bytes | str) -> str:
-    if isinstance(operation, str):
-        return operation
-    digits = operation.hex()
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+        return len(expired)

@@ -30,7 +30,7 @@ class Merger:
 
     def look(self) -> None:
         """Something was committed: merge if there are too many now."""
-        if self._writer.recent_keys <= recent.MERGE_AT:
+        if self._writer.unmerged <= recent.MERGE_AT:
             return
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._merge())

@@ -10,6 +10,7 @@ import msgspec
 
 from ringback.core.model import OperationState, Policy, Status
 from ringback.engines.sqlite import lanes
+from ringback.engines.sqlite.recent import Recent
 from ringback.engines.sqlite.writer import Transaction
 
 INLINE_PAYLOAD = 2048
@@ -77,11 +78,15 @@ NEW = [
 ]
 """Those that a new operation has; the others begin with their defaults."""
 
+
+def _insert(names: list[str]) -> str:
+    marks = ", ".join("?" * len(names))
+    return f"INSERT INTO operations ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - our own
+
+
 _INSERTED = [*NEW, "policy", "lane", "input"]
-INSERT = (
-    f"INSERT INTO operations ({', '.join(_INSERTED)}) "  # noqa: S608 - our own names
-    f"VALUES ({', '.join('?' * len(_INSERTED))})"
-)
+INSERT = _insert(_INSERTED)
+INSERT_WITH_KEY = _insert([*_INSERTED, "key_slot", "key_fingerprint", "key_expires"])
 
 CHANGING = [
     name
@@ -139,21 +144,24 @@ MAX_CACHED_POLICIES = 1000
 """There are about as many as tasks; the bound is for an application that makes them up."""
 
 
-def insert(transaction: Transaction, state: OperationState) -> None:
-    """Store a new operation, and queue it."""
+def insert(transaction: Transaction, state: OperationState, key: Recent | None) -> None:
+    """Store a new operation that was accepted under this key, if any, and queue it."""
     cursor = transaction.cursor
     large_input = len(state.input) > INLINE_PAYLOAD
     policy = policy_row(transaction, state.policy)
     lane = None
     if state.limit_key is not None:
         lane = lanes.find(transaction, policy, state)
-    cursor.execute(INSERT, (*_new(state), policy, lane, None if large_input else state.input))
-    if lane is not None or large_input:
-        row = cursor.connection.last_insert_rowid()
-        if lane is not None:
-            lanes.joined(transaction, lane, row, state)
-        if large_input:
-            _store_payload(cursor, row, "input", state.input)
+    inline = None if large_input else state.input
+    if key is None:
+        cursor.execute(INSERT, (*_new(state), policy, lane, inline))
+    else:
+        cursor.execute(INSERT_WITH_KEY, (*_new(state), policy, lane, inline, *key))
+    row = transaction.recent.add(cursor.connection.last_insert_rowid(), key)
+    if lane is not None:
+        lanes.joined(transaction, lane, row, state)
+    if large_input:
+        _store_payload(cursor, row, "input", state.input)
 
 
 def update(

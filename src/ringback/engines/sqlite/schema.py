@@ -171,19 +171,19 @@ MIGRATIONS: tuple[str, ...] = (
     INSERT INTO counters VALUES ('queued', 0);
     """,
     """
-    -- Keys in the order of their arrival, until they are merged; see recent.py.
-    CREATE TABLE recent_keys (
-        row INTEGER PRIMARY KEY,
-        slot INTEGER NOT NULL,
-        fingerprint BLOB NOT NULL,
-        operation BLOB NOT NULL,
-        expires_at REAL NOT NULL
+    -- The key an operation was accepted under, which counts here until it is merged into
+    -- idempotency_keys; see recent.py.
+    ALTER TABLE operations ADD COLUMN key_slot INTEGER;
+    ALTER TABLE operations ADD COLUMN key_fingerprint BLOB;
+    ALTER TABLE operations ADD COLUMN key_expires REAL;
+    CREATE TABLE merges (      -- has one row
+        floor INTEGER NOT NULL,  -- no new operation gets this number, nor one below it
+        merged INTEGER NOT NULL, -- the keys of all operations up to this one are merged,
+        upto INTEGER NOT NULL,   -- and of those up to this one
+        slot INTEGER NOT NULL    -- those that have a slot below this one
     );
-    -- How far the merge that is under way has come.
-    CREATE TABLE merges (
-        upto INTEGER NOT NULL,
-        slot INTEGER NOT NULL
-    );
+    INSERT INTO merges
+        SELECT row, row, row, 0 FROM (SELECT coalesce(max(row), 0) AS row FROM operations);
     """,
     """
     -- The messages of all topics in the order of their commits; see journal.py. A position of

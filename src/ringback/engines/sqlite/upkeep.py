@@ -171,6 +171,7 @@ def _delete(
     transaction: Transaction, operations: Sequence[tuple[int, str, str | None]], now: float
 ) -> None:
     cursor = transaction.cursor
+    transaction.recent.leave([row for row, _, _ in operations], now)
     for row, operation, subject in operations:
         cursor.execute("DELETE FROM operation_messages WHERE operation = ?", (row,))
         cursor.execute("DELETE FROM payloads WHERE operation = ?", (row,))

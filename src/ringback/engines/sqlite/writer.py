@@ -42,6 +42,8 @@ BUSY_NAP = 0.0003
 RETRY_AFTER = 2
 """Seconds after which a client may try again when the store could not commit."""
 NOT_OPEN = "The store is not open: this server is starting or stopping."
+BEGUN = "SELECT value, (SELECT floor FROM merges) FROM counters WHERE name = 'queued'"
+"""What every transaction must know of the store: in one statement, since many are small."""
 
 log = logging.getLogger("ringback.sqlite")
 
@@ -68,8 +70,10 @@ class Transaction:
     def begin(self) -> None:
         self.cursor.execute("BEGIN IMMEDIATE")
         self.changed.clear()
-        row = self.cursor.execute("SELECT value FROM counters WHERE name = 'queued'").fetchone()
-        self.queued = self.queued_before = row[0] if row else 0
+        found: Any = self.cursor.execute(BEGUN).fetchone()
+        self.queued, floor = found
+        self.queued_before = self.queued
+        self.recent.begun(floor)
 
     def commit(self) -> None:
         if self.queued != self.queued_before:
@@ -137,8 +141,8 @@ class Writer:
         self._busy_since = 0.0
 
     @property
-    def recent_keys(self) -> int:
-        """How many idempotency keys wait to be merged, as far as this connection has seen."""
+    def unmerged(self) -> int:
+        """How many operations may have keys to be merged, as far as this connection has seen."""
         return len(self._store[1].recent) if self._store else 0
 
     async def open(self) -> None:
