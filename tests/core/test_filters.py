@@ -37,6 +37,13 @@ MATCHES = {
     "files/{+path}": (["files/a", "files/a/b/c"], ["files", "file/a"]),
     "files/{+path}.png": (["files/a.png", "files/a/b.png.png"], ["files/.png", "files/a.png/b"]),
     "{+any}": (["a", "a/b/c"], ["$a"]),
+    "https://example.com/books/{id}": (
+        ["https://example.com/books/1"],
+        ["https://example.com/books", "http://example.com/books/1", "https:/example.com/books/1"],
+    ),
+    "https://example.com/#": (["https://example.com", "https://example.com/a/b"], ["https://a.b"]),
+    "https://+/a": (["https://example.com/a"], ["https://example.com/b"]),
+    "https://{+rest}": (["https://example.com/a"], ["https:", "http://example.com/a"]),
     "a/{x}/{+rest}": (["a/b/c", "a/b/c/d"], ["a/b", "b/b/c"]),
     "a{+x}/b{y}": (["ax/by", "ax/bb/by", "ax/y/bz"], ["a/by", "ax/b"]),
 }

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 from ringback.core.filters import Filter, parse
-from ringback.core.model import BEGINNING, Keep, Position, Publication
+from ringback.core.model import BEGINNING, Keep, Message, Position, Publication
 from ringback.core.policies import TopicPolicy
 from tests.hub.following import LINES, NOW, Lines, Listener, hubbub, publish, room
 from tests.serving import until
@@ -301,6 +301,22 @@ async def test_what_is_private_is_for_those_who_take_it(data: Path) -> None:
             await hub.join(follower, parse("t"), BEGINNING, room=room)
         assert len(allowed.got) == 6
         assert len(other.got) == 4
+
+
+async def test_whoever_cannot_tell_keeps_no_message_from_others(data: Path) -> None:
+    class Failing(Listener):
+        def takes(self, message: Message) -> bool:
+            raise RuntimeError("the application's predicate")
+
+    async with hubbub(data) as (engine, hub):
+        failing, good = Failing(), Listener()
+        good.allowed = True
+        hub.attach(failing, parse("t"))
+        hub.attach(good, parse("t"))
+        await engine.publish([Publication("t", b"1", b'{"private":true}')], NOW)
+        await publish(engine, "t")
+        await until(lambda: len(good.got) == 2)
+        assert failing.got == [["t", 2]]
 
 
 async def test_a_filter_that_says_more_than_segments(data: Path) -> None:

@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from ringback.errors import MalformedRequest
 
-MAX_STATES = 2000
+MAX_STATES = 1000
 """Characters of one pattern, with what is repeated written out."""
 KNOWN_CHARACTERS = 256
 """Characters of which an automaton remembers what takes them."""
+KNOWN_STEPS = 256
+"""Steps that it remembers: most patterns have fewer, and are then read by looking up."""
 
 
 class Characters(NamedTuple):
@@ -117,13 +119,15 @@ class Builder:
 class Automaton:
     """Says whether a text is of the language."""
 
-    __slots__ = ("_follow", "_known", "_takes", "_whole")
+    __slots__ = ("_follow", "_known", "_steps", "_takes", "_whole")
 
     def __init__(self, whole: Part, takes: tuple[Characters, ...], follow: tuple[int, ...]) -> None:
         self._whole = whole
         self._takes = takes
         self._follow = follow
         self._known: dict[str, int] = {}
+        self._steps: dict[int, int] = {}
+        """Where a text may go on behind these states."""
 
     def matches(self, text: str) -> bool:
         """Whether it is all of a text."""
@@ -134,10 +138,16 @@ class Automaton:
             active = possible & self._taking(character)
             if not active:
                 return False
-            possible = 0
-            for state in _each(active):
-                possible |= self._follow[state]
+            possible = self._steps.get(active) or self._behind(active)
         return bool(active & self._whole.last)
+
+    def _behind(self, active: int) -> int:
+        possible = 0
+        for state in _each(active):
+            possible |= self._follow[state]
+        if len(self._steps) < KNOWN_STEPS:
+            self._steps[active] = possible
+        return possible
 
     def _taking(self, character: str) -> int:
         """The states that take a character."""

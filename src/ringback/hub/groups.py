@@ -36,6 +36,15 @@ def lets(guard: Guard, topic: str) -> bool:
         return False
 
 
+def taken(follower: Follower, message: Message) -> bool:
+    """Whether a follower takes a message; one that cannot tell does not."""
+    try:
+        return follower.takes(message)
+    except Exception:
+        log.exception("Whether somebody may get %s could not be told: refused.", message.topic)
+        return False
+
+
 class Format(Protocol):
     """How messages look on one wire. Followers with the same format share their frames."""
 
@@ -109,7 +118,7 @@ class Audience:
             else:
                 found.update(dict.fromkeys(group.members))
         if message is not None:
-            found = {follower: None for follower in found if follower.takes(message)}
+            found = {follower: None for follower in found if taken(follower, message)}
         self.count = len(found)
         self.alone = len(groups) == 1 and not groups[0].several and message is None
         """Whether nobody in it is in another audience too."""

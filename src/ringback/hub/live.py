@@ -14,7 +14,7 @@ from ringback.core.model import Kind, Message, Position, Publication
 from ringback.core.policies import Topics
 from ringback.errors import StoreUnavailable
 from ringback.hub.bells import Bells
-from ringback.hub.groups import Follower, Format, Groups, Guard, lets
+from ringback.hub.groups import Follower, Format, Groups, Guard, lets, taken
 from ringback.hub.presence import Presence, Presences
 from ringback.ports import EVERYTHING, QUEUE, Engine, Hints, Journal, Relay
 
@@ -314,7 +314,7 @@ def _write(follower: Follower, format: Format, messages: Sequence[Message]) -> N
     frames = [
         format.message(message)
         for message in messages
-        if message.attributes is None or not message.particular or follower.takes(message)
+        if message.attributes is None or not message.particular or taken(follower, message)
     ]
     if frames:
         follower.write(b"".join(frames))

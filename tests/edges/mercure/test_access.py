@@ -64,6 +64,8 @@ async def test_without_a_token_nothing_unless_that_is_set(data: Path, path: str)
     async with hub(data, path) as served:
         answer = await served.client.get(HUB, params={"topic": BOOK})
         assert challenge(answer, 401) == ""
+        answer = await served.client.get(HUB, params={"topic": BOOK}, headers={"Cookie": "a=b"})
+        assert challenge(answer, 401) == ""
         async with served.follow(BOOK, headers=bearer(None, [])) as signed_in:
             async with served.follow("*", OPEN, headers={}) as anonymous:
                 await served.publish(BOOK, "x")

@@ -16,7 +16,7 @@ from ringback.edges.http.message import (
     json_response,
     problem_response,
 )
-from ringback.edges.mercure.callers import PARAMETER, Caller, Callers
+from ringback.edges.mercure.callers import COOKIES, PARAMETER, Caller, Callers
 from ringback.edges.mercure.publish import Publish
 from ringback.edges.mercure.streams import Streaming
 from ringback.edges.mercure.subscribe import Subscribe
@@ -155,8 +155,11 @@ class MercureEdge:
 
     def _has_token(self, request: Request) -> bool:
         query: bytes = request.scope.get("query_string", b"")
-        return any(request.header(name) for name in (b"authorization", b"cookie")) or (
-            b"authorization=" in query
+        cookies = request.header(b"cookie") or ""
+        return (
+            request.header(b"authorization") is not None
+            or any(f"{name}=" in cookies for name in COOKIES)
+            or f"{PARAMETER}=".encode() in query
         )
 
 
