@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ringback.core.filters import parse
-from ringback.core.model import Message, Kind, Message, Position
+from ringback.core.model import Kind, Message, Position
 from ringback.core.policies import TopicPolicy
 from ringback.hub.groups import Groups
 
