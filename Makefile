@@ -54,5 +54,5 @@ soak: setup ## the long tests under load, which `make test` leaves out
 	@$(BIN)/pytest -m soak $(ARGS)
 	@$(if $(ARGS),,scripts/autobahn)
 
-autobahn: setup ## Autobahn|Testsuite against our WebSocket codec; CASES="1.* 7.9.1" for some
+autobahn: setup ## Autobahn|Testsuite against our WebSocket edge; CASES="1.* 7.9.1" for some
 	@set -f; scripts/autobahn $(CASES)

@@ -1,4 +1,4 @@
-"""Autobahn|Testsuite's fuzzing client, run against our codec behind the echo server.
+"""Autobahn|Testsuite's fuzzing client, run against the WebSocket edge behind a test-only echo.
 
 `scripts/autobahn` installs it and starts this. Every case that did not go as it should is named,
 and then the exit code is 1.
@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TypedDict
 
-from tests.wire.echo import serving
+from tests.edges.websocket.echo import serving
 
 AGENT = "ringback"
 START = """
