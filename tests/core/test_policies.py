@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
@@ -79,6 +82,22 @@ def test_the_first_declaration_counts() -> None:
     first, second = (TopicPolicy(pattern=parse(text)) for text in ("a/+", "a/{x}"))
     assert Topics([first, second]).policy("a/b") is first
     assert Topics([second, first]).policy("a/b") is second
+
+
+class Awaitable:
+    """What a function answers with that only looks plain: true, whatever comes of it."""
+
+    def __await__(self) -> Iterator[None]:
+        yield
+
+
+@pytest.mark.parametrize("answer", [Awaitable(), 1, "no", None, False])
+def test_only_true_is_a_yes(answer: Any) -> None:
+    topics = Topics([TopicPolicy(pattern=parse("a"), subscribe=lambda claims: answer)])
+    assert not topics.allows("subscribe", ANN, "a")
+    assert not topics.grants(ANN, "a")
+    with pytest.raises(Forbidden):
+        topics.check("subscribe", ANN, "a")
 
 
 def test_undeclared_topics_are_there_where_they_are_open() -> None:

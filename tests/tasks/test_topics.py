@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ from tests.serving import until
 
 class Price(BaseModel):
     cents: int
+
+
+async def later(claims: object, **parameters: str) -> bool:
+    return False
+
+
+class Later:
+    async def __call__(self, claims: object) -> bool:
+        return False
 
 
 def test_a_declaration_says_how_long_and_how_much_is_kept() -> None:
@@ -53,6 +63,11 @@ def test_a_declaration_says_how_long_and_how_much_is_kept() -> None:
         ("a", {"max_message": -1}),
         ("a", {"durable": False, "count": 5}),
         ("a", {"model": object()}),
+        ("a", {"subscribe": later}),
+        ("a", {"publish": Later()}),
+        ("a", {"presence": partial(later, x="y")}),
+        ("/rooms/:id", {"subscribe": lambda claims, id: True}),
+        ("/rooms/:id", {"presence": lambda claims: True}),
     ],
 )
 def test_what_cannot_be_meant_is_refused(pattern: str, options: Any) -> None:

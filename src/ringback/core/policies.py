@@ -159,7 +159,7 @@ class Topics:
         if self.development or claims.admin:
             return True
         known = claims.subject is not None
-        if known and callable(rule) and rule(claims, **policy.parameters(topic)):
+        if known and callable(rule) and _says_yes(rule, policy, claims, topic):
             return True
         return any(parsed(grant).matches(topic) for grant in claims.subscribe)
 
@@ -199,7 +199,7 @@ class Topics:
         self, rule: Rule, policy: TopicPolicy, action: Action, claims: Claims, topic: str
     ) -> bool:
         if callable(rule):
-            if rule(claims, **policy.parameters(topic)):
+            if _says_yes(rule, policy, claims, topic):
                 return True
         elif self._lets_all(rule, claims):
             return True
@@ -214,6 +214,11 @@ class Topics:
         if rule == "anyone" or self.development:
             return True
         return rule == "signed_in" and claims.subject is not None
+
+
+def _says_yes(rule: Predicate, policy: TopicPolicy, claims: Claims, topic: str) -> bool:
+    """Only ``True`` is a yes: what is to be awaited, say, would be true before it has an answer."""
+    return rule(claims, **policy.parameters(topic)) is True
 
 
 def _is_name(topic: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ class TopicOptions(TypedDict, total=False):
     """Bytes of one message (262144)."""
     subscribe: Rule
     """Who may follow: ``granted`` (those whose token names the topic; the default), ``signed_in``,
-    ``anyone``, or a function of the claims and the pattern's parameters."""
+    ``anyone``, or a function of the claims and the pattern's parameters, for those of whom it
+    returns ``True`` itself."""
     publish: Rule
     """Who may publish from outside the application, likewise."""
     presence: Rule | None
@@ -128,6 +130,16 @@ def declare_topic(pattern: str, options: TopicOptions, topic_retention: float) -
                 f"{pattern}: {name} is one of {', '.join(get_args(Who))}, or a function; "
                 f"it is {rule!r}."
             )
+        if _is_async(rule):
+            raise ConfigurationError(
+                f"{pattern}: {name} is asked for each topic, and cannot be awaited. Make it a "
+                "plain function, which answers from what the claims and the topic say."
+            )
+        if callable(rule) and pattern.startswith("/"):
+            raise ConfigurationError(
+                f"{pattern}: {name} gets its parameters from expressions, and a URL pattern has "
+                "none. Write the pattern as a template, as in rooms/{id}."
+            )
     for name in ("count", "size", "max_message"):
         bound = options.get(name)
         if bound is not None and (not isinstance(bound, int) or bound < 1):
@@ -160,6 +172,12 @@ def declare_topic(pattern: str, options: TopicOptions, topic_retention: float) -
         presence=options.get("presence"),
     )
     return DeclaredTopic(policy=policy, model=adapter)
+
+
+def _is_async(rule: object) -> bool:
+    """Whether a call answers with something to be awaited, which is true whatever comes of it."""
+    call = getattr(type(rule), "__call__", None)  # noqa: B004 - it is looked at, not for
+    return inspect.iscoroutinefunction(rule) or inspect.iscoroutinefunction(call)
 
 
 def _seconds(pattern: str, age: Seconds) -> float:
