@@ -261,8 +261,8 @@ async def test_nothing_is_left_of_whoever_went(data: Path) -> None:
             assert not hub.is_attached(follower, parse(text))
         assert hub.followers == 0
         assert hub.listeners("a") == 0
-        groups = hub._groups
-        assert (groups._groups, groups._index.empty) == ({}, True)
+        left = hub._groups
+        assert (left._groups, left._named, left._index.empty) == ({}, {}, True)
         await publish(engine, "a")
 
 

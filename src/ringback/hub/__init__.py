@@ -6,7 +6,7 @@ messages of topics to connections, read once and framed once for all of them.
 
 from ringback.hub.bells import Bells, rung, wait_for, wait_until_terminal
 from ringback.hub.groups import Follower, Format, Guard
-from ringback.hub.live import Hub, seen_through
+from ringback.hub.live import Hub
 from ringback.hub.presence import Presence
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "Hub",
     "Presence",
     "rung",
-    "seen_through",
     "wait_for",
     "wait_until_terminal",
 ]

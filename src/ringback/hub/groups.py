@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ringback.core.filters import Filter, Index
 from ringback.core.model import Message, Position
-from ringback.core.policies import TopicPolicy
+from ringback.core.policies import PRESENCE, TopicPolicy
 
 Guard = Callable[[str], bool]
 """Whether a follower may see this topic, for one who may not see all that its filter matches."""
@@ -22,6 +22,8 @@ Policies = Callable[[str], TopicPolicy | None]
 
 KNOWN_AUDIENCES = 50_000
 """Topics of which is remembered who gets their messages."""
+MAX_REMEMBERED = 500_000
+"""Followers of all these together, some 80 bytes each."""
 
 
 log = logging.getLogger("ringback.hub")
@@ -77,6 +79,17 @@ class Follower(Protocol):
         """Takes a topic's newest frame, in place of an earlier one that is still to be sent."""
 
 
+def framed(format: Format, message: Message) -> bytes:
+    """A message in a format; a gap, if that fails: it must not take the others with it."""
+    try:
+        return format.message(message)
+    except Exception:
+        log.exception(
+            "A message of %s could not be framed: its followers are told of a gap.", message.topic
+        )
+        return format.gap((message.topic,), message.position)
+
+
 class Group:
     """All who follow by the same filter."""
 
@@ -94,7 +107,7 @@ class Group:
 class Audience:
     """Who gets the messages of one topic."""
 
-    __slots__ = ("alone", "coalesce", "count", "newest", "versions", "ways")
+    __slots__ = ("alone", "coalesce", "common", "count", "newest", "versions", "ways")
 
     def __init__(
         self,
@@ -120,7 +133,14 @@ class Audience:
         if message is not None:
             found = {follower: None for follower in found if taken(follower, message)}
         self.count = len(found)
-        self.alone = len(groups) == 1 and not groups[0].several and message is None
+        self.common = not coalesce and message is None and not any(g.guarded for g in groups)
+        """Whether all topics that these groups follow have this one audience."""
+        self.alone = (
+            message is None
+            and len(groups) == 1
+            and not groups[0].several
+            and (self.common or groups[0].filter.exact)
+        )
         """Whether nobody in it is in another audience too."""
         self.ways: dict[Format, list[Callable[[bytes], object]]] = {}
         self.newest: dict[Format, list[Callable[[str, bytes], object]]] = {}
@@ -147,10 +167,16 @@ class Groups:
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
         self._index: Index[Group] = Index()
-        self._groups: dict[str, Group] = {}
+        self._groups: dict[Filter, Group] = {}
+        self._named: dict[str, Group] = {}
+        """Those whose filter is a topic's own name: found without looking for what matches."""
         self._of: dict[Follower, tuple[Group, ...]] = {}
         self._audiences: dict[str, Audience] = {}
         self._shared: dict[tuple[Group, ...], Audience] = {}
+        self._remembered = 0
+        """Followers of all audiences that are remembered."""
+        self._left = 0
+        """How often somebody left since all was forgotten."""
         self.delivered = 0
         """Messages times followers."""
 
@@ -158,7 +184,7 @@ class Groups:
         return len(self._of)
 
     def __contains__(self, entry: tuple[Follower, Filter]) -> bool:
-        group = self._groups.get(entry[1].text)
+        group = self._groups.get(entry[1])
         return group is not None and entry[0] in group.members
 
     def filters(self, follower: Follower) -> list[Filter]:
@@ -170,10 +196,12 @@ class Groups:
 
         Returns whether it did not before.
         """
-        group = self._groups.get(filter.text)
+        group = self._groups.get(filter)
         if group is None:
-            group = self._groups[filter.text] = Group(filter)
-            if not filter.exact:  # which is found by its name
+            group = self._groups[filter] = Group(filter)
+            if filter.exact:
+                self._named[filter.text] = group
+            else:
                 self._index.add(filter, group)
             self._forget(filter)
         is_new = follower not in group.members
@@ -188,17 +216,22 @@ class Groups:
 
     def remove(self, follower: Follower, filter: Filter) -> bool:
         """Undo ``add``; whether there was something to undo."""
-        group = self._groups.get(filter.text)
+        group = self._groups.get(filter)
         if group is None or follower not in group.members:
             return False
         self._belongs(follower, tuple(each for each in self._of[follower] if each is not group))
         group.guarded -= group.members.pop(follower) is not None
         group.version += 1
         if not group.members:
-            del self._groups[filter.text]
-            if not filter.exact:
+            del self._groups[filter]
+            if filter.exact:
+                del self._named[filter.text]
+            else:
                 self._index.remove(filter, group)
             self._forget(filter)
+        self._left += 1
+        if self._left > len(self._of):  # what is remembered holds on to connections that are gone
+            self._forget_all()
         return True
 
     def refresh(self, follower: Follower) -> None:
@@ -219,19 +252,26 @@ class Groups:
 
     def _forget(self, filter: Filter) -> None:
         """Another group matches some topics now, or does no more."""
-        self._shared.clear()
         if filter.exact:
             self._audiences.pop(filter.text, None)
+            self._shared.clear()
         else:
-            self._audiences.clear()
+            self._forget_all()
+
+    def _forget_all(self) -> None:
+        self._audiences.clear()
+        self._shared.clear()
+        self._remembered = self._left = 0
 
     def _matching(self, topic: str) -> tuple[Group, ...]:
-        named = self._groups.get(topic)  # no filter but an exact one is a topic's name
+        if self._policies(topic) is None and not topic.startswith(PRESENCE):
+            return ()  # not declared, or no more: there is nobody who may
+        named = self._named.get(topic)
         found = self._index.match(topic)
         return tuple(
             group
             for group in ((named, *found) if named is not None else found)
-            if group.filter.also is None or group.filter.also(topic)
+            if group.filter.also is None or lets(group.filter.also, topic)
         )
 
     def audience(self, topic: str) -> Audience:
@@ -243,15 +283,18 @@ class Groups:
         policy = self._policies(topic)
         coalesce = policy is not None and policy.coalesce
         # Topics with the same followers have one audience, so that their frames are joined.
-        common = not coalesce and not any(group.guarded for group in groups)
-        audience = self._shared.get(groups) if common else None
+        audience = None if coalesce else self._shared.get(groups)
         if audience is None or not audience.current:
             audience = Audience(groups, topic, coalesce=coalesce)
-            if common:
+            self._remembered += audience.count
+            if (
+                len(self._audiences) >= KNOWN_AUDIENCES
+                or self._remembered > MAX_REMEMBERED + audience.count
+            ):
+                self._forget_all()
+                self._remembered = audience.count
+            if audience.common:
                 self._shared[groups] = audience
-        if len(self._audiences) >= KNOWN_AUDIENCES:
-            self._audiences.clear()
-            self._shared.clear()
         self._audiences[topic] = audience
         return audience
 
@@ -291,15 +334,14 @@ def _write_all(batches: dict[Audience, list[Message]]) -> None:
 
 def _write(audience: Audience, batch: list[Message]) -> None:
     if audience.coalesce:
-        last = {message.topic: message for message in batch}
         for format, newest in audience.newest.items():
-            for topic, message in last.items():
-                frame = format.message(message)
+            for message in batch:
+                frame = framed(format, message)
                 for write in newest:
-                    write(topic, frame)
+                    write(message.topic, frame)
         return
     for format, ways in audience.ways.items():
-        frames = b"".join([format.message(message) for message in batch])
+        frames = b"".join([framed(format, message) for message in batch])
         for way in ways:
             way(frames)
 
@@ -317,7 +359,7 @@ def _write_in_order(batches: dict[Audience, list[Message]]) -> None:
             _write(audience, [message])
             continue
         for format, ways in audience.ways.items():
-            frame = format.message(message)
+            frame = framed(format, message)
             for way in ways:
                 outgoing.setdefault(way, []).append(frame)
     _send(outgoing)

@@ -11,10 +11,10 @@ from typing import Protocol
 from ringback.core.feed import Joiner, Tail
 from ringback.core.filters import AnyFilter, AnyOf, Filter
 from ringback.core.model import Kind, Message, Position, Publication
-from ringback.core.policies import Topics
+from ringback.core.policies import PRESENCE, Topics
 from ringback.errors import StoreUnavailable
 from ringback.hub.bells import Bells
-from ringback.hub.groups import Follower, Format, Groups, Guard, lets, taken
+from ringback.hub.groups import Follower, Format, Groups, Guard, framed, lets, taken
 from ringback.hub.presence import Presence, Presences
 from ringback.ports import EVERYTHING, QUEUE, Engine, Hints, Journal, Relay
 
@@ -29,6 +29,8 @@ MAX_RETAINED = 1000
 """Topics whose newest message a new follower gets."""
 NOWHERE = Position("?", 0)
 """Stands for a position behind the end of the journal: made up, or of a store that was set back."""
+MAX_KNOWN = 10_000
+"""Topics of which a replay remembers whether its follower may see them."""
 NO_POSITION = Position("", 0)
 """Of a message of an ephemeral topic: nothing is kept that could be read after it."""
 
@@ -117,6 +119,27 @@ class Hub(Bells):
         """Say that a follower's ``write`` is another one from now on."""
         self._groups.refresh(follower)
 
+    def seen_through(self, filters: Mapping[Filter, Guard | None]) -> Guard:
+        """Whether a topic is declared, matches one of these filters, and its guard lets it pass.
+
+        What the journal has of topics that nobody declares any more, nobody may see.
+        """
+        known: dict[str, bool] = {}
+
+        def sees(topic: str) -> bool:
+            found = known.get(topic)
+            if found is None:
+                if len(known) >= MAX_KNOWN:
+                    known.clear()
+                declared = topic.startswith(PRESENCE) or self.topics.find(topic) is not None
+                found = known[topic] = declared and any(
+                    filter.matches(topic) and (guard is None or lets(guard, topic))
+                    for filter, guard in filters.items()
+                )
+            return found
+
+        return sees
+
     def is_attached(self, follower: Follower, filter: Filter) -> bool:
         """Whether it gets what matches as it comes."""
         return (follower, filter) in self._groups
@@ -169,7 +192,7 @@ class Hub(Bells):
         replayed = 0
         format = format or follower.format
         filter: AnyFilter = AnyOf(tuple(filters)) if len(filters) != 1 else next(iter(filters))
-        sees = seen_through(filters)
+        sees = self.seen_through(filters)
         joiner = Joiner(self._followed, after)
         if retained and after is not None:
             newest = await self._engine.retained(filter, after, MAX_RETAINED)
@@ -312,25 +335,9 @@ async def _send(
 
 def _write(follower: Follower, format: Format, messages: Sequence[Message]) -> None:
     frames = [
-        format.message(message)
+        framed(format, message)
         for message in messages
         if message.attributes is None or not message.particular or taken(follower, message)
     ]
     if frames:
         follower.write(b"".join(frames))
-
-
-def seen_through(filters: Mapping[Filter, Guard | None]) -> Guard:
-    """Whether a topic matches one of these filters, and its guard lets it pass."""
-    known: dict[str, bool] = {}
-
-    def sees(topic: str) -> bool:
-        found = known.get(topic)
-        if found is None:
-            found = known[topic] = any(
-                filter.matches(topic) and (guard is None or lets(guard, topic))
-                for filter, guard in filters.items()
-            )
-        return found
-
-    return sees

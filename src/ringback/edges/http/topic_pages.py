@@ -22,7 +22,7 @@ from ringback.edges.http.subscription import Subscription
 from ringback.edges.http.topic_events import as_json
 from ringback.edges.http.waiting import Streams, watched
 from ringback.errors import InvalidInput, MalformedRequest
-from ringback.hub import Format, Guard, Hub, rung, seen_through
+from ringback.hub import Format, Guard, Hub, rung
 from ringback.service import Service
 
 MAX_LIMIT = 1000
@@ -90,7 +90,7 @@ class TopicPages:
         filter: AnyFilter = AnyOf(tuple(wanted.filters))
         if len(wanted.filters) == 1:
             filter = next(iter(wanted.filters))
-        sees = seen_through(wanted.filters)
+        sees = self._hub.seen_through(wanted.filters)
         page = await self._first(wanted, filter, sees, limit)
         headers: Headers = [JSON, NOT_STORED]
         passing: Sequence[Message] = ()
@@ -155,7 +155,7 @@ class TopicPages:
         limit: int,
         wait: float,
     ) -> tuple[Page, Sequence[Message]]:
-        hub, sees = self._hub, seen_through(wanted.filters)
+        hub, sees = self._hub, self._hub.seen_through(wanted.filters)
         await hub.start()
         deadline = time.monotonic() + wait
         with hub.bell(WAITING) as bell:
