@@ -174,7 +174,8 @@ async def test_followers_come_and_go_under_publishing(data: Path) -> None:
         async def follow(filter: Filter, after: int) -> None:
             follower = Listener()
             position = Position(engine.epoch, after)
-            await hub.join(follower, filter, position, room=lambda: asyncio.sleep(0))
+            guard = pick.choice([None, lambda topic: True])  # which has an audience a topic
+            await hub.join(follower, filter, position, guard, room=lambda: asyncio.sleep(0))
             count = len(follower.got)
             await until(lambda: len(follower.got) > count + 3)
             hub.detach(follower, filter)
