@@ -129,7 +129,7 @@ async def over_mercure(subscriber: Subscriber, _: int) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def server(data: Path) -> AsyncIterator[int]:
+async def server(data: Path, guarded: bool) -> AsyncIterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -139,7 +139,7 @@ async def server(data: Path) -> AsyncIterator[int]:
         *command,
         *("--port", str(port), "--data", str(data)),
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **({"GUARDED": "1"} if guarded else {})},
         stdout=asyncio.subprocess.DEVNULL,
     )
     try:
@@ -183,11 +183,18 @@ async def publish(port: int, messages: int) -> None:
 
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize(
-    "messages", [15_000, pytest.param(1_000_000, marks=pytest.mark.soak, id="million")]
+    ("messages", "guarded"),
+    [
+        (15_000, False),
+        (15_000, True),
+        pytest.param(1_000_000, False, marks=pytest.mark.soak, id="million"),
+    ],
 )
-async def test_every_message_comes_once_through_cut_connections(data: Path, messages: int) -> None:
-    """In order, for each subscriber, over each transport."""
-    async with server(data) as port:
+async def test_every_message_comes_once_through_cut_connections(
+    data: Path, messages: int, guarded: bool
+) -> None:
+    """In order, for each subscriber, over each transport; also where a predicate decides."""
+    async with server(data, guarded) as port:
         transports = {"WebSocket": over_websocket, "SSE": over_sse, "Mercure": over_mercure}
         subscribers = [
             Subscriber(name, port, seed, messages) for seed, name in enumerate(transports)
