@@ -28,6 +28,8 @@ KEPT = 31 * 86400.0
 """Seconds: a token that is good for longer than a month should not be."""
 PAGE = 1000
 """Revocations read at once."""
+RETRY_EVERY = 0.5
+"""Seconds between attempts to read them while the store cannot be read."""
 MAX_KNOWN = 1_000_000
 """Revocations in memory, some 100 bytes each; the oldest are forgotten first."""
 
@@ -55,37 +57,59 @@ class Revocations:
         self._operations: dict[str, float] = {}
         self._position: Position | None = None
         self._listeners: list[Callable[[Revoked], None]] = []
-        self._looking: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Task[None] | None = None
+        self._again = False
+        """Whether there may be more than what is being looked at."""
 
     async def refresh(self) -> None:
         """Learn of those that were stored since, and tell of them."""
-        news = False
         while True:
             page = await self._engine.read(TOPIC, self._position, PAGE)
             self._position = page.position
             if not page.messages:
                 break
+            news = False
             for message in page.messages:
                 news |= self._note(msgspec.json.decode(message.data, type=Revocation))
-        if news:
-            for listener in tuple(self._listeners):
-                listener(self.covers)
+            if news:  # told now, since the next page may be one that cannot be read
+                for listener in tuple(self._listeners):
+                    listener(self.covers)
 
     def follow(self) -> Callable[[], None]:
         """Learn of new ones as they are stored; returns what ends that."""
-        return self._engine.listen(self._told)
+        deafen = self._engine.listen(self._told)
+        self._told(frozenset({TOPIC}))  # some may have been stored before there was an ear for it
+
+        def end() -> None:
+            deafen()
+            if self._looking is not None:
+                self._looking.cancel()
+
+        return end
 
     def _told(self, changed: frozenset[str]) -> None:
-        if (TOPIC in changed or EVERYTHING in changed) and not self._looking:
-            task = asyncio.get_running_loop().create_task(self._look(), name="ringback-revocations")
-            self._looking.add(task)
-            task.add_done_callback(self._looking.discard)
+        if TOPIC in changed or EVERYTHING in changed:
+            self._again = True
+            if self._looking is None:
+                self._looking = asyncio.get_running_loop().create_task(
+                    self._look(), name="ringback-revocations"
+                )
 
     async def _look(self) -> None:
+        """Read until nobody says that there is more."""
         try:
-            await self.refresh()
-        except StoreUnavailable as error:  # the next change has it looked at again
-            log.warning("Revocations could not be read: %s", error)
+            while self._again:
+                self._again = False
+                try:
+                    await self.refresh()
+                except StoreUnavailable as error:
+                    log.warning("Revocations could not be read: %s", error)
+                    self._again = True
+                    await asyncio.sleep(RETRY_EVERY)
+                except Exception:  # a listener's fault must not keep the next ones from being read
+                    log.exception("Revocations could not be told of.")
+        finally:
+            self._looking = None
 
     def listen(self, listener: Callable[[Revoked], None]) -> None:
         """Have ``listener`` called when there are new ones: to end what they are about."""
