@@ -219,9 +219,12 @@ class Journal(Protocol):
     async def replay(self, filter: AnyFilter, after: Position | None, limit: int) -> Page:
         """The same for the topics that match, as ``Engine.read`` is for one."""
 
-    async def retained(self, filter: AnyFilter, upto: Position, limit: int) -> Sequence[Message]:
+    async def retained(
+        self, filter: AnyFilter, upto: Position, limit: int, *, beyond: str = ""
+    ) -> Sequence[Message]:
         """The newest message, up to a position, of each topic that matches and is ``retained``,
-        in the order of their commits; of ``limit`` topics at most.
+        in the order of the topics' names; of ``limit`` topics at most, whose names come after
+        ``beyond``. There are no more once there is none.
         """
 
     async def find(self, id: str) -> Position | None:

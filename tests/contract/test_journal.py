@@ -111,8 +111,8 @@ async def test_several_filters_are_replayed_as_one(engine: FullEngine) -> None:
     assert offsets(page.messages) == [5, 6]
     page = await engine.replay(several, page.position, 10)
     assert (page.messages, page.position.offset) == ((), 6)
-    assert offsets(await engine.retained(several, page.position, 10)) == [4, 5, 6]
-    assert [m.topic for m in await engine.retained(several, page.position, 10)][1] == "b"
+    newest = await engine.retained(several, page.position, 10)
+    assert [(m.topic, m.position.offset) for m in newest] == [("a/1", 6), ("a/2", 4), ("b", 5)]
 
 
 async def test_several_filters_name_the_topics_that_lost_something(engine: FullEngine) -> None:
@@ -153,15 +153,45 @@ async def test_the_newest_of_retained_topics(engine: FullEngine) -> None:
     kept = Keep(age=10.0, retained=True)
     positions = await publish(engine, "a/2", "a/1", "a/1", "b", keep=kept)
     await publish(engine, "a/3", keep=Keep(age=10.0))
-    for text, wanted in (("a/+", [1, 3]), ("a/1", [3]), ("#", [1, 3, 4]), ("a/3", []), ("z", [])):
+    for text, wanted in (("a/+", [3, 1]), ("a/1", [3]), ("#", [3, 1, 4]), ("a/3", []), ("z", [])):
         found = await engine.retained(parse(text), (await engine.follow(None, 1)).position, 10)
         assert offsets(found) == wanted
     assert offsets(await engine.retained(parse("a/1"), positions[1], 10)) == [2]
     assert len(await engine.retained(parse("#"), positions[3], 2)) == 2
     await sweep(engine, NOW + 100)
-    assert offsets(await engine.retained(parse("#"), positions[3], 10)) == [1, 3, 4]
+    assert offsets(await engine.retained(parse("#"), positions[3], 10)) == [3, 1, 4]
     assert not (await engine.read("a/1", None, 10)).gap
     assert (await engine.read("a/1", BEGINNING, 10)).gap
+
+
+@pytest.mark.parametrize("text", ["#", "+/x", "é/+", "a/{id}", "several", "a/7"])
+async def test_retained_topics_are_paged_by_their_names(engine: FullEngine, text: str) -> None:
+    names = [f"a/{number}" for number in range(25)] + [
+        "a/x",
+        "é/x",
+        "é/y",
+        "\U0001f600/x",
+        "\uffff",
+    ]
+    positions = await publish(engine, *names, keep=Keep(retained=True))
+    await publish(engine, "a/other", "zz")
+    several = AnyOf((parse("a/+"), parse("a/7"), parse("+/x"), parse("#")))
+    filter = several if text == "several" else parse(text)
+    found: list[Message] = []
+    beyond = ""
+    while page := await engine.retained(filter, positions[-1], 4, beyond=beyond):
+        assert len(page) <= 4
+        found += page
+        beyond = page[-1].topic
+    assert [m.topic for m in found] == sorted(name for name in names if filter.matches(name))
+
+
+async def test_a_page_of_last_values_fits_in_memory(engine: FullEngine) -> None:
+    large = b'"' + b"x" * 250_000 + b'"'
+    made = [Publication(f"t/{n}", large, keep=Keep(retained=True)) for n in range(8)]
+    positions = await engine.publish(made, NOW)
+    page = await engine.retained(parse("#"), positions[-1], 100)
+    assert 0 < len(page) < 8
 
 
 async def test_a_message_is_found_by_the_id_its_publisher_gave(

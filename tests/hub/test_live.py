@@ -9,6 +9,7 @@ from pathlib import Path
 from ringback.core.filters import Filter, parse
 from ringback.core.model import BEGINNING, Keep, Message, Position, Publication
 from ringback.core.policies import TopicPolicy
+from ringback.hub.live import MAX_RETAINED
 from tests.hub.following import LINES, NOW, Lines, Listener, hubbub, publish, room
 from tests.serving import until
 
@@ -126,6 +127,20 @@ async def test_a_new_follower_gets_what_is_retained(data: Path) -> None:
         assert follower.got == [["a/1", 2], ["a/2", 3]]
         await publish(engine, "a/1")
         await until(lambda: len(follower.got) == 3)
+
+
+async def test_last_values_are_looked_for_until_enough_may_be_seen(data: Path) -> None:
+    """However many others come before them; what is too much is a gap."""
+    async with hubbub(data) as (engine, hub):
+        names = [f"s/{number:04}" for number in range(1, 1502)]
+        await publish(engine, *names, keep=Keep(retained=True))
+        await until(lambda: hub.position.offset == 1501)
+        one, all_of_them = Listener(), Listener()
+        await hub.join(one, parse("s/+"), hub.position, "s/1501".__eq__, retained=True, room=room)
+        assert one.got == [["s/1501", 1501]]
+        await hub.join(all_of_them, parse("s/+"), hub.position, retained=True, room=room)
+        assert len(all_of_them.got) == MAX_RETAINED + 1
+        assert all_of_them.got[-1] == ["gap", []]
 
 
 async def test_what_is_gone_is_a_gap(data: Path) -> None:

@@ -6,7 +6,7 @@ messages of topics to connections, read once and framed once for all of them.
 
 from ringback.hub.bells import Bells, rung, wait_for, wait_until_terminal
 from ringback.hub.groups import Follower, Format, Guard
-from ringback.hub.live import Hub
+from ringback.hub.live import Hub, last_values
 from ringback.hub.presence import Presence
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Guard",
     "Hub",
     "Presence",
+    "last_values",
     "rung",
     "wait_for",
     "wait_until_terminal",

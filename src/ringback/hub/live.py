@@ -27,6 +27,8 @@ RETRY_EVERY = 0.5
 """Seconds between two tries to read a journal that could not be read."""
 MAX_RETAINED = 1000
 """Topics whose newest message a new follower gets."""
+MAX_LOOKED_AT = 100 * PAGE
+"""Retained topics that are looked at for those that a new follower may see."""
 NOWHERE = Position("?", 0)
 """Stands for a position behind the end of the journal: made up, or of a store that was set back."""
 MAX_KNOWN = 10_000
@@ -195,8 +197,12 @@ class Hub(Bells):
         sees = self.seen_through(filters)
         joiner = Joiner(self._followed, after)
         if retained and after is not None:
-            newest = await self._engine.retained(filter, after, MAX_RETAINED)
-            await _send(follower, format, [m for m in newest if sees(m.topic)], room)
+            newest, cut = await last_values(
+                self._engine, filter, after, lambda m: sees(m.topic) and _is_for(follower, m)
+            )
+            await _send(follower, format, newest, room)
+            if cut:
+                follower.write(format.gap((), after))
         lacked: list[Message] = []
         while True:
             missing = joiner.level()
@@ -316,6 +322,27 @@ class Hub(Bells):
                 return
 
 
+async def last_values(
+    journal: Journal,
+    filter: AnyFilter,
+    upto: Position,
+    sees: Callable[[Message], bool],
+    limit: int = MAX_RETAINED,
+) -> tuple[list[Message], bool]:
+    """The newest messages of the retained topics that may be seen, up to a position and in the
+    order of their commits; also whether there are more, or may be.
+    """
+    found: list[Message] = []
+    beyond, looked_at = "", 0
+    while page := await journal.retained(filter, upto, PAGE, beyond=beyond):
+        found += [message for message in page if sees(message)]
+        beyond, looked_at = page[-1].topic, looked_at + len(page)
+        if len(found) > limit or looked_at >= MAX_LOOKED_AT:
+            break
+    cut = len(found) > limit or looked_at >= MAX_LOOKED_AT
+    return sorted(found[:limit], key=lambda message: message.position.offset), cut
+
+
 async def _send(
     follower: Follower,
     format: Format,
@@ -334,10 +361,11 @@ async def _send(
 
 
 def _write(follower: Follower, format: Format, messages: Sequence[Message]) -> None:
-    frames = [
-        framed(format, message)
-        for message in messages
-        if message.attributes is None or not message.particular or taken(follower, message)
-    ]
+    frames = [framed(format, message) for message in messages if _is_for(follower, message)]
     if frames:
         follower.write(b"".join(frames))
+
+
+def _is_for(follower: Follower, message: Message) -> bool:
+    """Whether a follower gets a message of a topic that it sees."""
+    return message.attributes is None or not message.particular or taken(follower, message)

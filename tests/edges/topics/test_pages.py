@@ -54,6 +54,29 @@ async def test_the_last_value_comes_first(data: Path) -> None:
         assert page(await http.get(f"/topics?filter=%23&after={position}"))[0] == []
 
 
+async def test_last_values_that_do_not_fit_are_a_gap(data: Path) -> None:
+    async with served(data) as (_, http):
+        for number in range(4):
+            await publish(http, f"gauge/{number}", number)
+        answer = await http.get("/topics?filter=gauge/%2B&limit=3")
+        assert page(answer)[0] == [0, 1, 2]
+        assert answer.json()["gap"] is True
+        answer = await http.get("/topics?filter=gauge/%2B&limit=4")
+        assert page(answer)[0] == [0, 1, 2, 3]
+        assert answer.json()["gap"] is False
+
+
+async def test_last_values_of_others_leave_room_for_ones_own(data: Path) -> None:
+    async with served(data, jwt_secret=SECRET) as (_, http):
+        root = {"Authorization": bearer("root", scope="ringback:admin")}
+        for name in ("a", "b", "c", "zed"):
+            await http.post(f"/topics/gauge/{name}", json=name, headers=root)
+        zed = {"Authorization": bearer("zed", topics={"subscribe": ["gauge/zed"]})}
+        answer = await http.get("/topics?filter=gauge/%2B&limit=2", headers=zed)
+        assert page(answer)[0] == ["zed"]
+        assert answer.json()["gap"] is False
+
+
 async def test_a_long_poll_answers_with_the_next_message(data: Path, path: str) -> None:
     async with served(data, path) as (rb, http):
         _, position = page(await http.get("/topics?filter=log/%2B&filter=now/%2B"))

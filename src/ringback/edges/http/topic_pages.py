@@ -22,7 +22,7 @@ from ringback.edges.http.subscription import Subscription
 from ringback.edges.http.topic_events import as_json
 from ringback.edges.http.waiting import Streams, watched
 from ringback.errors import InvalidInput, MalformedRequest
-from ringback.hub import Format, Guard, Hub, rung
+from ringback.hub import Format, Guard, Hub, last_values, rung
 from ringback.service import Service
 
 MAX_LIMIT = 1000
@@ -112,11 +112,10 @@ class TopicPages:
         page = await engine.follow(None, 1)
         if not wanted.retains(self._service.publisher.topics):
             return page
-        newest = await engine.retained(filter, page.position, limit)
-        return Page(
-            messages=tuple(m for m in newest if sees(m.topic) and takes(m)),
-            position=page.position,
+        newest, cut = await last_values(
+            engine, filter, page.position, lambda m: sees(m.topic) and takes(m), limit
         )
+        return Page(messages=tuple(newest), position=page.position, gap=cut)
 
     def _taking(self, wanted: Subscription) -> Callable[[Message], bool]:
         """Whether a message that may be private is for the caller."""

@@ -32,7 +32,7 @@ from ringback.errors import (
     Unauthenticated,
     UnknownOperation,
 )
-from ringback.hub.live import MAX_RETAINED
+from ringback.hub import last_values
 from ringback.ids import is_id
 from ringback.wire import channel
 from ringback.wire.close_codes import CloseCode
@@ -105,7 +105,12 @@ class Subscriptions:
         newest = Newest(session.link.subject, session.takes)
         upto = hub.attach(newest, filter)
         try:
-            found = await session.context.service.engine.retained(filter, upto, MAX_RETAINED)
+            found, cut = await last_values(
+                session.context.service.engine,
+                filter,
+                upto,
+                lambda m: subscription.allows(m.topic) and session.takes(m),
+            )
             if session.over:
                 return
             self._put(subscription)
@@ -114,11 +119,14 @@ class Subscriptions:
             hub.detach(newest, filter)
         session.reply(action.id, {"position": str(position)})
         came = newest.messages
-        values = [m for m in found if m.topic not in came and session.takes(m)]
+        values = [m for m in found if m.topic not in came]
         values += [message for message in came.values() if self._is_retained(message.topic)]
         replayed = Replayed(session.link.format, filter.text, subscription.allows)
-        if frames := b"".join([replayed.message(message) for message in values]):
-            session.link.write(frames)
+        frames = [replayed.message(message) for message in values if session.takes(message)]
+        if cut:
+            frames.append(replayed.gap((), position))
+        if any(frames):
+            session.link.write(b"".join(frames))
 
     async def _subscribe_operation(self, action: channel.Subscribe) -> None:
         session = self._session

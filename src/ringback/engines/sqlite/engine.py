@@ -153,9 +153,11 @@ class SqliteEngine:
             return await self.read(filter.text, after, limit)
         return await self._look(lambda c: journal.replay(c, self._epoch, filter, after, limit))
 
-    async def retained(self, filter: AnyFilter, upto: Position, limit: int) -> Sequence[Message]:
+    async def retained(
+        self, filter: AnyFilter, upto: Position, limit: int, *, beyond: str = ""
+    ) -> Sequence[Message]:
         def look(connection: apsw.Connection) -> Sequence[Message]:
-            return journal.retained(connection, self._epoch, filter, upto, limit)
+            return journal.retained(connection, self._epoch, filter, upto, limit, beyond)
 
         return self._read(look) if filter.exact else await self._look(look)
 

@@ -8,8 +8,9 @@ a reader who had less is told of a gap.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import apsw
 import msgspec
@@ -125,7 +126,7 @@ def replay(
     newest = _head(connection)
     topics = [
         (row, name, trimmed)
-        for row, name, trimmed, _ in _candidates(connection, filter)
+        for row, name, trimmed in _candidates(connection, filter)
         if filter.matches(name)
     ]
     topics += _unknown(connection, filter, {name for _, name, _ in topics})
@@ -157,21 +158,54 @@ def follow(connection: apsw.Connection, epoch: str, after: Position | None, limi
 
 
 def retained(
-    connection: apsw.Connection, epoch: str, filter: AnyFilter, upto: Position, limit: int
+    connection: apsw.Connection,
+    epoch: str,
+    filter: AnyFilter,
+    upto: Position,
+    limit: int,
+    beyond: str,
 ) -> Sequence[Message]:
     """The last messages of retained topics; see ``ports.Journal.retained``."""
     found: list[Message] = []
-    for row, name, _, is_retained in _candidates(connection, filter):
-        if is_retained and filter.matches(name):
-            last = connection.execute(
-                "SELECT number, ?, at, attributes, data FROM journal "
-                "WHERE topic = ? AND number <= ? ORDER BY number DESC LIMIT 1",
-                (name, row, upto.offset),
+    seen, size = beyond, 0
+    for name, row in _retained_topics(connection, filter, beyond):
+        if name == seen or not filter.matches(name):
+            continue
+        seen = name
+        last = connection.execute(
+            "SELECT number, ?, at, attributes, data FROM journal "
+            "WHERE topic = ? AND number <= ? ORDER BY number DESC LIMIT 1",
+            (name, row, upto.offset),
+        )
+        for message in _messages(epoch, last):
+            found.append(message)
+            size += len(message.data)
+        if len(found) >= min(limit, MAX_PAGE) or size >= PAGE_BYTES:
+            break
+    return found
+
+
+def _retained_topics(
+    connection: apsw.Connection, filter: AnyFilter, beyond: str
+) -> Iterable[tuple[str, int]]:
+    """Names and rows of retained topics whose names begin as all that match do, in the order of
+    their names; one may come several times.
+    """
+    ranges = {(each.prefix, _above(each)) for each in filter.alternatives}
+    # SQLite compares texts by their UTF-8, which is the order Python has them in.
+    return heapq.merge(
+        *(
+            cast(
+                Iterable[tuple[str, int]],
+                connection.execute(
+                    "SELECT name, row FROM topics "
+                    "WHERE name >= ? AND name < ? AND name > ? AND retained ORDER BY name",
+                    (prefix, above, beyond),
+                ),
             )
-            found += _messages(epoch, last)
-            if len(found) >= limit:
-                break
-    return sorted(found, key=lambda message: message.position.offset)
+            for prefix, above in ranges
+        )
+    )
 
 
 def find(connection: apsw.Connection, epoch: str, id: str) -> Position | None:
@@ -185,18 +219,20 @@ def find(connection: apsw.Connection, epoch: str, id: str) -> Position | None:
 
 
 def _candidates(connection: apsw.Connection, filter: AnyFilter) -> Iterable[Any]:
-    """Topics whose names begin as all that match do, each once: row, name, newest number removed,
-    whether they are retained.
-    """
+    """Topics whose names begin as all that match do, each once: row, name, newest removed."""
     found: dict[int, Any] = {}
     for each in filter.alternatives:
-        above = each.prefix + ("\0" if each.exact else "\U0010ffff")
         for topic in connection.execute(
-            "SELECT row, name, trimmed, retained FROM topics WHERE name >= ? AND name < ?",
-            (each.prefix, above),
+            "SELECT row, name, trimmed FROM topics WHERE name >= ? AND name < ?",
+            (each.prefix, _above(each)),
         ):
             found[topic[0]] = topic
     return found.values()
+
+
+def _above(filter: Filter) -> str:
+    """What comes after all names that begin as a filter's topics do."""
+    return filter.prefix + ("\0" if filter.exact else "\U0010ffff")
 
 
 def _unknown(
