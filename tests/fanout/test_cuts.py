@@ -139,7 +139,11 @@ async def server(data: Path, guarded: bool) -> AsyncIterator[int]:
         *command,
         *("--port", str(port), "--data", str(data)),
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **({"GUARDED": "1"} if guarded else {})},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",
+            **({"GUARDED": "1"} if guarded else {}),
+        },
         stdout=asyncio.subprocess.DEVNULL,
     )
     try:
