@@ -107,7 +107,7 @@ def test_an_error_says_the_cure() -> None:
     )
     with pytest.raises(MalformedRequest) as missing:
         decode('{"action":"publish","topic":"a"}')
-    assert missing.value.detail == ("publish: data: Missing. It takes topic, data, id?, coalesce?.")
+    assert missing.value.detail == ("publish: data: Missing. It takes topic, data, id?.")
 
 
 def test_an_error_repeats_no_more_than_a_little() -> None:
@@ -141,7 +141,6 @@ def test_the_largest_data_fits_into_a_frame() -> None:
         "action": "publish",
         "id": long * channel.MAX_ID,
         "topic": long * 256,
-        "coalesce": False,
         "data": "x" * (channel.MAX_DATA - 2),
     }
     frame = json.dumps(action, separators=(",", ":")).encode()

@@ -101,8 +101,6 @@ class Publish(_Action, frozen=True, kw_only=True, tag="publish"):
     topic: TopicText
     data: msgspec.Raw
     """JSON, as it came: it is not encoded again."""
-    coalesce: bool = False
-    """Whether a subscriber who is behind may be given the topic's newest message alone."""
 
 
 class Submit(_Action, frozen=True, kw_only=True, tag="submit"):
