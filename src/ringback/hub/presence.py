@@ -37,9 +37,10 @@ class Presence(msgspec.Struct, frozen=True):
 class _Room:
     """One topic."""
 
-    __slots__ = ("going", "here", "told")
+    __slots__ = ("connections", "going", "here", "told")
 
     def __init__(self) -> None:
+        self.connections = 0
         self.here: Counter[str | None] = Counter()
         """Connections of each subject."""
         self.going: dict[str | None, asyncio.TimerHandle] = {}
@@ -59,6 +60,7 @@ class Presences:
     def enter(self, topic: str, subject: str | None) -> None:
         """A connection follows the topic from now on."""
         room = self._rooms.setdefault(topic, _Room())
+        room.connections += 1
         room.here[subject] += 1
         going = room.going.pop(subject, None)
         if going is not None:
@@ -72,6 +74,7 @@ class Presences:
         room = self._rooms.get(topic)
         if room is None or not room.here[subject]:
             return
+        room.connections -= 1
         room.here[subject] -= 1
         if not room.here[subject]:
             del room.here[subject]
@@ -86,7 +89,7 @@ class Presences:
             del self._rooms[topic]
 
     def _say(self, event: str, topic: str, subject: str | None, room: _Room) -> None:
-        said = {"event": event, "subject": subject, "connections": room.here.total()}
+        said = {"event": event, "subject": subject, "connections": room.connections}
         self._tell(Publication(PRESENCE + topic, msgspec.json.encode(said), keep=None))
 
     def of(self, topic: str) -> Presence:
@@ -95,7 +98,7 @@ class Presences:
         if room is None:
             return Presence(topic, 0, [], 0)
         subjects = [subject for subject in room.told if subject is not None]
-        return Presence(topic, room.here.total(), subjects[:MAX_SHOWN], room.here[None])
+        return Presence(topic, room.connections, subjects[:MAX_SHOWN], room.here[None])
 
     def close(self) -> None:
         """The process stops: nobody is told any more."""
