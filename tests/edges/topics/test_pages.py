@@ -8,8 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ringback.core.model import Keep, Publication
 from tests.edges.application import problem_of
-from tests.edges.topics.application import page, publish, served
+from tests.edges.topics.application import offset, page, publish, served
 from tests.security.keys import SECRET, bearer
 from tests.serving import until
 
@@ -151,6 +152,26 @@ async def test_what_is_refused(data: Path, query: str, status: int, code: str) -
                 continue  # a stream has none
             answer = await http.get(f"/topics{query}", headers={"Accept": accept})
             problem_of(answer, status, code)
+
+
+@pytest.mark.parametrize("prefer", [{}, {"Prefer": "wait=20"}])
+async def test_a_poll_looks_at_so_much_that_is_not_its_callers(
+    data: Path, prefer: dict[str, str]
+) -> None:
+    """And says how far it came: the next one goes on from there."""
+    async with served(data, jwt_secret=SECRET) as (rb, http):
+        others = [Publication("own/bob/news", b"1", keep=Keep())] * 15_000
+        own = [Publication("own/ann/news", b'"%d"' % n, keep=Keep()) for n in range(3)]
+        positions = await rb.started.service.publisher.publish([*others, *own])
+        headers = {"Authorization": bearer("ann"), **prefer}
+        url = "/topics?filter=own/%2B/news&limit=2"
+        found, position = page(await http.get(f"{url}&after=earliest", headers=headers))
+        assert found == []
+        assert 5_000 < offset(position) < 15_000
+        found, position = page(await http.get(f"{url}&after={position}", headers=headers))
+        assert (found, position) == (["0", "1"], str(positions[-2]))
+        found, position = page(await http.get(f"{url}&after={position}", headers=headers))
+        assert (found, position) == (["2"], str(positions[-1]))
 
 
 async def test_an_operation_is_polled_elsewhere(data: Path) -> None:

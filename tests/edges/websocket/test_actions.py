@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ringback.core.model import Keep, Publication
 from tests.edges.websocket.talking import Server, granted, served, token
 
 
@@ -113,6 +114,19 @@ async def test_a_last_value_comes_first(server: Server) -> None:
         await server.publish("last/a", 4)
         live = await talk.hear()
         assert (live["data"], live.get("filter")) == (4, None)
+
+
+async def test_last_values_that_are_too_many_are_a_gap(server: Server) -> None:
+    made = [Publication(f"last/{n:04}", b"1", keep=Keep(retained=True)) for n in range(1_001)]
+    await server.application.started.service.publisher.publish(made)
+    async with server.talk() as talk:
+        begun = await talk.do("subscribe", filter="last/+")
+        *values, gap = await talk.until("gap")
+        assert len(values) == 1_000
+        assert (gap["filter"], gap["position"]) == ("last/+", begun["position"])
+        assert "topics" not in gap
+        await server.publish("last/a", 4)
+        assert (await talk.hear())["data"] == 4
 
 
 async def test_last_values_while_others_are_published_come_in_order(server: Server) -> None:

@@ -29,6 +29,8 @@ MAX_LIMIT = 1000
 """Messages in one page: what an engine reads at once."""
 DEFAULT_LIMIT = 100
 """Messages in a page, unless the caller says otherwise."""
+MAX_PAGES = 10
+"""Pages that one poll reads, looking for messages that its caller may see."""
 WAITING = "$waiting"
 """The bell of long polls: rung by what concerns all of them, as the end of the process."""
 
@@ -91,31 +93,32 @@ class TopicPages:
         if len(wanted.filters) == 1:
             filter = next(iter(wanted.filters))
         sees = self._hub.seen_through(wanted.filters)
-        page = await self._first(wanted, filter, sees, limit)
+        page, at_end = await self._first(wanted, filter, sees, limit)
         headers: Headers = [JSON, NOT_STORED]
         passing: Sequence[Message] = ()
         if wait is not None and not self._streams.full:
             wait = min(wait, self._service.settings.max_wait)
             headers.append((b"preference-applied", b"wait=%d" % int(wait)))
-            if not page.messages and not page.gap:
+            if at_end and not page.messages and not page.gap:
                 with self._streams.place():
                     page, passing = await self._wait(request, wanted, filter, page, limit, wait)
         return Response(200, _body(page, passing), headers)
 
     async def _first(
         self, wanted: Subscription, filter: AnyFilter, sees: Guard, limit: int
-    ) -> Page:
-        """What there is at once."""
+    ) -> tuple[Page, bool]:
+        """What there is at once; also whether there is nothing to read after it."""
         engine, takes = self._service.engine, self._taking(wanted)
         if not wanted.begins:
-            return await self._read(filter, sees, takes, wanted.after, limit)
+            hub, after = self._hub, wanted.after
+            return await self._read(filter, sees, takes, after, limit, lambda: hub.closing)
         page = await engine.follow(None, 1)
         if not wanted.retains(self._service.publisher.topics):
-            return page
+            return page, True
         newest, cut = await last_values(
             engine, filter, page.position, lambda m: sees(m.topic) and takes(m), limit
         )
-        return Page(messages=tuple(newest), position=page.position, gap=cut)
+        return Page(messages=tuple(newest), position=page.position, gap=cut), True
 
     def _taking(self, wanted: Subscription) -> Callable[[Message], bool]:
         """Whether a message that may be private is for the caller."""
@@ -129,21 +132,30 @@ class TopicPages:
         takes: Callable[[Message], bool],
         after: Position | None,
         limit: int,
-    ) -> Page:
-        """The next page with something in it that the caller may see, or the last."""
+        given_up: Callable[[], bool],
+    ) -> tuple[Page, bool]:
+        """The next page with something in it that the caller may see, or how far was looked; also
+        whether that is the end.
+        """
         gap, missed = False, dict[str, None]()
+        size, pages = limit, 0
         while True:
-            page = await self._service.engine.replay(filter, after, limit)
+            page = await self._service.engine.replay(filter, after, size)
             known = [topic for topic in page.missed if sees(topic)]
             if page.gap and (known or not page.missed):
                 gap = True
                 missed |= dict.fromkeys(known)
             messages = tuple(m for m in page.messages if sees(m.topic) and takes(m))
-            if messages or not page.messages:
-                return Page(
-                    messages=messages, position=page.position, gap=gap, missed=tuple(missed)
-                )
-            after = page.position
+            pages += 1
+            if messages or not page.messages or pages == MAX_PAGES or given_up():
+                break
+            after, size = page.position, MAX_LIMIT  # most of it is not theirs
+        position = page.position
+        if len(messages) > limit:
+            messages = messages[:limit]
+            position = messages[-1].position
+        found = Page(messages=messages, position=position, gap=gap, missed=tuple(missed))
+        return found, not page.messages
 
     async def _wait(
         self,
@@ -166,9 +178,16 @@ class TopicPages:
                         hub.attach(waiter, each, guard)
                     while True:
                         bell.clear()
-                        page = await self._read(filter, sees, takes, page.position, limit)
+                        page, at_end = await self._read(
+                            filter,
+                            sees,
+                            takes,
+                            page.position,
+                            limit,
+                            lambda: hub.closing or client.gone,
+                        )
                         left = deadline - time.monotonic()
-                        found = page.messages or page.gap or waiter.passing
+                        found = page.messages or page.gap or waiter.passing or not at_end
                         if found or left <= 0 or hub.closing or client.gone:
                             break
                         await rung(bell, left)
