@@ -77,7 +77,7 @@ class Streaming:
             origins = self.service.settings.cors_origins
             head = _head(answer_fields(request.header(b"origin"), origins))
             if handover.take(stream, head + stream.opening(wanted)):
-                stream.follow(request, wanted)
+                stream.begin(request, wanted)
             else:
                 stream.give_back()
 
@@ -118,6 +118,17 @@ class _Stream(Connection):
         if isinstance(self.format, PackedEvents):
             return opening + mark(self.format.id)
         return opening + mark(str(self._hub.position))
+
+    def begin(self, request: Request, wanted: Subscription) -> None:
+        """Follow what is wanted, once the keeper knows of the stream: it ends at once where the
+        keeper told of its end before.
+        """
+        if self._hub.closing:
+            self.farewell(RECONNECT)
+        elif self.all.service.revocations.covers(self.claims):
+            self.expire()
+        else:
+            self.follow(request, wanted)
 
     def follow(self, request: Request, wanted: Subscription) -> None:
         """Get what is wanted from now on."""
@@ -275,9 +286,10 @@ class _QueuedStream(Queued, _Stream):
         watching = asyncio.ensure_future(_until_gone(request))
         try:
             await _start(request, send)
+            self.keeper.add(self)
             self.put(self.opening(wanted))
-            self.follow(request, wanted)
             self._serving = asyncio.ensure_future(self.run())
+            self.begin(request, wanted)
             await asyncio.wait({self._serving, watching}, return_when=asyncio.FIRST_COMPLETED)
             if self._serving.done() and not self._serving.cancelled():
                 with contextlib.suppress(OSError):  # a server may raise it when the client went
@@ -286,6 +298,7 @@ class _QueuedStream(Queued, _Stream):
         finally:
             self.stop()
             self._hub.leave(self)
+            self.keeper.discard(self)  # which ``run`` does not where it was cancelled at once
             if self._cut is not None:
                 self._cut.cancel()
             for task in (watching, self._serving):

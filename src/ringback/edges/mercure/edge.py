@@ -60,7 +60,8 @@ class MercureEdge:
         self._subscriptions: Subscriptions | None = None
         if settings.mercure_subscriptions:
             self._subscriptions = Subscriptions(service.engine, hub, service.clock, self._callers)
-        streaming = Streaming(settings, hub, service.clock, http.keeper, http.places)
+        covers = service.revocations.covers
+        streaming = Streaming(settings, hub, service.clock, http.keeper, http.places, covers)
         self._subscribe = Subscribe(
             service.engine, topics, streaming, self._callers, self._subscriptions
         )

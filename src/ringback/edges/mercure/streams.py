@@ -27,9 +27,12 @@ from ringback.edges.places import TICK, Keeper, Places
 from ringback.errors import StoreUnavailable
 from ringback.hub import Guard, Hub
 from ringback.ids import Clock
+from ringback.service.revocations import Revoked
 from ringback.settings import Settings
 from ringback.wire import mercure, sse
 
+RECONNECT = 1.0
+"""Seconds after which a stream that is cut comes back."""
 SPREAD = 3.0
 """Seconds over which those come back that all lost their streams for one cause."""
 
@@ -111,12 +114,20 @@ class Streaming:
     """Runs the streams of one process."""
 
     def __init__(
-        self, settings: Settings, hub: Hub, clock: Clock, keeper: Keeper, places: Places
+        self,
+        settings: Settings,
+        hub: Hub,
+        clock: Clock,
+        keeper: Keeper,
+        places: Places,
+        covers: Revoked,
     ) -> None:
+        """``covers``: whether claims were revoked."""
         self.settings = settings
         self.hub = hub
         self.clock = clock
         self.keeper = keeper
+        self.covers = covers
         self._places = places
 
     async def run(self, request: Request, send: Send, wanted: Wanted, headers: Headers) -> None:
@@ -137,7 +148,7 @@ class Streaming:
                 origins = self.settings.cors_origins
                 allowed = answer_fields(request.header(b"origin"), origins)
                 if handover.take(stream, _head([*headers, *allowed]) + chunk(stream.opening())):
-                    stream.follow()
+                    stream.begin()
                     return
         except BaseException:
             left()
@@ -192,6 +203,17 @@ class _Stream(Connection):
             return mercure.standing(self._hub.position)
         return mercure.gap((), BEGINNING) if self.wanted.lost else sse.COMMENT
 
+    def begin(self) -> None:
+        """Follow what is wanted, once the keeper knows of the stream: it ends at once where the
+        keeper told of its end before.
+        """
+        if self._hub.closing:
+            self.farewell(RECONNECT)
+        elif self.all.covers(self.wanted.claims):
+            self.finish(b"")
+        else:
+            self.follow()
+
     def follow(self) -> None:
         """Get what is wanted from now on."""
         wanted = self.wanted
@@ -241,7 +263,7 @@ class _Stream(Connection):
 
     def overflow(self) -> None:
         """Nothing more for now: what was missed, a client gets when it is back."""
-        self.finish(sse.retry(1.0 + random.uniform(0.0, SPREAD)) + b"\n")  # noqa: S311 - no secret
+        self.finish(sse.retry(RECONNECT + random.uniform(0.0, SPREAD)) + b"\n")  # noqa: S311 - no secret
 
     def farewell(self, reconnect_after: float) -> None:
         self.finish(sse.retry(reconnect_after) + b"\n")
@@ -310,9 +332,10 @@ class QueuedStream(Queued, _Stream):
         watching = asyncio.ensure_future(_until_gone(request))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
+            self.keeper.add(self)
             self.put(self.opening())
-            self.follow()
             self._serving = asyncio.ensure_future(self.run())
+            self.begin()
             await asyncio.wait({self._serving, watching}, return_when=asyncio.FIRST_COMPLETED)
             if self._serving.done() and not self._serving.cancelled():
                 with contextlib.suppress(OSError):  # a server may raise it when the client went
@@ -321,6 +344,7 @@ class QueuedStream(Queued, _Stream):
         finally:
             self.stop()
             self._hub.leave(self)
+            self.keeper.discard(self)  # which ``run`` does not where it was cancelled at once
             if self._cut is not None:
                 self._cut.cancel()
             for task in (watching, self._serving):

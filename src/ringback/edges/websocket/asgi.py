@@ -51,6 +51,7 @@ class AsgiConnection(Queued):
     async def serve(self, receive: Receive) -> None:
         """Speak until one of the two closes."""
         self.put(self.session.welcome())
+        self.keeper.add(self)
         self.session.opened()
         loop = asyncio.get_running_loop()
         reading = loop.create_task(self._read(receive))
@@ -63,6 +64,7 @@ class AsgiConnection(Queued):
             for task in (reading, sending):
                 task.cancel()
             await asyncio.gather(reading, sending, return_exceptions=True)
+            self.keeper.discard(self)  # which ``run`` does not where it was cancelled at once
             self.session.gone()
 
     async def _read(self, receive: Receive) -> None:

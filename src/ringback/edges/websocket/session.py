@@ -28,6 +28,8 @@ from ringback.wire.close_codes import CloseCode
 
 MAX_UNDER_WAY = 64
 """Actions of one connection that are carried out at once; while so many are, none is read."""
+RECONNECT = 1.0
+"""Seconds after which to come again, for who came while the process was being stopped."""
 WARN_BEFORE = 60.0
 """Seconds before its token expires that a client is asked for a fresh one."""
 
@@ -99,7 +101,13 @@ class Session:
         return self.link.format.own(channel.welcome(TICK, self.claims.expires_at))
 
     def opened(self) -> None:
-        """The connection stands, and the first message is on its way."""
+        """The connection stands and is kept, and the first message is on its way."""
+        if self.context.hub.closing:  # the keeper told of this, or of the next, before
+            self.farewell(RECONNECT)
+            return
+        self.revoked(self.context.service.revocations.covers)
+        if self.over:
+            return
         if self._known:
             self._watch_expiry()
         else:
