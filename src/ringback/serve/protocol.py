@@ -192,9 +192,13 @@ class Protocol(HttpToolsProtocol):
         # The parser says by how it stops where the head ends, and uvicorn passes over the rest.
         stopped = sys.exception()
         end = stopped.args[0] if isinstance(stopped, httptools.HttpParserUpgrade) else None
+        try:
+            url = httptools.parse_url(self.url)
+        except httptools.HttpParserInvalidURLError:
+            self.send_400_response("The address of this request is no URL.")
+            return
         self._early = bytearray(self._chunk[end:] if end is not None else b"")
-        url = httptools.parse_url(self.url)
-        raw_path = url.path
+        raw_path = url.path or b"/"  # RFC 9110 §4.2.3: an empty one is the same
         path = raw_path.decode("ascii")
         scope = cast(Scope, self.scope)
         scope.update(
