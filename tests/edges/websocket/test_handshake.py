@@ -143,6 +143,67 @@ async def test_a_handshake_that_is_none(data: Path) -> None:
         assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [(b"http://[bad/ws", 400), (b"http://x:99999999/ws", 400), (b"http://127.0.0.1", 404)],
+)
+async def test_an_upgrade_at_a_strange_address(
+    data: Path, target: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(data, "raw") as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(server.http).port)
+        writer.write(b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n" % target)
+        writer.write(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n")
+        writer.write(b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        async with asyncio.timeout(20):
+            answer = await reader.read()
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 %d " % status)
+        assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_a_place_is_given_back_by_a_handshake_that_is_cut_short(data: Path) -> None:
+    """As a server does whose client goes before it was answered."""
+    rb = application(data, max_connections=1)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def fails(message: object) -> None:
+        raise RuntimeError("The client has gone.")
+
+    async def hangs(message: object) -> None:
+        accepting.set()
+        await asyncio.Event().wait()
+
+    accepting = asyncio.Event()
+    scope = {
+        "type": "websocket",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "ws",
+        "path": "/ws",
+        "raw_path": b"/ws",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"127.0.0.1")],
+        "client": ("127.0.0.1", 1),
+        "subprotocols": [],
+        "extensions": {},
+    }
+    async with serve(rb, **WEBSOCKET_SERVER) as url:
+        with pytest.raises(RuntimeError):
+            await rb.asgi(dict(scope), receive, fails)
+        handshake = asyncio.ensure_future(rb.asgi(dict(scope), receive, hangs))
+        async with asyncio.timeout(20):
+            await accepting.wait()
+        handshake.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await handshake
+        async with Server(rb, url).talk() as talk:
+            assert (await talk.ask("ping"))["type"] == "pong"
+
+
 async def test_places_are_limited_and_given_back(data: Path, way: str) -> None:
     limits = {"max_connections": 3, "max_connections_per_subject": 1}
     async with served(data, way, **limits) as server, contextlib.AsyncExitStack() as stack:

@@ -6,7 +6,6 @@ subprotocol and the extension are agreed on here too; what is said after that is
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from http import HTTPStatus
 
@@ -67,11 +66,16 @@ class WebSocketEdge:
         except Exception as error:
             await _refuse(_refusal(error, request), scope, send)
             return
-        with contextlib.suppress(OSError):
-            accept = {"type": "websocket.accept", "headers": []}
-            if protocol is not None:
-                accept["subprotocol"] = protocol.decode()
+        accept = {"type": "websocket.accept", "headers": []}
+        if protocol is not None:
+            accept["subprotocol"] = protocol.decode()
+        try:
             await send(accept)
+        except OSError:
+            pass  # the client went away, as it may at any time: the session sees it
+        except BaseException:
+            self._context.places.leave(link, claims.subject)
+            raise
         await AsgiConnection(self._context, claims, token, link, send).serve(receive)
 
     async def _raw(self, request: Request, connection: Handover) -> None:
