@@ -31,7 +31,17 @@ CLOSE_WITHIN = 5.0
 class Connection:
     """What raw and queued connections have in common. A subclass speaks a protocol."""
 
-    __slots__ = ("_held", "_hub", "_room", "budget", "congested", "format", "keeper", "subject")
+    __slots__ = (
+        "_held",
+        "_held_size",
+        "_hub",
+        "_room",
+        "budget",
+        "congested",
+        "format",
+        "keeper",
+        "subject",
+    )
 
     def __init__(self, hub: Hub, keeper: Keeper, format: Format, budget: int) -> None:
         """``budget``: bytes that may wait to be sent."""
@@ -44,6 +54,8 @@ class Connection:
         self.congested = False
         self._held: dict[str, bytes] | None = None
         """The newest frame of topics that are coalesced, while congested."""
+        self._held_size = 0
+        """Bytes of those."""
         self._room: asyncio.Future[None] | None = None
 
     # What the hub writes
@@ -85,10 +97,10 @@ class Connection:
             self.put(data)
             return
         if self._held is None:
-            self._held = {}
-        self._held.pop(topic, None)  # the newest is last
+            self._held, self._held_size = {}, 0
+        self._held_size += len(data) - len(self._held.pop(topic, b""))  # the newest is last
         self._held[topic] = data
-        if self.waiting + sum(map(len, self._held.values())) > self.budget:
+        if self.waiting + self._held_size > self.budget:
             self._hub.leave(self)
             self.overflow()
 
