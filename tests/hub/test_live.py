@@ -143,6 +143,19 @@ async def test_last_values_are_looked_for_until_enough_may_be_seen(data: Path) -
         assert all_of_them.got[-1] == ["gap", []]
 
 
+async def test_what_may_not_be_seen_is_little_of_what_is_replayed(data: Path) -> None:
+    async with hubbub(data) as (engine, hub):
+        await publish(engine, *["t/secret"] * 600, *["t/1"] * 5)
+        await until(lambda: hub.position.offset == 605)
+        follower, patient = Listener(), Listener()
+        await hub.join(follower, parse("t/+"), BEGINNING, "t/1".__eq__, room=room, limit=100)
+        assert follower.got == [["t/1", number] for number in range(601, 606)]
+        await publish(engine, *["t/secret"] * 3000, "t/1")
+        await until(lambda: hub.position.offset == 3606)
+        await hub.join(patient, parse("t/+"), BEGINNING, "t/1".__eq__, room=room, limit=100)
+        assert patient.got == [*follower.got[:5], ["gap", []]], "but it is work, and has an end"
+
+
 async def test_what_is_gone_is_a_gap(data: Path) -> None:
     async with hubbub(data) as (engine, hub):
         await publish(engine, *["t"] * 30, "u", keep=Keep(count=10))

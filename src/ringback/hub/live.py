@@ -27,6 +27,8 @@ RETRY_EVERY = 0.5
 """Seconds between two tries to read a journal that could not be read."""
 MAX_RETAINED = 1000
 """Topics whose newest message a new follower gets."""
+PASSED_FOR_ONE = 10
+"""Messages that a follower may not see which are as much work as one that it may."""
 MAX_LOOKED_AT = 100 * PAGE
 """Retained topics that are looked at for those that a new follower may see."""
 NOWHERE = Position("?", 0)
@@ -191,7 +193,7 @@ class Hub(Bells):
         """The same for several filters, in the one order of all topics: with the position of
         the last message that came it has everything up to there, whichever filter it matched.
         """
-        replayed = 0
+        replayed = passed = 0
         format = format or follower.format
         filter: AnyFilter = AnyOf(tuple(filters)) if len(filters) != 1 else next(iter(filters))
         sees = self.seen_through(filters)
@@ -224,9 +226,11 @@ class Hub(Bells):
                 if missed or not page.missed:
                     follower.write(format.gap(missed, page.start))
             messages = joiner.add(page)
-            await _send(follower, format, [m for m in messages if sees(m.topic)], room)
-            replayed += len(messages)
-            if limit is not None and replayed >= limit and messages:
+            seen = [m for m in messages if sees(m.topic) and _is_for(follower, m)]
+            await _send(follower, format, seen, room)
+            replayed += len(seen)
+            passed += len(messages) - len(seen)
+            if limit is not None and messages and replayed + passed / PASSED_FOR_ONE >= limit:
                 joiner.position = self.position
                 follower.write(format.gap((), self.position))
             if not page.messages and page.position.epoch != self.position.epoch:
