@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from ringback import Ringback
 from ringback.errors import ConfigurationError
-from tests.edges.application import Gates, application, problem_of, served
+from tests.edges.application import Caller, Gates, application, problem_of, served
 from tests.security.keys import SECRET, bearer
-from tests.serving import until
+from tests.serving import serve, until
 
 
 async def test_a_subjects_tokens_of_before_are_refused_and_a_fresh_one_is_good(data: Path) -> None:
@@ -58,6 +61,51 @@ async def test_an_operations_token_is_over_and_its_stream_ends(data: Path) -> No
         assert answer.status_code == 200
         answer = await caller.http.get(tracked.path, headers={"Authorization": bearer("ann")})
         assert answer.status_code == 200, "it is its owner's as before"
+        caller.gates.open("g")
+
+
+@contextlib.asynccontextmanager
+async def seen(data: Path) -> AsyncIterator[tuple[Ringback, Caller]]:
+    """The application, served, to be looked into."""
+    gates = Gates()
+    rb = application(data, gates, jwt_secret=SECRET, open_topics=True, grace=0)
+    async with serve(rb) as url, httpx.AsyncClient(base_url=url) as client:
+        yield rb, Caller(url, client, gates)
+
+
+@pytest.mark.parametrize("way", ["an operation", "its result", "a topic"])
+async def test_a_long_poll_ends(data: Path, way: str) -> None:
+    async with seen(data) as (rb, caller):
+        topics = {"subscribe": ["#"]}
+        ann = {"Authorization": bearer("ann", topics=topics), "Prefer": "wait=60"}
+        tracked = await caller.submit("hold", {"gate": "g"}, authorization=ann["Authorization"])
+        await tracked.until(progress={"fraction": 0.5, "message": "waiting"})
+        path = "/topics/quiet" if way == "a topic" else tracked.path
+        if way == "its result":
+            path += "/result"
+        elif way == "an operation":
+            ann["If-None-Match"] = (await caller.http.get(path, headers=ann)).headers["etag"]
+        hub = rb.started.hub
+        bells = len(hub._bells)
+        waiting = asyncio.ensure_future(caller.http.get(path, headers=ann, timeout=50))
+        await until(lambda: len(hub._bells) > bells)
+        await rb.revoke(subject="ann")
+        async with asyncio.timeout(15):  # a quarter of the wait
+            problem_of(await waiting, 401, "unauthenticated")
+        caller.gates.open("g")
+
+
+async def test_a_submission_that_waits_is_acknowledged(data: Path) -> None:
+    """It was accepted before the revocation: who submitted it is to know where it is."""
+    async with seen(data) as (rb, caller):
+        headers = {"Authorization": bearer("ann"), "Prefer": "wait=60"}
+        submitting = asyncio.ensure_future(
+            caller.http.post("/tasks/hold", json={"gate": "g"}, headers=headers, timeout=50)
+        )
+        await until(lambda: rb.started.hub._bells)
+        await rb.revoke(subject="ann")
+        async with asyncio.timeout(15):  # a quarter of the wait
+            assert (await submitting).status_code == 202
         caller.gates.open("g")
 
 

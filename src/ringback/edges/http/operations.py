@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from ringback.core.access import Claims
 from ringback.core.model import OperationState, Position, Query, Status
 from ringback.core.view import operation_fields
 from ringback.edges.http import fields
@@ -55,25 +56,31 @@ class Operations:
         self._waiting = waiting
 
     async def _load(self, request: Request, action: str = "follow") -> OperationState:
+        state, _ = await self._load_for(request, action)
+        return state
+
+    async def _load_for(self, request: Request, action: str) -> tuple[OperationState, Claims]:
+        """Also by which claims it may be seen."""
         operation = request.path_parameter
         claims = await self._gate.claims(request, operation)
         state = await self._service.load(operation, claims, action)
         condition = request.header(b"if-match")
         if condition is not None:
             _require_match(condition, state)
-        return state
+        return state, claims
 
     async def show(self, request: Request, send: Send) -> Response:
         """The operation as it stands; with If-None-Match and Prefer: wait, at its next change."""
-        state = await self._load(request)
+        state, claims = await self._load_for(request, "follow")
         tags = _known(request)
         wait = None
         if _matches(tags, state) and not state.terminal:
             _, wait = fields.preferences(request.header(b"prefer"))
         version = state.version
         state, applied = await self._waiting.until(
-            request, state, wait, lambda new: new.version != version
+            request, state, wait, lambda new: new.version != version, claims
         )
+        self._service.revocations.check(claims)
         headers = headers_of(self._service, state)
         if applied is not None:
             headers.append((b"preference-applied", applied))
@@ -86,9 +93,12 @@ class Operations:
 
     async def result(self, request: Request, send: Send) -> Response:
         """The result alone; with Prefer: wait, once there is one."""
-        state = await self._load(request)
+        state, claims = await self._load_for(request, "follow")
         _, wait = fields.preferences(request.header(b"prefer"))
-        state, applied = await self._waiting.until(request, state, wait, lambda new: new.terminal)
+        state, applied = await self._waiting.until(
+            request, state, wait, lambda new: new.terminal, claims
+        )
+        self._service.revocations.check(claims)
         if not state.terminal:
             raise NotFinished(
                 operation_status=state.status.value,

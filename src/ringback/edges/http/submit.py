@@ -53,7 +53,9 @@ class Submit:
         accepted = await self._store(request, task, body, claims)
         if wait is None:
             return self._acknowledge(request, accepted, asynchronous)
-        state, applied = await self._waiting.until(request, accepted.operation, wait, _ended)
+        state, applied = await self._waiting.until(
+            request, accepted.operation, wait, _ended, claims
+        )
         if applied is None or not state.terminal:
             return self._acknowledge(
                 request, Accepted(state, accepted.replayed), asynchronous, applied

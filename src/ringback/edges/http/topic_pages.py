@@ -167,6 +167,7 @@ class TopicPages:
         wait: float,
     ) -> tuple[Page, Sequence[Message]]:
         hub, sees = self._hub, self._hub.seen_through(wanted.filters)
+        revocations = self._service.revocations
         await hub.start()
         deadline = time.monotonic() + wait
         with hub.bell(WAITING) as bell:
@@ -190,12 +191,14 @@ class TopicPages:
                         found = page.messages or page.gap or waiter.passing or not at_end
                         if found or left <= 0 or hub.closing or client.gone:
                             break
+                        if revocations.covers(wanted.claims):
+                            break
                         await rung(bell, left)
                 finally:
                     hub.leave(waiter)
         if client.gone:
             raise Disconnected
-        self._service.revocations.check(wanted.claims)
+        revocations.check(wanted.claims)
         return page, waiter.passing
 
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 
+from ringback.core.access import Claims
 from ringback.core.model import OperationState
 from ringback.edges.http.message import Disconnected, Request
 from ringback.errors import QueueFull
@@ -85,9 +86,15 @@ class Waiting:
         self._max_wait = service.settings.max_wait
 
     async def until(
-        self, request: Request, state: OperationState, wait: float | None, enough: Enough
+        self,
+        request: Request,
+        state: OperationState,
+        wait: float | None,
+        enough: Enough,
+        claims: Claims,
     ) -> tuple[OperationState, bytes | None]:
-        """The operation once it is enough, or as it is when the wait is over.
+        """The operation once it is enough, or as it is when the wait is over, or when the claims
+        by which it is waited for were revoked.
 
         Also what ``Preference-Applied`` is to say: a wait is a preference, so where it cannot
         be had the answer comes at once, and this is None. Raises ``Disconnected``.
@@ -99,13 +106,18 @@ class Waiting:
             if self._streams.full:
                 return state, None
             with self._streams.place():
-                state = await self._wait(request, state, wait, enough)
+                state = await self._wait(request, state, wait, enough, claims)
         return state, b"wait=%d" % int(wait)
 
     async def _wait(
-        self, request: Request, state: OperationState, wait: float, enough: Enough
+        self,
+        request: Request,
+        state: OperationState,
+        wait: float,
+        enough: Enough,
+        claims: Claims,
     ) -> OperationState:
-        engine = self._service.engine
+        engine, revocations = self._service.engine, self._service.revocations
         with self._hub.bell(state.topic) as bell:
             async with watched(request, bell) as client:
                 state = await wait_for(
@@ -115,7 +127,7 @@ class Waiting:
                     enough,
                     wait,
                     bell=bell,
-                    given_up=lambda: client.gone,
+                    given_up=lambda: client.gone or revocations.covers(claims),
                 )
         if client.gone:
             raise Disconnected
