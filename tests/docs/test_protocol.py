@@ -1,5 +1,6 @@
 """The specification of ``ringback.v1`` shows what its codec takes and makes."""
 
+import dataclasses
 import json
 import re
 from typing import Any
@@ -8,6 +9,8 @@ import pytest
 
 from ringback.core.filters import MAX_FILTER_LENGTH
 from ringback.core.topics import MAX_TOPIC_LENGTH, MAX_TOPIC_SEGMENTS
+from ringback.edges.websocket.context import Context
+from ringback.edges.websocket.session import MAX_UNDER_WAY
 from ringback.wire import channel, channel_client
 from ringback.wire.close_codes import CloseCode, may_reconnect
 from tests.docs.blocks import blocks
@@ -30,6 +33,14 @@ def test_an_example_is_a_frame(example: dict[str, Any]) -> None:
         assert json.loads(channel_client.encode(action)) == example
     else:
         assert understood(example) == example
+
+
+def test_the_actions_whose_rate_is_limited_are_named() -> None:
+    limits = " ".join(TEXT.partition("## Limits")[2].partition("## Close codes")[0].split())
+    assert "how often a caller may `publish` and `submit`" in limits
+    assert f"while {MAX_UNDER_WAY} actions of a connection are under way" in limits
+    limited = {each.name for each in dataclasses.fields(Context) if each.type == "Rates"}
+    assert limited == {"publications", "submissions"}, "say in docs/protocol.md what is limited"
 
 
 def test_all_there_is_to_say_is_shown() -> None:
