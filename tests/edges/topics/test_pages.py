@@ -8,7 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ringback.core.filters import parse
 from ringback.core.model import Keep, Publication
+from ringback.core.policies import TopicPolicy
 from tests.edges.application import problem_of
 from tests.edges.topics.application import offset, page, publish, served
 from tests.security.keys import SECRET, bearer
@@ -172,6 +174,24 @@ async def test_a_poll_looks_at_so_much_that_is_not_its_callers(
         assert (found, position) == (["0", "1"], str(positions[-2]))
         found, position = page(await http.get(f"{url}&after={position}", headers=headers))
         assert (found, position) == (["2"], str(positions[-1]))
+
+
+async def test_a_poll_looks_no_further_once_the_process_stops(data: Path) -> None:
+    async with served(data, jwt_secret=SECRET) as (rb, http):
+
+        def refuses(claims: object, name: str) -> bool:
+            rb.started.hub.close()
+            return False
+
+        rb.started.hub.topics.policies.insert(
+            0, TopicPolicy(pattern=parse("stop/{name}"), subscribe=refuses)
+        )
+        publications = [Publication("stop/now", b"1", keep=Keep())] * 10
+        await rb.started.service.publisher.publish(publications)
+        headers = {"Authorization": bearer("ann")}
+        answer = await http.get("/topics?filter=stop/%2B&limit=2&after=earliest", headers=headers)
+        found, position = page(answer)
+        assert (found, offset(position)) == ([], 2)
 
 
 async def test_an_operation_is_polled_elsewhere(data: Path) -> None:
