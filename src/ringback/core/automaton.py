@@ -2,22 +2,35 @@
 
 Whoever writes a pattern must not be able to make matching it expensive, as with a library that
 backtracks. An automaton (Glushkov's: a state for each character of the pattern) reads a text
-once, and its states are a bounded number.
+once. The states it is in are the bits of one number, and a character costs some operations on
+it, of which there is a bounded number: one pattern is cheap, whatever stands in it. How many
+patterns there are is for others to bound.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from ringback.errors import MalformedRequest
 
-MAX_STATES = 1000
-"""Characters of one pattern, with what is repeated written out."""
-KNOWN_CHARACTERS = 256
-"""Characters of which an automaton remembers what takes them."""
-KNOWN_STEPS = 256
-"""Steps that it remembers: most patterns have fewer, and are then read by looking up."""
+MAX_STATES = 100
+"""Characters of one pattern behind its literal beginning, with what is repeated written out: two
+UUIDs by digits, or five query parameters of a template, need some 80."""
+MAX_JUMPS = 16
+"""Ways on that are not to a state close by, which is what a character costs: a sequence has none,
+a template's variable two."""
+MAX_WRITTEN = 1000
+"""Parts that repetitions write out, those without a character too: ``(){100}``."""
+MAX_NAMED = 512
+"""Different characters in one pattern: a class of two alphabets."""
+KNOWN_ANSWERS = 4096
+"""Of pairs of a pattern and a text: followers come and go more often than topics."""
+CLOSE = (0, 1, 2)
+"""What a state goes on to is mostly itself, the next and the one behind that, which may be left
+out: so many states further. All that do are moved at once, by a shift."""
 
 
 class Characters(NamedTuple):
@@ -51,15 +64,18 @@ class Builder:
     """Puts a pattern together. Raises ``MalformedRequest`` for one that is too large."""
 
     def __init__(self) -> None:
-        self._takes: list[Characters] = []
+        self._takes: dict[Characters, int] = {}
         self._follow: list[int] = []
+        self._written = 0
 
     def one(self, characters: Characters) -> Part:
         """One of these characters."""
-        if len(self._takes) >= MAX_STATES:
-            raise MalformedRequest(f"A pattern has at most {MAX_STATES} characters.")
-        state = 1 << len(self._takes)
-        self._takes.append(characters)
+        if len(self._follow) >= MAX_STATES:
+            raise MalformedRequest(
+                f"A pattern has at most {MAX_STATES} characters behind its literal beginning."
+            )
+        state = 1 << len(self._follow)
+        self._takes[characters] = self._takes.get(characters, 0) | state
         self._follow.append(0)
         return Part(False, state, state)
 
@@ -97,13 +113,16 @@ class Builder:
 
     def times(self, make: Make, least: int, most: int | None) -> Part:
         """So many of it."""
+        self._written += most or least + 1
+        if self._written > MAX_WRITTEN:
+            raise MalformedRequest("A pattern repeats less: take a smaller count, or '*'.")
         parts = [make() for _ in range(least)]
         if most is None:
             parts.append(self.often(make()))
         else:
             rest = NOTHING
-            for _ in range(most - least):
-                rest = self.maybe(self.all((make(), rest)))
+            for part in reversed([make() for _ in range(most - least)]):
+                rest = self.maybe(self.all((part, rest)))
             parts.append(rest)
         return self.all(parts)
 
@@ -111,55 +130,88 @@ class Builder:
         for state in _each(last):
             self._follow[state] |= first
 
-    def build(self, whole: Part) -> Automaton:
-        """The automaton of the whole pattern."""
-        return Automaton(whole, tuple(self._takes), tuple(self._follow))
+    def build(self, whole: Part, beginning: str = "") -> Automaton:
+        """The automaton of the whole pattern, which has this literal text before."""
+        return Automaton(beginning, whole, self._taking(), *self._moves())
+
+    def _taking(self) -> tuple[dict[str, int], int]:
+        """The states that take a character, of those that are named and of any other."""
+        named = frozenset[str]().union(*(characters.of for characters in self._takes))
+        if len(named) > MAX_NAMED:
+            raise MalformedRequest(f"A pattern names at most {MAX_NAMED} different characters.")
+        others = sum(states for characters, states in self._takes.items() if characters.others)
+        taking = dict.fromkeys(named, others)
+        for characters, states in self._takes.items():
+            for character in characters.of:
+                taking[character] ^= states  # of others, they do not take it; else, they do
+        return taking, others
+
+    def _moves(self) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+        """The states that go on close by, for each distance, and where some jump to."""
+        close = [0] * len(CLOSE)
+        jumps: dict[int, int] = {}
+        alike = Counter(self._follow)
+        for state, follow in enumerate(self._follow):
+            rest = follow
+            for index, distance in enumerate(CLOSE):
+                if follow >> state + distance & 1:
+                    close[index] |= 1 << state
+                    rest ^= 1 << state + distance
+            if rest:  # one jump does for all that go on alike, or alike but for what is close
+                to = follow if alike[follow] > 1 else rest
+                jumps[to] = jumps.get(to, 0) | 1 << state
+        if len(jumps) > MAX_JUMPS:
+            raise MalformedRequest(
+                f"A pattern branches at most {MAX_JUMPS} times: join what is optional or repeated."
+            )
+        return tuple(close), tuple((states, to) for to, states in jumps.items())
 
 
 class Automaton:
     """Says whether a text is of the language."""
 
-    __slots__ = ("_follow", "_known", "_steps", "_takes", "_whole")
+    __slots__ = ("_beginning", "_close", "_jumps", "_taking", "_whole")
 
-    def __init__(self, whole: Part, takes: tuple[Characters, ...], follow: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        beginning: str,
+        whole: Part,
+        taking: tuple[dict[str, int], int],
+        close: tuple[int, ...],
+        jumps: tuple[tuple[int, int], ...],
+    ) -> None:
+        self._beginning = beginning
         self._whole = whole
-        self._takes = takes
-        self._follow = follow
-        self._known: dict[str, int] = {}
-        self._steps: dict[int, int] = {}
-        """Where a text may go on behind these states."""
+        self._taking = taking
+        self._close = close
+        self._jumps = jumps
 
     def matches(self, text: str) -> bool:
         """Whether it is all of a text."""
-        if not text:
+        if not text.startswith(self._beginning):
+            return False
+        if len(text) == len(self._beginning):
             return self._whole.empty
+        return bool(self._whole.first) and _answer(self, text)
+
+    def read(self, text: str) -> bool:
+        """The same, of a text that begins as it does and goes on."""
+        (named, others), (same, next, second), jumps = self._taking, self._close, self._jumps
         possible, active = self._whole.first, 0
-        for character in text:
-            active = possible & self._taking(character)
+        for character in text[len(self._beginning) :]:
+            active = possible & named.get(character, others)
             if not active:
                 return False
-            possible = self._steps.get(active) or self._behind(active)
+            possible = active & same | (active & next) << 1 | (active & second) << 2
+            for states, to in jumps:
+                if active & states:
+                    possible |= to
         return bool(active & self._whole.last)
 
-    def _behind(self, active: int) -> int:
-        possible = 0
-        for state in _each(active):
-            possible |= self._follow[state]
-        if len(self._steps) < KNOWN_STEPS:
-            self._steps[active] = possible
-        return possible
 
-    def _taking(self, character: str) -> int:
-        """The states that take a character."""
-        found = self._known.get(character)
-        if found is None:
-            found = 0
-            for state, characters in enumerate(self._takes):
-                if characters.has(character):
-                    found |= 1 << state
-            if len(self._known) < KNOWN_CHARACTERS:
-                self._known[character] = found
-        return found
+@lru_cache(maxsize=KNOWN_ANSWERS)
+def _answer(automaton: Automaton, text: str) -> bool:
+    return automaton.read(text)
 
 
 def _each(states: int) -> Iterable[int]:

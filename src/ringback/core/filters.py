@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import ClassVar, Generic, TypeVar
 
 import msgspec
@@ -35,6 +36,8 @@ MAX_FILTER_LENGTH = 2 * MAX_TOPIC_LENGTH
 """Characters: a template's names take room that what they stand for does not."""
 MAX_EXPRESSIONS = 8
 """In one template: more than a topic has segments means nothing."""
+KNOWN_FILTERS = 1024
+"""Filters that are not read again: what one connection follows, many do."""
 
 _EXPRESSION = re.compile(r"\{(\+?)([A-Za-z_][A-Za-z0-9_.]*)\}")
 
@@ -106,6 +109,7 @@ class AnyOf(msgspec.Struct, frozen=True):
 AnyFilter = Filter | AnyOf
 
 
+@lru_cache(maxsize=KNOWN_FILTERS)
 def parse(text: str) -> Filter:
     """A filter from its text. Raises ``InvalidInput`` that says why it is none."""
     if text == EVERYTHING:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import string
 
-from ringback.core.automaton import ANY, NOTHING, Builder, Characters, Make, Part
+from ringback.core.automaton import ANY, MAX_NAMED, NOTHING, Builder, Characters, Make, Part
 from ringback.errors import MalformedRequest
 
 MAX_TIMES = 100
 """The most that a counted repetition is written out."""
 MAX_DEPTH = 20
 """Groups in groups."""
-MAX_RANGE = 1024
-"""Characters of one range."""
 
 DIGIT = frozenset(string.digits)
 WORD = frozenset(string.ascii_letters + string.digits + "_")
@@ -45,6 +43,8 @@ class _Reader:
     def __init__(self, builder: Builder, text: str) -> None:
         self._builder = builder
         self._text = text
+        self._left = MAX_NAMED
+        """Characters that its classes may still name."""
         self.at = 0
 
     def wrong(self) -> MalformedRequest:
@@ -150,9 +150,12 @@ class _Reader:
                 if end == "\\":
                     end = "".join(self._escaped().of)
                 start = "".join(single.of)
-                if len(start) != 1 or len(end) != 1 or ord(end) - ord(start) > MAX_RANGE:
+                if len(start) != 1 or len(end) != 1 or ord(end) - ord(start) >= MAX_NAMED:
                     raise self.wrong()
                 found.update(map(chr, range(ord(start), ord(end) + 1)))
             else:
                 found |= single.of
+            if len(found) > self._left:
+                raise self.wrong()
+        self._left -= len(found)
         return Characters(frozenset(found), others=others)

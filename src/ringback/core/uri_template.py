@@ -62,13 +62,16 @@ def compile_template(template: str) -> Automaton:
     """What says whether a text may be an expansion. Raises ``MalformedRequest``."""
     builder = Builder()
     parts: list[Part] = []
-    at = 0
+    beginning = literal_prefix(template)
+    at = len(beginning)
+    if "}" in beginning:
+        raise _wrong(template)
     for found in _EXPRESSION.finditer(template):
         parts.append(_literal(builder, template, template[at : found.start()]))
         parts.append(_expression(builder, template, _OPERATORS[found[1]], found[2]))
         at = found.end()
     parts.append(_literal(builder, template, template[at:]))
-    return builder.build(builder.all(parts))
+    return builder.build(builder.all(parts), beginning)
 
 
 def _literal(builder: Builder, template: str, text: str) -> Part:
@@ -85,15 +88,15 @@ def _expression(builder: Builder, template: str, operator: _Operator, inside: st
     variables = [_variable(template, text) for text in inside.split(",")]
     if len(variables) > MAX_VARIABLES:
         raise MalformedRequest(f"An expression has at most {MAX_VARIABLES} variables.")
-    choices = []
-    for index in range(len(variables)):  # the first that is defined
-        sequence = [_value(builder, operator, variables[index])]
-        for other in variables[index + 1 :]:
-            separator = builder.text(operator.separator)
-            following = builder.all((separator, _value(builder, operator, other)))
-            sequence.append(builder.maybe(following))
-        choices.append(builder.all(sequence))
-    return builder.maybe(builder.all((builder.text(operator.first), builder.any(choices))))
+    defined = _value(builder, operator, variables[0])
+    for variable in variables[1:]:
+        separator = builder.text(operator.separator)
+        value = _value(builder, operator, variable)
+        both = builder.all((defined, builder.maybe(builder.all((separator, value)))))
+        # It stands in one place, whether it is the first that is defined or not: the language
+        # behind it is the same.
+        defined = builder.any((both, value))
+    return builder.maybe(builder.all((builder.text(operator.first), defined)))
 
 
 def _variable(template: str, text: str) -> _Variable:

@@ -7,8 +7,10 @@ is not said before it is as in the base URL. Case counts.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -18,6 +20,8 @@ from ringback.errors import MalformedRequest
 
 COMPONENTS = ("protocol", "username", "password", "hostname", "port", "pathname", "search", "hash")
 DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443", "ftp": "21"}
+KNOWN_URLS = 256
+"""URLs that are not taken apart again for the next pattern."""
 
 _NAME = re.compile(r":[^\W\d]\w*")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -67,7 +71,7 @@ class UrlPattern:
 
     def matches(self, url: str) -> bool:
         """Whether a URL, or one relative to the base, matches."""
-        found = components(url if _ABSOLUTE.match(url) else urljoin(self._base, url))
+        found = _known(self._base, url)
         return found is not None and all(
             automaton.matches(found[name]) for name, automaton in self._automata.items()
         )
@@ -124,6 +128,11 @@ def components(url: str) -> dict[str, str] | None:
         "search": split.query,
         "hash": split.fragment,
     }
+
+
+@lru_cache(maxsize=KNOWN_URLS)
+def _known(base: str, url: str) -> dict[str, str] | None:
+    return components(url if _ABSOLUTE.match(url) else urljoin(base, url))
 
 
 def _wrong(pattern: str) -> MalformedRequest:
@@ -246,7 +255,8 @@ def _compile(component: str, tokens: list[Token], pattern: str) -> Automaton:
     stop = {"pathname": "/", "hostname": "."}.get(component)
     segment = ANY if stop is None else Characters(frozenset(stop), others=True)
     parts: list[Part] = []
-    at = 0
+    beginning = _beginning(tokens)
+    at = len(beginning)
     while at < len(tokens):
         token = tokens[at]
         at += 1
@@ -279,7 +289,14 @@ def _compile(component: str, tokens: list[Token], pattern: str) -> Automaton:
         modifier = _modifier(tokens, at)
         at += bool(modifier)
         parts.append(_repeated(builder, inner, segment, modifier))
-    return builder.build(builder.all(parts))
+    return builder.build(builder.all(parts), beginning)
+
+
+def _beginning(tokens: list[Token]) -> str:
+    """The literal text before all else, but for a slash that may belong to what is behind it."""
+    plain = itertools.takewhile(lambda token: token.kind in ("character", "escaped"), tokens)
+    text = "".join(token.text for token in plain)
+    return text.removesuffix("/") if len(text) < len(tokens) else text
 
 
 def _modifier(tokens: list[Token], at: int) -> str:
