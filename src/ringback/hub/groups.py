@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ringback.core.filters import Filter, Index
 from ringback.core.model import Message, Position
-from ringback.core.policies import PRESENCE, TopicPolicy
+from ringback.core.policies import TopicPolicy
 
 Guard = Callable[[str], bool]
 """Whether a follower may see this topic, for one who may not see all that its filter matches."""
@@ -264,7 +264,7 @@ class Groups:
         self._remembered = self._left = 0
 
     def _matching(self, topic: str) -> tuple[Group, ...]:
-        if self._policies(topic) is None and not topic.startswith(PRESENCE):
+        if self._policies(topic) is None and not topic.startswith("$"):
             return ()  # not declared, or no more: there is nobody who may
         named = self._named.get(topic)
         found = self._index.match(topic)
