@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 import time
@@ -13,6 +14,9 @@ from collections.abc import Sequence
 from ringback.settings import Settings
 from ringback.worker.worker import STOP_GRACE
 
+DEAF = ("/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh") if os.name == "posix" else ()
+"""Starts a process that does not hear Ctrl-C before it listens for it: a terminal sends it to all
+of its processes, and one that is still importing would end with a traceback."""
 RESTART_FIRST = 0.2
 """Seconds before a worker that died is replaced; doubles with each that dies young."""
 RESTART_MAX = 15.0
@@ -72,7 +76,7 @@ class Supervisor:
     async def _spawn(self, number: int) -> None:
         # Standard input tells the child when this process is gone: then the pipe has an end.
         process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=asyncio.subprocess.PIPE
+            *DEAF, *self._command, stdin=asyncio.subprocess.PIPE
         )
         self._processes[number] = process
         if self._stopping.is_set():
