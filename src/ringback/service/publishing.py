@@ -22,8 +22,6 @@ from ringback.tasks.inputs import encode_as
 from ringback.tasks.topics import DeclaredTopic
 
 EVERY = parse("#")
-MAX_ATTRIBUTES = 4 * 1024
-"""Bytes of what else is said of a message."""
 
 
 class Publisher:
