@@ -84,6 +84,22 @@ def test_a_hostile_pattern_is_cheap() -> None:
     assert not pattern.matches("x/" + "a" * 250)
 
 
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        ("a/b", False),
+        ("a/+/#", False),
+        ("*", False),
+        ("a/{x}/b", False),
+        ("a/{x}b", True),
+        ("a/{+x}", True),
+        ("/a/:x", True),
+    ],
+)
+def test_what_is_read_character_by_character(text: str, pattern: bool) -> None:
+    assert parse(text).pattern is pattern
+
+
 SEGMENT = st.text("ab$", min_size=1, max_size=3)
 TOPIC = st.lists(SEGMENT, min_size=1, max_size=4).map("/".join)
 LEVEL = st.one_of(SEGMENT, st.just("+"), st.sampled_from(["{x}", "a{x}", "{x}b", "{x}a{y}"]))

@@ -28,8 +28,8 @@ TEMPLATES = (
 )
 
 
-def read(*fields: tuple[str, str], limit: int = 10) -> tuple[Selector, ...]:
-    return read_selectors(fields, BASE, limit)
+def read(*fields: tuple[str, str], limit: int = 10, patterns: int = 10) -> tuple[Selector, ...]:
+    return read_selectors(fields, BASE, limit, patterns)
 
 
 def test_what_draft_07_asks_for() -> None:

@@ -71,6 +71,13 @@ class Filter(msgspec.Struct, frozen=True):
         return all(isinstance(level, str) and level not in (ONE, REST) for level in self.levels)
 
     @property
+    def pattern(self) -> bool:
+        """Whether a topic's characters have to be read to say that it matches. Of any other filter
+        the index knows by the topic's segments, however many there are.
+        """
+        return self.also is not None or any(isinstance(level, tuple) for level in self.levels)
+
+    @property
     def prefix(self) -> str:
         """What the names of all topics that match begin with."""
         whole: list[str] = []
@@ -198,6 +205,14 @@ def _add_literal(text: str, parts: list[_Part], literal: str) -> None:
     parts.append(literal)
 
 
+def too_many_patterns(limit: int) -> str:
+    """What to tell a connection that follows by more patterns than it may."""
+    return (
+        f"One connection follows by at most {limit} patterns: templates and URL patterns that are "
+        "read character by character. Follow names, or whole segments: a/+, a/#, a/{x}."
+    )
+
+
 def _wrong(text: str, why: str) -> InvalidInput:
     return InvalidInput(f"This is no filter of topics: {why}.", filter=text[:MAX_TOPIC_LENGTH])
 
@@ -224,31 +239,31 @@ def _matches(levels: tuple[tuple[_Part, ...] | str, ...], segments: list[str]) -
 def _fits(parts: tuple[_Part, ...], text: str) -> bool:
     """Whether a pattern is all of a text.
 
-    A simulation of all ways at once: the places in the text where the parts so far may end. Its
-    cost is bounded by the length of the text times that of the pattern.
+    A simulation of all ways at once: the places in the text where the parts so far may end are
+    the bits of a number. Its cost is bounded by the length of the text times that of the pattern.
     """
-    ends = {0}
+    whole = (1 << len(text)) - 1
+    ends = 1
     for part in parts:
         if isinstance(part, str):
-            ends = {end + len(part) for end in ends if text.startswith(part, end)}
+            ends = (ends & _places(part, text)) << len(part)
         else:
-            ends = _reached(ends, text, across=isinstance(part, _Across))
+            taken = whole if isinstance(part, _Across) else whole & ~_places("/", text)
+            ends &= taken
+            # A carry runs from each place to the end of its stretch of characters that are taken.
+            ends = (((ends + taken) ^ taken | ends) & taken) << 1
         if not ends:
             return False
-    return len(text) in ends
+    return bool(ends >> len(text))
 
 
-def _reached(starts: set[int], text: str, *, across: bool) -> set[int]:
-    """Where one or more characters end that begin at one of these places."""
-    reached: set[int] = set()
-    going = False
-    for place in range(min(starts), len(text)):
-        going = going or place in starts
-        if not across and text[place] == "/":
-            going = False
-        if going:
-            reached.add(place + 1)
-    return reached
+def _places(literal: str, text: str) -> int:
+    """Where a literal text stands in another, as the bits of a number."""
+    places, at = 0, text.find(literal)
+    while at >= 0:
+        places |= 1 << at
+        at = text.find(literal, at + 1)
+    return places
 
 
 class _Node(Generic[T]):

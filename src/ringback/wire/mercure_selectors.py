@@ -59,6 +59,11 @@ class Selector:
     def everything(self) -> bool:
         return self.kind == "exact" and self.text == EVERYTHING
 
+    @property
+    def pattern(self) -> bool:
+        """Whether topics are read character by character to say whether it is about them."""
+        return self._language is not None
+
     def matches(self, topic: str) -> bool:
         """Whether it is about a topic."""
         if topic == self.text or self.everything:
@@ -113,8 +118,10 @@ def legacy(text: str, base: str) -> Selector:
     return Selector("exact", text, base, legacy=True)
 
 
-def read_selectors(fields: Fields, base: str, limit: int) -> tuple[Selector, ...]:
-    """What a subscriber asks for, each once. Raises ``MalformedRequest``."""
+def read_selectors(fields: Fields, base: str, limit: int, patterns: int) -> tuple[Selector, ...]:
+    """What a subscriber asks for, each once; at most so many, and of these so many that are
+    patterns. Raises ``MalformedRequest``.
+    """
     found: dict[Selector, None] = {}
     for name, text in fields:
         if name == "topic":
@@ -127,6 +134,12 @@ def read_selectors(fields: Fields, base: str, limit: int) -> tuple[Selector, ...
             )
         if len(found) > limit:
             raise MalformedRequest(f"One connection follows by at most {limit} selectors.")
+        if sum(each.pattern for each in found) > patterns:
+            raise MalformedRequest(
+                f"One connection follows by at most {patterns} URI templates and URL patterns. "
+                "Follow topics by their names, or take a pattern that covers several.",
+                limit=patterns,
+            )
     if not found:
         raise MalformedRequest(
             "Say what to follow: topic=https://example.com/books/1, topic=*, or match=…"

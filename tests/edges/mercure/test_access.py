@@ -248,6 +248,23 @@ async def test_the_application_itself_may_say_who_asks(data: Path) -> None:
             assert stream.status_code == 200
 
 
+async def test_patterns_are_limited(data: Path) -> None:
+    async with hub(data, max_patterns=2) as served:
+        client, headers = served.client, bearer(None, ["*"])
+        for query in (
+            {"topic": ["a/{x}", "b/{x}", "c/{x}"]},
+            {"topic": "a/{x}", "match_uritemplate": "b{x}", "match_urlpattern": "/c/:x"},
+        ):
+            answer = await client.get(HUB, params=query, headers=headers)
+            assert answer.status_code == 400, answer.text
+            assert answer.json()["limit"] == 2
+            answer = await client.request("QUERY", HUB, data=query, headers=headers)
+            assert answer.status_code == 400, answer.text
+        async with served.follow("a/{x}", "b/{x}", "c", "d", "*", headers=headers) as subscriber:
+            assert subscriber.answer is not None
+            assert subscriber.answer.status_code == 200
+
+
 async def test_limits(data: Path) -> None:
     settings: dict[str, Any] = {"max_connections": 1, "publish_rate": 0.001, "publish_burst": 1}
     async with hub(data, max_subscriptions=2, max_body=200, **settings) as served:

@@ -114,6 +114,21 @@ async def test_a_client_that_goes_is_not_waited_for(data: Path) -> None:
         await until(lambda: not rb.started.hub.followers)
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_patterns_are_limited(data: Path, accept: str) -> None:
+    async with served(data, max_patterns=2) as (_, http):
+        costly, cheap = (
+            ["log/a{x}", "/log/:x", "log/{+x}"],
+            ["log/+", "log/{x}/b", "log/#", "log/c"],
+        )
+        answer = await http.get("/topics", params={"filter": costly}, headers={"Accept": accept})
+        problem_of(answer, 400, "malformed-request")
+        assert (answer.json()["parameter"], answer.json()["limit"]) == ("filter", 2)
+        query = {"filter": [*costly[:2], *costly[:2], *cheap]}
+        async with http.stream("GET", "/topics", params=query, headers={"Accept": accept}) as found:
+            assert found.status_code == 200
+
+
 async def test_what_is_gone_is_told(data: Path) -> None:
     async with served(data) as (_, http):
         (first,) = await publish(http, "short/a", 0)

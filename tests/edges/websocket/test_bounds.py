@@ -109,6 +109,23 @@ async def test_subscriptions_are_limited(data: Path, way: str) -> None:
         assert len(server.application.started.hub._groups._groups) == 20
 
 
+async def test_patterns_are_limited(data: Path, way: str) -> None:
+    async with served(data, way, max_patterns=3) as server, server.talk() as talk:
+        for filter in ("open/a{x}", "/open/:b(1|2)", "open/{+c}"):
+            await talk.do("subscribe", filter=filter)
+        for filter in ("open/d{x}", "/open/*", "{+x}"):
+            for after in (None, "earliest"):
+                problem = await talk.refused(
+                    "rate-limited", "subscribe", filter=filter, after=after
+                )
+                assert problem["limit"] == 3
+        for number in range(20):  # what costs nothing is not counted
+            await talk.do("subscribe", filter=f"open/{number}/+/{{x}}/#")
+        await talk.do("subscribe", filter="open/a{x}", after="earliest")  # it may begin anew
+        await talk.do("unsubscribe", filter="open/{+c}")
+        await talk.do("subscribe", filter="open/d{x}")
+
+
 async def test_actions_under_way_are_limited(
     data: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ringback.core.access import Claims
-from ringback.core.filters import Filter
+from ringback.core.filters import Filter, too_many_patterns
 from ringback.core.model import OperationState, Position
 from ringback.core.policies import PRESENCE, Topics, parsed
 from ringback.core.topics import OPERATIONS
@@ -92,11 +92,17 @@ class Subscriptions:
             )
         found = Subscription(claims=await self._gate.claims(request))
         operations = self._position(request, found)
+        patterns = self._service.settings.max_patterns
         for text in dict.fromkeys(texts):
             if text.startswith(OPERATIONS):
                 await self._add_operation(request, found, text, operations.get(text))
-            else:
-                self._add(found, text)
+                continue
+            filter = parsed(text)
+            patterns -= filter.pattern
+            if patterns < 0:
+                most = self._service.settings.max_patterns
+                raise MalformedRequest(too_many_patterns(most), parameter="filter", limit=most)
+            self._add(found, filter)
         if found.forgotten and not (found.filters or found.operations):
             raise OperationForgotten
         return found
@@ -113,8 +119,8 @@ class Subscriptions:
         found.after, operations = unpack(text)
         return operations
 
-    def _add(self, found: Subscription, text: str) -> None:
-        filter, topics, claims = parsed(text), self._topics, found.claims
+    def _add(self, found: Subscription, filter: Filter) -> None:
+        text, topics, claims = filter.text, self._topics, found.claims
         if text.startswith(PRESENCE) and filter.exact:
             if not topics.allows("subscribe", claims, text):
                 raise _refused(claims, text)

@@ -106,8 +106,8 @@ class MercureEdge:
             fields = [*fields, *await self._form(request)]
         elif not _reads(request):
             return _allowed(request, *METHODS)
-        limit = self._settings.max_subscriptions
-        selectors = read_selectors(fields, _base(request), limit)
+        limit, patterns = self._settings.max_subscriptions, self._settings.max_patterns
+        selectors = read_selectors(fields, _base(request), limit, patterns)
         caller = await self._caller(request, fields)
         await self._subscribe.open(request, send, caller, selectors, fields)
         return None

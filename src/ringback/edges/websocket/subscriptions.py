@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ringback.core.access import Claims
-from ringback.core.filters import Filter
+from ringback.core.filters import Filter, too_many_patterns
 from ringback.core.model import OperationState, Position
 from ringback.core.policies import PRESENCE, parsed
 from ringback.core.topics import OPERATIONS
@@ -63,6 +63,8 @@ class Subscriptions:
         subscription = Subscription(self._session, parsed(action.filter))
         subscription.guarded = self._permission(subscription.filter)
         self.require_room(action.filter)
+        if subscription.filter.pattern:
+            self._require_room_for_pattern(action.filter)
         if action.after == channel.EARLIEST:
             return self._from_earliest(action, subscription)
         if action.after is not None:
@@ -168,6 +170,13 @@ class Subscriptions:
                 "join several topics with a wildcard.",
                 limit=limit,
             )
+
+    def _require_room_for_pattern(self, filter: str) -> None:
+        """Raises ``RateLimited`` where there are as many patterns as there may be."""
+        limit = self._session.context.service.settings.max_patterns
+        others = (each for each in self._by_filter.values() if each.filter.text != filter)
+        if sum(each.filter.pattern for each in others) >= limit:
+            raise RateLimited(too_many_patterns(limit), limit=limit)
 
     # Who may
 
