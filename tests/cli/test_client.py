@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ringback.client import Client, Refused, Unreachable
+from ringback.client import Refused, Unreachable
+from ringback.client.connection import Connection
 from ringback.errors import ConfigurationError, RateLimited, UnknownOperation, UnknownTask
 
 ID = "01890000-0000-7000-8000-000000000000"
@@ -59,7 +60,7 @@ END = reply(
 async def test_a_problem_is_raised_as_the_error_it_was() -> None:
     async with (
         answering(problem("404 Not Found", "unknown-task")) as (url, _),
-        Client(url) as client,
+        Connection(url) as client,
     ):
         with pytest.raises(UnknownTask, match="Said so") as caught:
             await client.submit("x", b"{}", key="k")
@@ -67,7 +68,7 @@ async def test_a_problem_is_raised_as_the_error_it_was() -> None:
 
 
 async def test_a_problem_of_a_newer_server_is_told_as_it_is() -> None:
-    async with answering(problem("418 Teapot", "teapot")) as (url, _), Client(url) as client:
+    async with answering(problem("418 Teapot", "teapot")) as (url, _), Connection(url) as client:
         with pytest.raises(Refused, match="Said so") as caught:
             await client.show(ID)
         assert caught.value.http_status == 418
@@ -84,7 +85,7 @@ async def test_a_problem_of_a_newer_server_is_told_as_it_is() -> None:
     ],
 )
 async def test_another_server_is_recognized(answer: bytes) -> None:
-    async with answering(answer) as (url, _), Client(url) as client:
+    async with answering(answer) as (url, _), Connection(url) as client:
         for request in (
             client.submit("x", b"{}", key="k"),
             client.show(ID),
@@ -102,7 +103,7 @@ async def test_a_server_that_is_busy_is_asked_again_with_the_same_key() -> None:
     said: list[str] = []
     async with (
         answering(busy, proxy, good) as (url, requests),
-        Client(url, notice=said.append) as client,
+        Connection(url, notice=said.append) as client,
     ):
         assert await client.submit("x", b"{}", key="once") == {"id": "x"}
     assert len(requests) == 3
@@ -112,7 +113,7 @@ async def test_a_server_that_is_busy_is_asked_again_with_the_same_key() -> None:
 
 async def test_a_server_that_stays_busy_is_given_up() -> None:
     busy = problem("429 Too Many Requests", "rate-limited", "retry-after: 60")
-    async with answering(busy) as (url, requests), Client(url, patience=1) as client:
+    async with answering(busy) as (url, requests), Connection(url, patience=1) as client:
         with pytest.raises(RateLimited) as caught:
             await client.submit("x", b"{}", key="once")
         assert caught.value.retry_after == 60
@@ -121,7 +122,7 @@ async def test_a_server_that_stays_busy_is_given_up() -> None:
 
 async def test_following_resumes_after_the_last_event() -> None:
     away = reply("503 Service Unavailable", b"<html>", "text/html")
-    async with answering(STREAM, away, END) as (url, requests), Client(url) as client:
+    async with answering(STREAM, away, END) as (url, requests), Connection(url) as client:
         events = [event async for event in client.follow(ID)]
     assert [event.kind for event in events] == ["snapshot", "status"]
     assert b"last-event-id" not in requests[0]
@@ -131,14 +132,14 @@ async def test_following_resumes_after_the_last_event() -> None:
 
 async def test_following_ends_where_there_is_nothing_more() -> None:
     nothing = b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"
-    async with answering(STREAM, nothing) as (url, requests), Client(url) as client:
+    async with answering(STREAM, nothing) as (url, requests), Connection(url) as client:
         assert [event.kind async for event in client.follow(ID)] == ["snapshot"]
     assert len(requests) == 2
 
 
 async def test_what_will_not_get_better_is_not_tried_again() -> None:
     gone = problem("404 Not Found", "unknown-operation")
-    async with answering(STREAM, gone) as (url, requests), Client(url) as client:
+    async with answering(STREAM, gone) as (url, requests), Connection(url) as client:
         with pytest.raises(UnknownOperation, match="Said so"):
             [event async for event in client.follow(ID)]
     assert len(requests) == 2
@@ -146,7 +147,7 @@ async def test_what_will_not_get_better_is_not_tried_again() -> None:
 
 async def test_a_stream_that_breaks_off_for_good() -> None:
     async with answering(STREAM) as (url, _):
-        client = Client(url, patience=0.5)
+        client = Connection(url, patience=0.5)
         events = client.follow(ID)
         assert (await anext(events)).kind == "snapshot"
     async with client:
@@ -157,10 +158,10 @@ async def test_a_stream_that_breaks_off_for_good() -> None:
 async def test_tokens_go_into_the_header_alone() -> None:
     good = reply("200 OK", b'{"id":"x"}')
     async with answering(good) as (url, requests):
-        async with Client(url) as client:
+        async with Connection(url) as client:
             await client.show(ID, token="rbo_own")
             await client.show(ID)
-        async with Client(url, token="jwt") as client:
+        async with Connection(url, token="jwt") as client:
             await client.show(ID, token="rbo_own")
             await client.show(ID)
     assert b"authorization: Bearer rbo_own" in requests[0]
@@ -173,4 +174,4 @@ async def test_tokens_go_into_the_header_alone() -> None:
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://h", "http://", "", "8000"])
 def test_an_address_that_is_none(url: str) -> None:
     with pytest.raises(ConfigurationError, match="http://"):
-        Client(url)
+        Connection(url)

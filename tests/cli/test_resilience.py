@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ringback.client import Client, Unreachable
+from ringback.client import Unreachable
+from ringback.client.connection import Connection
 from tests.cli.program import Place, Server, Shell, until, worker
 
 
@@ -111,7 +112,7 @@ async def test_an_answer_that_is_lost_is_asked_for_again(shell: Shell, data: Pat
 
 
 async def test_a_server_that_was_never_there_is_not_waited_for() -> None:
-    async with Client("http://127.0.0.1:9") as client:
+    async with Connection("http://127.0.0.1:9") as client:
         with pytest.raises(Unreachable):
             await client.submit("add", b"{}", key="k")
         with pytest.raises(Unreachable):

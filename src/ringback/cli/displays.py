@@ -21,7 +21,7 @@ from ringback.cli.terminal import (
     styled,
     without_echo,
 )
-from ringback.client import Fields
+from ringback.client.answers import Fields
 from ringback.wire.sse_client import ReceivedEvent
 
 

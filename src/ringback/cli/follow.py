@@ -8,7 +8,8 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
-from ringback.client import Fields, ends
+from ringback.client.answers import Fields
+from ringback.client.connection import ends
 from ringback.wire.sse_client import ReceivedEvent
 
 

@@ -14,7 +14,7 @@ import msgspec
 from ringback.cli import remembered
 from ringback.cli.load import load
 from ringback.cli.target import Search, Where
-from ringback.client import Fields
+from ringback.client.answers import Fields
 from ringback.core.access import ANONYMOUS
 from ringback.core.commands import Cancel, Redrive
 from ringback.core.model import BEGINNING, Kind, OperationState, Query, Status

@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 from ringback.cli import remembered
 from ringback.cli.target import DEFAULT_URL, Search, token_for
 from ringback.cli.terminal import note
-from ringback.client import FROM_THE_START, Client, Fields
+from ringback.client.answers import Fields
+from ringback.client.connection import FROM_THE_START, Connection
 from ringback.errors import Forbidden, Unauthenticated, UnknownOperation
 from ringback.wire.sse_client import ReceivedEvent
 
@@ -17,7 +18,7 @@ from ringback.wire.sse_client import ReceivedEvent
 class RemoteTarget:
     """What ``Target`` asks for, over HTTP."""
 
-    def __init__(self, client: Client, *, given: str | None, own: str | None) -> None:
+    def __init__(self, client: Connection, *, given: str | None, own: str | None) -> None:
         self._client = client
         self._given = given
         self._own = own
@@ -28,7 +29,7 @@ class RemoteTarget:
         cls, url: str, patience: float, *, given: str | None, own: str | None
     ) -> AsyncIterator[RemoteTarget]:
         """``given`` is the token of the command line, ``own`` that of the environment."""
-        async with Client(url, token=given or own, patience=patience, notice=note) as client:
+        async with Connection(url, token=given or own, patience=patience, notice=note) as client:
             yield cls(client, given=given, own=own)
 
     def options(self, operation: str) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from ringback.cli.displays import describe
 from ringback.cli.moments import ago, parsed, span
 from ringback.cli.terminal import clean, indented_json, one_line, out, styled, width
-from ringback.client import Fields
+from ringback.client.answers import Fields
 
 GAP = 2
 """Columns between columns."""

@@ -11,7 +11,8 @@ from typing import Any, Protocol, Self
 import msgspec
 
 from ringback.cli.remembered import Remembered, recall
-from ringback.client import PATIENCE, Fields
+from ringback.client.answers import Fields
+from ringback.client.connection import PATIENCE
 from ringback.errors import ConfigurationError
 from ringback.wire.sse_client import ReceivedEvent
 

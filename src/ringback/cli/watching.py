@@ -11,7 +11,7 @@ from ringback.cli.displays import choose, finished
 from ringback.cli.follow import follow
 from ringback.cli.target import Target
 from ringback.cli.terminal import note, out_json
-from ringback.client import Fields
+from ringback.client.answers import Fields
 
 
 async def watch(

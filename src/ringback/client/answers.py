@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from ringback.errors import RingbackError
+from ringback.errors import RingbackError, TaskFailed
 
 Fields = dict[str, Any]
 """A JSON object of the contract."""
@@ -56,17 +56,35 @@ def problem_of(answer: httpx.Response) -> RingbackError:
         problem = msgspec.json.decode(answer.content, type=Fields)
     except msgspec.MsgspecError:
         return not_ours(answer)
-    kind = str(problem.get("type", ""))
-    detail = problem.pop("detail", None)
-    known = _classes().get(kind.rpartition(":")[2])
     retry_after = answer.headers.get("retry-after", "")
     if retry_after.isdigit():
         problem.setdefault("retry_after", int(retry_after))
+    known = _known(problem)
     if known is None or known.status != answer.status_code:
-        return Refused(detail, **{**problem, "status": answer.status_code})
-    for name in ("type", "title", "status"):
-        problem.pop(name, None)
-    return known(detail, **problem)
+        return Refused(
+            problem.get("detail"), **{**_without(problem, "detail"), "status": answer.status_code}
+        )
+    return _raised(known, problem)
+
+
+def failure_of(problem: Fields) -> RingbackError:
+    """The error that ended an operation; ``TaskFailed`` where its class is not known here."""
+    known = _known(problem)
+    if known is None:
+        return TaskFailed(problem.get("detail"), **_without(problem, "detail"))
+    return _raised(known, problem)
+
+
+def _raised(kind: type[RingbackError], problem: Fields) -> RingbackError:
+    return kind(problem.get("detail"), **_without(problem, "detail", "type", "title", "status"))
+
+
+def _without(problem: Fields, *names: str) -> Fields:
+    return {name: value for name, value in problem.items() if name not in names}
+
+
+def _known(problem: Fields) -> type[RingbackError] | None:
+    return _classes().get(str(problem.get("type", "")).rpartition(":")[2])
 
 
 def _classes() -> dict[str, type[RingbackError]]:

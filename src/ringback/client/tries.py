@@ -21,10 +21,10 @@ SOON = frozenset({429, 500, 502, 503, 504})
 class Tries:
     """How often something was tried in vain, and for how long."""
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, *, reached: bool = False) -> None:
         self._patience = patience
         self._since: float | None = None
-        self.reached = False
+        self.reached = reached
         """Whether the server ever answered."""
         self.count = 0
 

@@ -12,7 +12,7 @@ from ringback.cli.terminal import clean, note, out, out_json, styled
 
 if TYPE_CHECKING:
     from ringback.cli.target import Target
-    from ringback.client import Fields
+    from ringback.client.answers import Fields
 
 STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
 LISTED = 20

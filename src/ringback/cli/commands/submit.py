@@ -11,7 +11,7 @@ from ringback.cli import exits, options
 from ringback.cli.terminal import clean, out, out_json, styled
 
 if TYPE_CHECKING:
-    from ringback.client import Fields
+    from ringback.client.answers import Fields
 
 
 def submit(

@@ -13,7 +13,7 @@ from ringback.errors import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ringback.client import Client
+    from ringback.client.connection import Connection
     from ringback.wire.sse_client import ReceivedEvent
 
 
@@ -108,11 +108,11 @@ def sub(
 
 def _client(
     url: str | None, token: str | None, data: Path | None, patience: float | None
-) -> Client:
+) -> Connection:
     import os
 
     from ringback.cli.target import DEFAULT_URL, TOKEN_VARIABLE, URL_VARIABLE
-    from ringback.client import PATIENCE, Client
+    from ringback.client.connection import PATIENCE, Connection
 
     if data is not None:
         raise ConfigurationError(
@@ -120,7 +120,7 @@ def _client(
             "reached through its server. Start it (`ringback run`, `ringback hub`), and give its "
             "address with --url."
         )
-    return Client(
+    return Connection(
         url or os.environ.get(URL_VARIABLE) or DEFAULT_URL,
         token=token or os.environ.get(TOKEN_VARIABLE),
         patience=PATIENCE if patience is None else patience,

@@ -1,0 +1,97 @@
+"""An event loop in a thread of its own, for callers who block.
+
+What belongs here: how a blocking caller waits, is interrupted, and ends it. What does not: what
+it waits for (``blocking``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Iterator
+from typing import Any, TypeVar
+
+from ringback.errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+class Loop:
+    """Runs coroutines for threads that wait for them."""
+
+    def __init__(self) -> None:
+        self._begun: concurrent.futures.Future[asyncio.AbstractEventLoop] = (
+            concurrent.futures.Future()
+        )
+        self._closing = asyncio.Event()
+        # A daemon: a script that forgets to close its client ends all the same.
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._live()), name="ringback-client", daemon=True
+        )
+        self._thread.start()
+        self._loop = self._begun.result()
+
+    async def _live(self) -> None:
+        self._begun.set_result(asyncio.get_running_loop())
+        await self._closing.wait()  # asyncio.run ends whatever is left then
+
+    @property
+    def closed(self) -> bool:
+        return self._loop.is_closed()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for it. What ends the wait, Ctrl-C for one, ends the work first."""
+        if self.closed:
+            work.close()
+            raise ConfigurationError("This client is closed. Use it inside of its `with` block.")
+        outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+        begun: list[asyncio.Task[T]] = []
+
+        def begin() -> None:
+            task = self._loop.create_task(work)
+            task.add_done_callback(lambda ended: _hand_over(ended, outcome))
+            begun.append(task)
+
+        self._loop.call_soon_threadsafe(begin)
+        try:
+            return outcome.result()
+        except BaseException:
+            if not outcome.done():
+                self._loop.call_soon_threadsafe(lambda: begun[0].cancel())
+                # What it holds is not to be closed under its hands; a second Ctrl-C does not wait.
+                concurrent.futures.wait([outcome])
+            raise
+
+    def read(self, stream: AsyncGenerator[T]) -> Iterator[T]:
+        """What a stream brings. Left early, it is closed."""
+        try:
+            while (found := self.run(following(stream))) is not None:
+                yield found[0]
+        finally:
+            if not self.closed:
+                self.run(stream.aclose())
+
+    def close(self) -> None:
+        """End what still runs, and the thread."""
+        if not self.closed:
+            self._loop.call_soon_threadsafe(self._closing.set)
+            self._thread.join()
+
+
+async def following(stream: AsyncGenerator[T]) -> tuple[T] | None:
+    """The next that a stream brings; None at its end."""
+    async for found in stream:
+        return (found,)
+    return None
+
+
+def _hand_over(ended: asyncio.Task[T], outcome: concurrent.futures.Future[T]) -> None:
+    if ended.cancelled():
+        outcome.set_exception(concurrent.futures.CancelledError())
+        return
+    error = ended.exception()
+    if error is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(ended.result())

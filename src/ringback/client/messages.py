@@ -1,0 +1,160 @@
+"""What topics bring: messages, gaps, and who else is there."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Self
+
+import msgspec
+
+from ringback.client.connection import Connection, Place
+from ringback.core.topics import OPERATIONS
+from ringback.errors import InvalidInput, RingbackError
+from ringback.wire.sse_client import ReceivedEvent
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message of a topic."""
+
+    topic: str
+    position: str | None
+    """Where it stands, for ``after``; None: of an ephemeral topic."""
+    at: datetime
+    data: Any
+
+
+class Gap(RingbackError):
+    """What came in between is no longer kept. Read the state anew, then go on after position."""
+
+    code = "gap"
+    status = 410
+
+    def __init__(
+        self,
+        topics: list[str] | None = None,
+        position: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """``topics`` are those that messages are missing of, None: perhaps any; ``position`` is
+        where to go on.
+        """
+        super().__init__(detail, topics=topics, position=position)
+        self.topics = topics
+        self.position = position
+
+
+OnGap = Callable[[Gap], object]
+"""Told of what is missing; what follows comes after it."""
+
+
+class Published(msgspec.Struct, frozen=True):
+    """What became of a message."""
+
+    topic: str
+    position: str | None
+    listeners: int
+    """How many follow the topic in the process that took it."""
+
+
+class Presence(msgspec.Struct, frozen=True):
+    """Who follows a topic."""
+
+    topic: str
+    connections: int
+    subjects: list[str] | None = None
+    """None: this caller may not see them."""
+    anonymous: int | None = None
+
+
+class _Gap(msgspec.Struct, frozen=True):
+    topics: list[str] | None = None
+    position: str | None = None
+
+
+class _End:
+    """Stands for the end of a stream."""
+
+
+_END = _End()
+_message = msgspec.json.Decoder(Message)
+_gap = msgspec.json.Decoder(_Gap)
+
+
+class AsyncSubscription:
+    """The messages of topics, for ever. ``async with`` it to follow from a moment that you know:
+    inside of the block the server has confirmed it.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        filters: Sequence[str],
+        after: str | None,
+        on_gap: OnGap | None,
+    ) -> None:
+        for filter in filters:
+            if filter.startswith(OPERATIONS):
+                raise InvalidInput(f"{filter} is an operation: follow it with follow(id, token).")
+        self.filters = tuple(filters)
+        self._place = Place(after)
+        self._on_gap = on_gap
+        self._events = connection.events("/topics", self._place, filters=filters)
+        self._early: deque[ReceivedEvent] = deque()
+
+    @property
+    def position(self) -> str | None:
+        """What a later subscription goes on after."""
+        return self._place.after
+
+    async def ready(self) -> None:
+        """Wait until the server follows the topics for us."""
+        event = await anext(self._events)
+        while event is None and self.position is None:
+            event = await anext(self._events)
+        if event is not None:
+            self._early.append(event)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Message:
+        found = await self.following()
+        if found is None:
+            raise StopAsyncIteration
+        return found
+
+    async def following(self) -> Message | None:
+        """The next message; None once it is closed. Raises ``Gap``."""
+        while True:
+            event = self._early.popleft() if self._early else await anext(self._events, _END)
+            if isinstance(event, _End):
+                return None
+            if event is None:
+                continue
+            if event.kind == "message":
+                return _message.decode(event.data)
+            if event.kind == "gap":
+                self._told(_gap.decode(event.data), event)
+
+    def _told(self, found: _Gap, event: ReceivedEvent) -> None:
+        gap = Gap(found.topics or None, found.position or event.position)
+        if self._on_gap is None:
+            raise gap
+        self._on_gap(gap)
+
+    async def aclose(self) -> None:
+        """Stop following."""
+        await self._events.aclose()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.ready()
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
