@@ -64,6 +64,7 @@ TABLE: dict[str, Room] = {
         why="an application like a user's, and its page",
         may=words("__init__ app uploads edges tasks core errors"),
     ),
+    "examples": Room(why="where the examples are found, and nothing else", may=words()),
     "serve": Room(
         why="runs an application: sockets, signals, processes",
         may=words("app edges worker settings errors"),

@@ -147,8 +147,8 @@ def main() -> None:
     import ringback
 
     for module in pkgutil.walk_packages(ringback.__path__, "ringback."):
-        # The demo is an application: it is made from the environment.
-        if not module.name.startswith(("ringback.demo", "ringback.__main__")):
+        # The demo and the examples are applications: they are made from the environment.
+        if not module.name.startswith(("ringback.demo", "ringback.examples", "ringback.__main__")):
             importlib.import_module(module.name)
     for name in LAZY:
         importlib.import_module(name)

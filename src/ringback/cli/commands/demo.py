@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from ringback.cli import logs, options
 from ringback.errors import ConfigurationError
 
-TARGET = "ringback.demo:rb"
+if TYPE_CHECKING:
+    from ringback.app import Ringback
+    from ringback.serve import Started
+
+EXAMPLE = "ringback.examples.ask_around_me"
+
+
+class Show(StrEnum):
+    """What there is to see."""
+
+    FILES = "files"
+    ASK_AROUND_ME = "ask-around-me"
+
+
+class Shown(NamedTuple):
+    """What is served, and what follows when it is."""
+
+    rb: Ringback
+    app: Callable[..., Any]
+    target: str
+    begin: Callable[[Started], object]
 
 
 def demo(
+    show: Annotated[
+        Show,
+        typer.Argument(help="files: photos and tables; ask-around-me: people ask one another."),
+    ] = Show.FILES,
     port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help="The port; 8000. 0: any free one.", metavar="PORT"),
@@ -34,23 +60,51 @@ def demo(
     """
     logs.set_up(log_level)
     from ringback.cli.banner import server_started
-    from ringback.serve import Started, run_to_end, serve
+    from ringback.serve import run_to_end, serve
 
     try:
-        from ringback import demo as demonstration
+        shown = _ask_around_me() if show is Show.ASK_AROUND_ME else _files()
     except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing.startswith(EXAMPLE):
+            raise ConfigurationError(
+                "This installation has no examples. Install it anew."
+            ) from None
         raise ConfigurationError(
-            f"The demo needs {error.name}, which is not installed: pip install 'ringback[demo]'"
+            f"The demo needs {missing}, which is not installed: pip install 'ringback[demo]'"
         ) from None
-    rb = demonstration.rb
 
     def ready(started: Started) -> None:
-        server_started(rb, started, json=json)
+        server_started(shown.rb, started, json=json)
+        shown.begin(started)
 
     with ExitStack() as stack:
         if data is None:
             import tempfile
 
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ringback-demo-")))
-        rb.configure(host="127.0.0.1", port=port, data=data, workers=1)
-        run_to_end(serve(rb, demonstration.app, target=TARGET, log_level=log_level, ready=ready))
+        shown.rb.configure(host="127.0.0.1", port=port, data=data, workers=1)
+        run_to_end(
+            serve(shown.rb, shown.app, target=shown.target, log_level=log_level, ready=ready)
+        )
+
+
+def _files() -> Shown:
+    from ringback import demo as files
+
+    return Shown(files.rb, files.app, "ringback.demo:rb", lambda started: None)
+
+
+def _ask_around_me() -> Shown:
+    from importlib import import_module
+
+    # By name: where it is depends on whether this is a checkout.
+    served = import_module(f"{EXAMPLE}.app")
+    example = import_module(f"{EXAMPLE}.demo")
+    example.slow_down()
+    return Shown(
+        served.rb,
+        served.app,
+        f"{EXAMPLE}.tasks:rb",
+        lambda started: example.begin(served.app, started),
+    )

@@ -1,0 +1,96 @@
+"""What is served as it is: the page, what it is made of, and pictures, with the headers of each."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from ringback.errors import NotFound
+
+from . import pictures
+from .questions import SIDES
+from .service import rb
+
+BUILT = Path(__file__).with_name("static")
+"""What the page's build leaves."""
+TILES = "https://tile.openstreetmap.org"
+FOR_EVER = "public, max-age=31536000, immutable"
+HEADERS = {
+    # Our own files, and the tiles of the map; pictures that are about to be sent are blobs.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; "
+        f"img-src 'self' data: blob: {TILES}; font-src 'self'; connect-src 'self'; "
+        "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    ),
+    "Permissions-Policy": "geolocation=(self)",
+    # Who serves the tiles wants to know for which site, and no more.
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",  # asked for anew each time: an update shows on the next reload
+}
+PICTURE = {
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": FOR_EVER,  # another picture has another id
+}
+UNBUILT = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Ask Around Me</title>
+<h1>Ask Around Me</h1>
+<p>The server runs. Its page is not built in this checkout; an installed package has it.</p>
+<ul>
+<li><a href="/api/config">/api/config</a></li>
+<li><a href="/api/questions?lat=47.3769&amp;lng=8.5417">/api/questions</a> around Zürich</li>
+<li><a href="/api/openapi.json">/api/openapi.json</a>: what is answered at once</li>
+<li><a href="/openapi.json">/openapi.json</a>: what is done behind the queue</li>
+</ul>
+</html>
+"""
+_HASHED = re.compile(r"-[A-Za-z0-9]{8,}\.[a-z0-9.]+$")
+"""A file's name that changes with what is in it."""
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def page() -> Response:
+    """The page; all its views are behind this one URL."""
+    index = BUILT / "index.html"
+    if index.exists():
+        return FileResponse(index, headers=HEADERS)
+    return HTMLResponse(UNBUILT, headers=HEADERS)
+
+
+class Built(StaticFiles):
+    """What the page is made of."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=BUILT, check_dir=False)
+
+    async def check_config(self) -> None:
+        """Do not insist on the folder: before the first build nothing is found, and that is all."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(HEADERS)
+        if _HASHED.search(path):
+            response.headers["Cache-Control"] = FOR_EVER
+        return response
+
+
+@router.get("/photos/{photo}/{side}.webp")
+def picture(photo: UUID, side: int) -> Response:
+    """One size of a picture."""
+    file = pictures.kept(rb.settings.data, str(photo), side)
+    if side not in SIDES or not file.exists():
+        raise NotFound("There is no such picture.")
+    return FileResponse(file, media_type="image/webp", headers=PICTURE)
