@@ -96,9 +96,9 @@ class Connection:
                 most = 65536 if cut_at is None else min(65536, cut_at - self.received)
                 data = await reader.read(most)
                 self.received += len(data)
-                if not data and self.headers.get("connection") != "close":
+                if not data:
                     return
-                http.receive_data(data)  # of nothing, too: some bodies end with their connection
+                http.receive_data(data)
                 while (event := http.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
                     match event:
                         case h11.Response():

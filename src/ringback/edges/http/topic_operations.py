@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -12,9 +11,9 @@ from ringback.core.model import Kind, OperationState
 from ringback.edges.http.message import Request
 from ringback.edges.http.representation import representation
 from ringback.edges.http.subscription import Followed
-from ringback.edges.http.topic_events import PackedEvents
+from ringback.edges.http.topic_events import Events, PackedEvents
 from ringback.errors import OperationForgotten, UnknownOperation
-from ringback.hub import Format, Hub
+from ringback.hub import Hub
 from ringback.service import Service
 
 PAGE = 200
@@ -25,10 +24,9 @@ class Stream(Protocol):
     """What is written to."""
 
     @property
-    def format(self) -> Format: ...
+    def events(self) -> Events: ...
 
-    @property
-    def write(self) -> Callable[[bytes], object]: ...
+    def say(self, data: bytes) -> None: ...
 
     async def room(self) -> None: ...
 
@@ -51,11 +49,11 @@ class OperationStreams:
 
     async def _follow(self, stream: Stream, request: Request, followed: Followed) -> bool:
         state, after, service = followed.state, followed.after, self._service
-        format = stream.format
-        assert isinstance(format, PackedEvents)  # noqa: S101 - for the type checker
+        events = stream.events
+        assert isinstance(events, PackedEvents)  # noqa: S101 - for the type checker
         if after is None:
             after = service.position(state)
-            stream.write(await self._snapshot(format, request, state))
+            stream.say(await self._snapshot(events, request, state))
         with self._hub.bell(state.topic) as bell:
             while not (state.terminal and after == service.position(state)):
                 bell.clear()
@@ -66,11 +64,11 @@ class OperationStreams:
                 if page.gap:
                     state = await service.engine.load(state.id)
                     after = service.position(state)
-                    snapshot = await self._snapshot(format, request, state)
-                    stream.write(format.lost([state.topic]) + snapshot)
+                    snapshot = await self._snapshot(events, request, state)
+                    stream.say(events.lost([state.topic]) + snapshot)
                 elif page.messages:
                     after = page.position
-                    stream.write(b"".join(map(format.of_operation, page.messages)))
+                    stream.say(b"".join(map(events.of_operation, page.messages)))
                     if any(message.kind is Kind.STATUS for message in page.messages):
                         state = await service.engine.load(state.id)
                 else:
@@ -78,8 +76,8 @@ class OperationStreams:
         return False
 
     async def _snapshot(
-        self, format: PackedEvents, request: Request, state: OperationState
+        self, events: PackedEvents, request: Request, state: OperationState
     ) -> bytes:
         shown = msgspec.json.encode(await representation(self._service, request, state))
         position = self._service.position(state)
-        return format.snapshot(state.topic, position, shown, state.updated_at)
+        return events.snapshot(state.topic, position, shown, state.updated_at)

@@ -14,6 +14,7 @@ from ringback.edges.http.topic_pages import TopicPages
 from ringback.edges.http.topic_stream import Streaming
 from ringback.edges.http.waiting import Streams
 from ringback.edges.places import Keeper, Places
+from ringback.edges.streams import HEADERS
 from ringback.errors import InvalidInput
 from ringback.hub import Hub
 from ringback.service import Service
@@ -75,7 +76,7 @@ class TopicRoutes:
         wanted = await self._subscriptions.read(request, filters)
         if not _takes_a_stream(request):
             return await self._pages.answer(request, wanted)
-        await self._streaming.run(request, send, wanted)
+        await self._streaming.run(request, send, wanted, HEADERS)
         return None
 
 

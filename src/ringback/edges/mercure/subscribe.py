@@ -13,7 +13,8 @@ from ringback.edges.http.message import Headers, Request, Send
 from ringback.edges.mercure.callers import Caller, Callers
 from ringback.edges.mercure.streams import Streaming, Wanted
 from ringback.edges.mercure.subscriptions import Subscriptions
-from ringback.errors import CapacityError, Forbidden, Unauthenticated
+from ringback.edges.streams import HEADERS
+from ringback.errors import Forbidden, Unauthenticated
 from ringback.hub import Guard
 from ringback.ports import FullEngine
 from ringback.wire import mercure
@@ -61,13 +62,9 @@ class Subscribe:
         fields: Fields,
     ) -> None:
         """Answer with a stream. Raises what refuses it."""
-        streaming = self._streaming
-        if streaming.hub.closing:
-            raise CapacityError("The server is being stopped; come back to the next.")
         filters = self._filters(caller, selectors)
         if not filters:
             raise self._refused(caller, selectors)
-        await streaming.hub.start()
         wanted = Wanted(filters, caller.claims, self._takes(caller, selectors))
         if self._subscriptions is not None:
             told, active = self._subscriptions, self._active(caller, selectors)
@@ -75,13 +72,7 @@ class Subscribe:
         cursor = _cursor(request, fields)
         if cursor is not None:
             await self._find(wanted, cursor)
-        headers = self._headers(request, wanted)
-        if request.method == "HEAD":
-            request.answered = True
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        await streaming.run(request, send, wanted, headers)
+        await self._streaming.run(request, send, wanted, self._headers(request, wanted))
 
     # What
 
@@ -193,9 +184,7 @@ class Subscribe:
 
     def _headers(self, request: Request, wanted: Wanted) -> Headers:
         headers: Headers = [
-            (b"content-type", b"text/event-stream; charset=utf-8"),
-            (b"cache-control", b"no-store"),
-            (b"x-accel-buffering", b"no"),  # nginx would hold the events back
+            *HEADERS,
             (b"link", f'<{request.prefix}{mercure.HUB}>; rel="mercure"'.encode()),
         ]
         if wanted.replays:
