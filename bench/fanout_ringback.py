@@ -23,14 +23,11 @@ SUBJECTS = 1000  # connections share them: a person has a few tabs and devices
 TOKEN_LIFETIME_S = 3600
 LIVE, KEPT = "live", "kept"
 
-# What a subscriber gets. Positions are an epoch and a number; those of a limit stay the same.
-POSITION = "k3v9x2m1-00001234"
-WS_MESSAGE = (
-    f'{{"type":"message","topic":"{LIVE}/{{n}}","position":"{POSITION}","data":{payload()}}}'
-)
-SSE_EVENT = (
-    f'event: message\nid: {POSITION}\ndata: {{"topic":"{LIVE}/{{n}}","data":{payload()}}}\n\n'
-)
+# What a subscriber gets of an ephemeral topic; the time of a limit stays the same. It puts an
+# event into a chunk of its own, as Ringback does.
+AT = "2026-01-01T00:00:00.000Z"
+WS_MESSAGE = f'{{"type":"message","topic":"{LIVE}/{{n}}","at":"{AT}","data":{payload()}}}'
+SSE_EVENT = f'data: {{"topic":"{LIVE}/{{n}}","position":null,"at":"{AT}","data":{payload()}}}\n\n'
 
 REFUSAL = '"type":"error"'
 HEADERS = ("Authorization: Bearer {line}", "Sec-WebSocket-Protocol: ringback.v1")

@@ -274,13 +274,15 @@ static size_t consume_mqtt(struct conn *c, const char *data, size_t length) {
     return at;
 }
 
-/* An event ends with an empty line; the lengths of chunks between events do no harm. */
+/* An event ends with an empty line, and its chunk with another line; the length of the next chunk
+ * before the next event does no harm. */
 static size_t consume_sse(struct conn *c, const char *data, size_t length) {
     size_t at = 0;
     const char *end;
     while (at < length && (end = memmem(data + at, length - at, "\n\n", 2))) {
         got_unit(c, data + at, (size_t)(end - data) - at);
         at = (size_t)(end - data) + 2;
+        if (length - at >= 2 && !memcmp(data + at, "\r\n", 2)) at += 2;
     }
     return at;
 }
