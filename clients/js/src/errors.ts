@@ -30,3 +30,39 @@ export class RingbackError extends Error {
 export function local(code: string, title: string, cause?: unknown): RingbackError {
   return new RingbackError({ type: TYPE + code, title, status: 0 }, undefined, cause);
 }
+
+/** The problem in an answer, or the answer itself as one: a proxy's, perhaps. */
+export function problemOf(response: Response, text: string): RingbackError {
+  const { status } = response;
+  let problem: Problem = { type: `${TYPE}http-${status}`, title: `HTTP ${status}`, status };
+  try {
+    const found: unknown = JSON.parse(text);
+    if (isProblem(found)) problem = found;
+  } catch {
+    // No JSON: not a word of the server's.
+  }
+  return new RingbackError(problem, retryAfter(response.headers));
+}
+
+function isProblem(value: unknown): value is Problem {
+  const found = value as Partial<Problem> | null;
+  return typeof found?.type === "string" && typeof found.status === "number";
+}
+
+/** Seconds, where the answer says when to come again (RFC 9110 §10.2.3). */
+export function retryAfter(headers: Headers): number | undefined {
+  const text = headers.get("Retry-After");
+  if (!text) return undefined;
+  const seconds = /^\d+$/.test(text) ? +text : (Date.parse(text) - Date.now()) / 1000;
+  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
+}
+
+/** Whatever was thrown, as one of ours. */
+export function asError(error: unknown): RingbackError {
+  return error instanceof RingbackError ? error : local("network", String(error), error);
+}
+
+/** Whether it is a refusal of what was asked for, and would be one again. */
+export function refuses(error: unknown): error is RingbackError {
+  return error instanceof RingbackError && error.status >= 400 && error.status < 429;
+}

@@ -208,8 +208,8 @@ export interface OperationState<R = unknown, P = unknown> {
   readonly dead_letter?: boolean;
   readonly cancel_requested?: boolean;
   readonly parent?: string;
+  /** Where its log stands. */
   readonly position?: Position;
-  readonly [member: string]: unknown;
 }
 
 /** A change of an operation. */

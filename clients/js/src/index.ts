@@ -1,0 +1,5 @@
+/** Ringback's client for browsers and Node: submit work, follow it, follow topics. */
+
+export { connect } from "./client.js";
+export { RingbackError } from "./errors.js";
+export type * from "./types.js";

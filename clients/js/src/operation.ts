@@ -1,0 +1,288 @@
+/** One operation as the page sees it: its state, its partial results, its end. */
+
+import { call } from "./call.js";
+import { local, RingbackError } from "./errors.js";
+import { type Http, persist } from "./http.js";
+import type { Link } from "./link.js";
+import { beginning, OPERATIONS } from "./positions.js";
+import { Queue } from "./queue.js";
+import type { Entry, Incoming } from "./resume.js";
+import type {
+  Operation,
+  OperationEvent,
+  OperationState,
+  OperationStatus,
+  PartOfAttempt,
+  Problem,
+  Progress,
+} from "./types.js";
+
+type State<R, P> = Omit<OperationState<R, P>, "parts">;
+
+const OVER: readonly OperationStatus[] = ["succeeded", "failed", "cancelled"];
+
+/** What is known of an operation before the server was asked. */
+function unknown<R, P>(id: string): State<R, P> {
+  const counts = { version: 0, attempt: 0, part_count: 0 };
+  return { id, task: "", status: "queued", progress: null, ...counts };
+}
+
+/** Follows one operation. */
+export class FollowedOperation<R, P> implements Operation<R, P> {
+  failure: RingbackError | null = null;
+  token: string | undefined;
+  protected readonly link: Link;
+  protected readonly http: Http;
+  #state: State<R, P>;
+  /** By their index; what is missing comes when it is asked for. */
+  #parts: PartOfAttempt<P>[] = [];
+  #attempt = 0;
+  /** So many of them are there without a hole. */
+  #whole = 0;
+  #filling = false;
+  #snapshot: OperationState<R, P> | null = null;
+  #entry: Entry | null = null;
+  readonly #listeners = new Set<() => void>();
+  readonly #queues = new Set<Queue<OperationEvent<R, P>>>();
+
+  constructor(link: Link, http: Http, id: string, token?: string) {
+    this.link = link;
+    this.http = http;
+    this.token = token;
+    this.#state = unknown(id);
+  }
+
+  get id(): string {
+    return this.#state.id;
+  }
+
+  get task(): string {
+    return this.#state.task;
+  }
+
+  get status(): OperationStatus {
+    return this.#state.status;
+  }
+
+  get done(): boolean {
+    return this.failure !== null || OVER.includes(this.status);
+  }
+
+  get progress(): Progress | null {
+    return this.#state.progress;
+  }
+
+  get error(): Problem | null {
+    return this.#state.error ?? null;
+  }
+
+  get snapshot(): OperationState<R, P> {
+    const parts = this.#parts.slice(0, this.#whole);
+    this.#snapshot ??= Object.freeze({ ...this.#state, parts } as OperationState<R, P>);
+    return this.#snapshot;
+  }
+
+  /** Begin with what the server acknowledged, and follow what is to come. */
+  accept(state: OperationState<R, P>, token?: string): this {
+    this.token = token ?? this.token;
+    this.#stands(state);
+    if (!this.done || state.part_count) this.follow();
+    return this;
+  }
+
+  /** Have the link tell of it. */
+  follow(): this {
+    const entry: Entry = {
+      filter: OPERATIONS + this.id,
+      token: this.token,
+      at: null,
+      wired: false,
+      joined: false,
+      fits: () => false,
+      take: (message) => this.#take(message),
+      stands: (data) => this.#stands(data as OperationState<R, P>),
+      gap() {}, // What it missed is in the snapshot that follows.
+      confirmed() {},
+      current() {},
+      end: (error) => this.fail(error ?? local("closed", "It is not followed any more.")),
+    };
+    this.#entry = entry;
+    this.link.add(entry);
+    return this;
+  }
+
+  async *parts(): AsyncIterableIterator<P> {
+    let attempt = 0;
+    let index = 0;
+    for (;;) {
+      if (this.#attempt !== attempt) {
+        attempt = this.#attempt;
+        index = 0;
+      }
+      if (index < this.#whole) yield (this.#parts[index++] as PartOfAttempt<P>).data;
+      else if (this.failure) throw this.failure;
+      else if (this.#ended()) return;
+      else await this.#next();
+    }
+  }
+
+  events(): AsyncIterableIterator<OperationEvent<R, P>> {
+    const queue = new Queue<OperationEvent<R, P>>((each) => this.#queues.delete(each));
+    queue.push({ kind: "status", state: this.snapshot });
+    for (const part of this.snapshot.parts) queue.push({ kind: "part", part });
+    if (this.#ended() || this.failure) queue.end(this.failure);
+    else this.#queues.add(queue);
+    return queue;
+  }
+
+  async result(): Promise<R> {
+    while (!this.done) await this.#next();
+    const { result, result_size, status, error } = this.#state;
+    if (status === "succeeded") {
+      if (result_size === undefined) return (result ?? null) as R;
+      const path = `${OPERATIONS}${this.id}/result`;
+      return (await persist(() => this.http.request<R>(path, { token: this.token }))).data;
+    }
+    if (status === "failed" && error) throw new RingbackError(error);
+    if (status === "cancelled") throw local("cancelled", "It was cancelled.");
+    throw this.failure ?? local("task-failed", "It failed.");
+  }
+
+  async cancel(): Promise<void> {
+    const path = `${OPERATIONS}${this.id}/cancel`;
+    await persist(() => this.http.request(path, { method: "POST", token: this.token }));
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    this.fail(local("closed", "It is not followed any more."));
+  }
+
+  /** It cannot be followed any more. */
+  protected fail(error: RingbackError): void {
+    this.#leave();
+    if (this.failure || this.#ended()) return;
+    if (!OVER.includes(this.status)) this.failure = error;
+    for (const queue of this.#queues) queue.end(this.failure);
+    this.#queues.clear();
+    this.changed();
+  }
+
+  /** Tell whoever looks at it. */
+  protected changed(): void {
+    this.#snapshot = null;
+    for (const listener of [...this.#listeners]) call(listener);
+  }
+
+  #leave(): void {
+    if (this.#entry) this.link.remove(this.#entry);
+    this.#entry = null;
+  }
+
+  /** All of it is here. */
+  #ended(): boolean {
+    const { part_count, status } = this.#state;
+    return OVER.includes(status) && this.#whole >= part_count;
+  }
+
+  #next(): Promise<void> {
+    return new Promise((resolve) => {
+      const end = this.onChange(() => {
+        end();
+        resolve();
+      });
+    });
+  }
+
+  #take({ kind, data, position }: Incoming): void {
+    if (kind === "part") this.#part(data as PartOfAttempt<P>);
+    else if (kind === "status") this.#status(data as State<R, P>);
+    else if (kind === "progress") this.#progress(data as Progress & { attempt: number });
+    if (position) this.#state = { ...this.#state, position };
+    this.#told();
+  }
+
+  #stands({ parts = [], ...state }: OperationState<R, P>): void {
+    this.#status(state);
+    for (const part of parts) this.#part(part);
+    this.#told();
+  }
+
+  /** After a change: fill what is missing, tell, and end what has ended. */
+  #told(): void {
+    if (this.#parts.length > this.#whole || (this.done && !this.#ended())) void this.#fill();
+    const ended = this.#ended();
+    if (ended) this.#leave();
+    if (ended) for (const queue of this.#queues) queue.end();
+    if (ended) this.#queues.clear();
+    this.changed();
+  }
+
+  #emit(event: OperationEvent<R, P>): void {
+    for (const queue of this.#queues) queue.push(event);
+  }
+
+  #status(state: State<R, P>): void {
+    if (state.version < this.#state.version) return; // the past of a log that is read again
+    const same = state.version === this.#state.version && this.#state.task !== "";
+    this.#state = state;
+    if (state.attempt > this.#attempt) this.#begin(state.attempt);
+    this.#snapshot = null;
+    if (!same) this.#emit({ kind: "status", state: this.snapshot });
+  }
+
+  #progress({ attempt, fraction, message }: Progress & { attempt: number }): void {
+    if (attempt < this.#attempt) return;
+    const progress = { fraction, message };
+    this.#state = { ...this.#state, progress };
+    this.#emit({ kind: "progress", progress });
+  }
+
+  #begin(attempt: number): void {
+    this.#attempt = attempt;
+    this.#parts = [];
+    this.#whole = 0;
+  }
+
+  #part(part: PartOfAttempt<P>): void {
+    if (part.attempt > this.#attempt) this.#begin(part.attempt);
+    if (part.attempt < this.#attempt || part.index in this.#parts) return;
+    this.#parts[part.index] = part;
+    for (let next = this.#parts[this.#whole]; next; next = this.#parts[this.#whole]) {
+      this.#whole++;
+      this.#emit({ kind: "part", part: next });
+    }
+    const part_count = Math.max(this.#state.part_count, this.#parts.length);
+    if (part_count > this.#state.part_count) this.#state = { ...this.#state, part_count };
+  }
+
+  /** Read the parts that are missing: a snapshot has the newest alone. */
+  async #fill(): Promise<void> {
+    const at = this.#state.position;
+    if (this.#filling || !at) return;
+    this.#filling = true;
+    try {
+      for (let after = beginning(at), whole = -1; whole < this.#whole; ) {
+        whole = this.#whole;
+        const path = `${OPERATIONS}${this.id}?${new URLSearchParams({ after })}`;
+        const request = (): Promise<{ data: OperationState<R, P> }> =>
+          this.http.request(path, { token: this.token });
+        const { data } = await persist(request);
+        after = data.position ?? after;
+        for (const part of data.parts ?? []) this.#part(part);
+        this.changed();
+        if (this.#parts.length === this.#whole && !this.done) break;
+      }
+      if (this.done && !this.#ended()) this.#state = { ...this.#state, part_count: this.#whole };
+      this.#told();
+    } catch (error) {
+      if (error instanceof RingbackError) this.fail(error);
+    } finally {
+      this.#filling = false;
+    }
+  }
+}

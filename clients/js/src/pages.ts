@@ -1,0 +1,117 @@
+/**
+ * Beginning by pages: entries that no connection knows of are brought up to the present with plain
+ * requests, each on its own account, so that what is refused concerns nobody else.
+ */
+
+import { refuses } from "./errors.js";
+import type { RequestOptions } from "./http.js";
+import { comparable, higher } from "./positions.js";
+import { type Entry, type Incoming, isOperation } from "./resume.js";
+import type { Context } from "./transport.js";
+import type { TransportName } from "./types.js";
+
+/** Messages in a page: the most that the server gives. */
+const LIMIT = 1000;
+
+/** A page of topics. */
+export interface Page {
+  readonly messages: readonly Incoming[];
+  readonly position: string;
+  readonly gap: boolean;
+  readonly missed: readonly string[];
+}
+
+/** The query for a page of topics, or a stream. */
+export function query(filters: Iterable<string>, after: string | null): string {
+  const parameters = [...new Set(filters)].map((filter): [string, string] => ["filter", filter]);
+  if (after) parameters.push(["after", after]);
+  return `topics?${new URLSearchParams(parameters)}`;
+}
+
+/** Brings entries up to the present. */
+export class Pages {
+  readonly #context: Context;
+  readonly #options: RequestOptions & { readonly transport: TransportName };
+
+  constructor(context: Context, transport: TransportName, signal: AbortSignal) {
+    this.#context = context;
+    this.#options = { transport, signal };
+  }
+
+  /**
+   * Read what these have missed. Those that are refused are ended; of the others each stands at
+   * its own position. Rejects when it cannot be read now.
+   */
+  async begin(entries: readonly Entry[]): Promise<void> {
+    const groups = new Map<string | null | Entry, Entry[]>();
+    for (const entry of entries) {
+      const key = isOperation(entry) ? entry : entry.at;
+      groups.set(key, [...(groups.get(key) ?? []), entry]);
+    }
+    await Promise.all([...groups.values()].map((group) => this.#group(group)));
+  }
+
+  async #group(group: Entry[]): Promise<void> {
+    const first = group[0];
+    if (!first) return;
+    try {
+      if (isOperation(first)) return await this.#operation(first);
+      while (await this.#page(group)) continue;
+      for (const entry of this.#left(group)) entry.current();
+    } catch (error) {
+      if (!refuses(error)) throw error;
+      if (group.length === 1) this.#context.positions.end(group, error);
+      else await Promise.all(group.map((entry) => this.#group([entry])));
+    }
+  }
+
+  #left(group: Entry[]): Entry[] {
+    return group.filter((entry) => this.#context.positions.entries.has(entry));
+  }
+
+  /** The next page; whether there may be another. */
+  async #page(group: Entry[]): Promise<boolean> {
+    const { positions, http } = this.#context;
+    const asked = this.#left(group).filter((entry) => !entry.joined);
+    const after = asked[0]?.at ?? null;
+    if (!asked.length) return false;
+    const path = query(asked.map((entry) => entry.filter), after);
+    const { data } = await http.request<Page>(`${path}&limit=${LIMIT}`, this.#options);
+    let more = false;
+    for (const entry of this.#left(asked)) {
+      entry.confirmed();
+      const missed = data.missed.length ? data.missed : null;
+      if (data.gap && (!missed || missed.some((topic) => entry.fits(topic)))) {
+        entry.gap({ topics: missed, position: data.position });
+      }
+      // Where its filter is on the wire already, what lies beyond the present comes from there.
+      const live = positions.wired(entry.filter).length ? positions.live : null;
+      for (const message of data.messages) {
+        const beyond = live && message.position && higher(message.position, live);
+        if (!beyond && entry.fits(message.topic)) entry.take(message);
+      }
+      entry.at = data.position;
+      const behind = live && comparable(live, data.position) && higher(live, data.position);
+      if (live && !behind) positions.join(entry, live);
+      else more ||= live !== null || (after !== null && data.messages.length > 0);
+    }
+    return more;
+  }
+
+  /** One operation as it stands. */
+  async #operation(entry: Entry): Promise<void> {
+    const { positions, http } = this.#context;
+    let wired: string | null | undefined;
+    for (let behind = true; behind; ) {
+      const after = entry.at ? `?${new URLSearchParams({ after: entry.at })}` : "";
+      const options = { ...this.#options, token: entry.token };
+      const { data } = await http.request<{ position: string }>(entry.filter + after, options);
+      if (!positions.entries.has(entry)) return;
+      positions.stands(entry, data.position, data);
+      entry.confirmed();
+      wired = positions.wired(entry.filter)[0]?.at;
+      behind = !!wired && comparable(wired, data.position) && higher(wired, data.position);
+    }
+    entry.wired = !!wired;
+  }
+}

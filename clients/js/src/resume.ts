@@ -1,0 +1,201 @@
+/**
+ * Where everything that is followed stands: the rules of docs/protocol.md, "Resuming", for all
+ * transports. Nothing here knows of connections or time.
+ */
+
+import type { RingbackError } from "./errors.js";
+import { comparable, higher, OPERATIONS } from "./positions.js";
+import type { Gap } from "./types.js";
+
+/** A message as it comes over any transport. */
+export interface Incoming {
+  readonly topic: string;
+  readonly position?: string | null;
+  readonly at: string;
+  readonly data: unknown;
+  /** Of operations: `status`, `progress`, `part`. */
+  readonly kind?: string;
+}
+
+/** One thing that somebody follows. Several may be of the same filter. */
+export interface Entry {
+  readonly filter: string;
+  /** An operation's own token. */
+  readonly token: string | undefined;
+  /**
+   * A position of its own: after which it is to go on (`earliest` too), null: from now. Once it is
+   * joined: null, or up to where it had what comes for all.
+   */
+  at: string | null;
+  /** The connection knows of it: what comes with its filter is for it. */
+  wired: boolean;
+  /** It is current: what comes for all is for it, too. */
+  joined: boolean;
+  fits(topic: string): boolean;
+  take(message: Incoming): void;
+  /** An operation as it stands. */
+  stands(data: unknown): void;
+  gap(gap: Gap): unknown;
+  /** The server knows of it. */
+  confirmed(): unknown;
+  /** It has all that was missed. */
+  current(): unknown;
+  /** It is over. */
+  end(error: RingbackError | null): void;
+}
+
+/** Whether an entry follows an operation: those have positions of their own, always. */
+export function isOperation(entry: { readonly filter: string }): boolean {
+  return entry.filter.startsWith(OPERATIONS);
+}
+
+/** All entries, and the one position of those that are current. */
+export class Positions {
+  /** Up to here the current ones have everything; null: nobody is current. */
+  live: string | null = null;
+  readonly entries = new Set<Entry>();
+
+  /** After which an entry would go on if the connection were lost now. */
+  of(entry: Entry): string | null {
+    return entry.joined ? (entry.at ?? this.live) : entry.at;
+  }
+
+  /** The connection is lost: each keeps, as its own, the position that counted for it. */
+  lost(): void {
+    for (const entry of this.entries) {
+      entry.at = this.of(entry);
+      entry.joined = entry.wired = false;
+    }
+    this.live = null;
+  }
+
+  /** Those of one filter of which the connection knows. */
+  wired(filter: string): Entry[] {
+    return [...this.entries].filter((entry) => entry.wired && entry.filter === filter);
+  }
+
+  /** A subscription is confirmed; `now`: it was asked for without a position. */
+  reply(entries: Iterable<Entry>, position: string, now: boolean): void {
+    for (const entry of entries) {
+      if (!this.entries.has(entry)) continue;
+      entry.wired = true;
+      if (now && !isOperation(entry)) this.join(entry, position);
+      else entry.at = position;
+      entry.confirmed();
+      if (entry.joined) entry.current();
+    }
+  }
+
+  /** A replay has ended. */
+  current(filter: string, position: string): void {
+    for (const entry of this.wired(filter)) {
+      if (entry.joined || entry.at === null) continue;
+      this.join(entry, position);
+      entry.current();
+    }
+  }
+
+  /** One is current, with all others: it has everything up to a position. */
+  join(entry: Entry, position: string): void {
+    this.#advance(position);
+    entry.joined = entry.wired = true;
+    entry.at = null;
+  }
+
+  #advance(position: string): boolean {
+    if (this.live !== null && !higher(position, this.live)) return false;
+    this.live = position;
+    return true;
+  }
+
+  /**
+   * Have these go on together from the lowest of their positions: what an entry had beyond that is
+   * not given to it again. Returns where.
+   */
+  together(entries: Iterable<Entry>): string | null {
+    const all = [...entries].filter((entry) => entry.at !== null);
+    let lowest: string | null = null;
+    for (const { at } of all) if (at && (lowest === null || !higher(at, lowest))) lowest = at;
+    for (const entry of all) {
+      entry.joined = entry.wired = true;
+      if (entry.at === lowest) entry.at = null;
+    }
+    this.live = lowest;
+    return lowest;
+  }
+
+  /** A message: with `filter` of a replay, else for all that it fits. Returns whether it was new. */
+  message(message: Incoming, filter?: string | null): boolean {
+    const { topic } = message;
+    if (topic.startsWith(OPERATIONS)) return this.#own(topic, message);
+    if (filter) return this.#own(filter, message);
+    const position = message.position ?? null;
+    if (position !== null && !this.#advance(position)) return false;
+    for (const entry of [...this.entries]) {
+      if (!entry.joined || this.#had(entry, position) || !entry.fits(topic)) continue;
+      entry.take(message);
+    }
+    return true;
+  }
+
+  /** Whether an entry was further than the others; not any more, once they have come as far. */
+  #had(entry: Entry, position: string | null): boolean {
+    if (entry.at === null || position === null) return false;
+    if (!higher(position, entry.at)) return true;
+    entry.at = null;
+    return false;
+  }
+
+  #own(filter: string, message: Incoming): boolean {
+    const position = message.position ?? null;
+    let fresh = false;
+    for (const entry of this.wired(filter)) {
+      // With its filter one that is current gets last values: older, and they move nothing.
+      if (!entry.joined && position !== null) {
+        if (entry.at !== null && !higher(position, entry.at)) continue;
+        entry.at = position;
+      }
+      fresh = true;
+      entry.take(message);
+    }
+    return fresh;
+  }
+
+  /** Nothing more is to come up to here. */
+  mark(position: string): void {
+    if (!this.#advance(position)) return;
+    for (const entry of this.entries) if (entry.joined) this.#had(entry, position);
+  }
+
+  /** Messages up to a position are lost: to those of a filter, or to all that are current. */
+  gap(gap: Gap, filter?: string | null): void {
+    const { position, topics } = gap;
+    for (const entry of filter ? this.wired(filter) : [...this.entries]) {
+      if (!filter && !entry.joined) continue;
+      if (position !== null && !entry.joined) entry.at = position;
+      else if (this.#had(entry, position)) continue;
+      if (filter || !topics?.length || topics.some((topic) => entry.fits(topic))) entry.gap(gap);
+    }
+    const moves = !filter || this.wired(filter).some((entry) => entry.joined);
+    if (moves && position !== null) this.#advance(position);
+  }
+
+  /** An operation as it stands. */
+  snapshot(topic: string, position: string, data: unknown): void {
+    for (const entry of this.wired(topic)) this.stands(entry, position, data);
+  }
+
+  /** The same for one that follows it; what is older than what it knows is passed over. */
+  stands(entry: Entry, position: string, data: unknown): void {
+    if (entry.at && comparable(entry.at, position) && higher(entry.at, position)) return;
+    entry.at = position;
+    entry.stands(data);
+  }
+
+  /** Those of a filter, or some, are over. */
+  end(which: string | Iterable<Entry>, error: RingbackError | null): void {
+    for (const entry of typeof which === "string" ? this.wired(which) : [...which]) {
+      if (this.entries.delete(entry)) entry.end(error);
+    }
+  }
+}

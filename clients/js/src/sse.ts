@@ -1,0 +1,217 @@
+/** Server-Sent Events over `fetch`, which can send a token where an EventSource cannot. */
+
+import { asError, local, refuses } from "./errors.js";
+import { failure } from "./http.js";
+import { Pages, query } from "./pages.js";
+import { higher } from "./positions.js";
+import { type Entry, type Incoming, isOperation } from "./resume.js";
+import { type ServerSentEvent, SseParser } from "./sse-parser.js";
+import type { Context, Transport } from "./transport.js";
+
+const NAME = "sse";
+/** Milliseconds until the first bytes of a stream, which the server sends at once. */
+const FIRST = 5_000;
+/** Milliseconds without a sign of life: the server says something every 15 seconds. */
+const SILENCE = 40_000;
+
+type Reader = ReadableStreamDefaultReader<Uint8Array>;
+
+/** One stream for everything; opened anew when something is added. */
+export class SseTransport implements Transport {
+  readonly #context: Context;
+  readonly #stop = new AbortController();
+  readonly #pages: Pages;
+  #stream: AbortController | null = null;
+  #carried: Set<Entry> = new Set();
+  #begin: (() => void) | null = null;
+  #busy = false;
+  #again = false;
+  #heard = Date.now();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(context: Context) {
+    this.#context = context;
+    this.#pages = new Pages(context, NAME, this.#stop.signal);
+    this.change();
+  }
+
+  start(): void {
+    this.#begin?.();
+    this.#begin = null;
+    this.change();
+  }
+
+  change(): void {
+    this.#again = true;
+    if (this.#busy || this.#begin || this.#stop.signal.aborted) return;
+    this.#busy = true;
+    this.#follow()
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        this.#busy = false;
+      });
+  }
+
+  check(): void {
+    // Longer than a server is silent: it cannot be asked, so it is begun anew.
+    if (this.#stream && Date.now() - this.#heard > SILENCE / 2) this.#fail(local("network", "Silent."), 0);
+  }
+
+  renewed(): void {
+    this.#fail(null, 0);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#stop.abort();
+    this.#stream?.abort();
+  }
+
+  async #follow(): Promise<void> {
+    const { positions, probing } = this.#context;
+    while (this.#again && !this.#begin && !this.#stop.signal.aborted) {
+      this.#again = false;
+      if (!probing || this.#stream) {
+        const behind = unlevel([...positions.entries].filter((entry) => !entry.wired));
+        if (behind.length) await this.#pages.begin(behind);
+      }
+      const all = [...positions.entries];
+      const gone = [...this.#carried].some((e) => !positions.entries.has(e) && !isOperation(e));
+      if (!this.#stream || gone || all.some((entry) => !entry.wired)) await this.#open(all);
+    }
+  }
+
+  async #open(all: Entry[]): Promise<void> {
+    const { positions, http, probing } = this.#context;
+    const carried = all.filter((entry) => positions.entries.has(entry) && positions.of(entry));
+    if (!carried.length) {
+      if (probing) this.#fail(null);
+      return;
+    }
+    const stream = new AbortController();
+    const path = pathOf(carried, (entry) => positions.of(entry) ?? "");
+    const stop = (): void => stream.abort();
+    const timer = setTimeout(stop, FIRST);
+    this.#stop.signal.addEventListener("abort", stop);
+    let reader: Reader | undefined;
+    let first: ReadableStreamReadResult<Uint8Array> | undefined;
+    try {
+      const headers = { Accept: "text/event-stream" };
+      const options = { transport: NAME, headers, signal: stream.signal } as const;
+      const response = await http.open(path, options);
+      reader = response.body?.getReader();
+      const type = response.headers.get("Content-Type") ?? "";
+      if (type.startsWith("text/event-stream")) first = await reader?.read();
+    } catch (error) {
+      if (!refuses(error)) {
+        if (stream.signal.aborted) return this.#fail(local("sse", "Nothing came."), undefined, true);
+        throw error;
+      }
+      // Which of them it is about, they are asked for one by one; who remains is opened again.
+      positions.lost();
+      await this.#pages.begin(all);
+      if (all.every((entry) => positions.entries.has(entry))) throw error;
+      this.#again = true;
+      return;
+    } finally {
+      clearTimeout(timer);
+    }
+    if (!reader || !first?.value) return this.#fail(local("sse", "No stream."), undefined, true);
+    const begun = first.value;
+    const opened = reader;
+    this.#begin = () => {
+      this.#stream?.abort();
+      this.#stream = stream;
+      positions.lost();
+      this.#carried = new Set(carried.filter((entry) => positions.entries.has(entry)));
+      for (const entry of this.#carried) entry.wired = true;
+      positions.together([...this.#carried].filter((entry) => !isOperation(entry)));
+      void this.#read(stream, opened, begun);
+    };
+    if (this.#stream) this.start();
+    else this.#context.up();
+  }
+
+  async #read(stream: AbortController, reader: Reader, first: Uint8Array): Promise<void> {
+    const { signal } = stream;
+    const decoder = new TextDecoder();
+    let retries = 0;
+    let after: number | undefined;
+    const parser = new SseParser(
+      (event) => this.#event(event),
+      (milliseconds) => {
+        // The first is for those that are cut off without a word: they back off.
+        if (retries++) after = milliseconds / 1000;
+      },
+    );
+    try {
+      for (let piece: Uint8Array | undefined = first; piece && !signal.aborted; ) {
+        this.#alive();
+        parser.push(decoder.decode(piece, { stream: true }));
+        if (signal.aborted) return;
+        piece = (await reader.read()).value;
+      }
+      if (!signal.aborted) this.#fail(local("network", "The stream has ended."), after);
+    } catch (error) {
+      if (!signal.aborted) this.#fail(failure(error, undefined), after);
+    }
+  }
+
+  #alive(): void {
+    this.#heard = Date.now();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#fail(local("network", "Silent.")), SILENCE);
+  }
+
+  #event({ event, data, id }: ServerSentEvent): void {
+    const { positions, http } = this.#context;
+    const mark = id.split(",")[0];
+    if (data === null) {
+      if (mark) positions.mark(mark);
+      return;
+    }
+    const told = JSON.parse(data) as Incoming & { topics?: string[] };
+    const { topic, position = null } = told;
+    http.traffic(NAME, "in", `${event} ${topic ?? ""}`, data);
+    if (event === "message") positions.message(told);
+    else if (event === "snapshot") positions.snapshot(topic, position ?? "", told.data);
+    else if (event !== "gap") positions.message({ ...told, kind: event });
+    else if (position) positions.gap({ topics: told.topics?.length ? told.topics : null, position });
+    else this.#reread(told.topics ?? []);
+  }
+
+  /** What happened to operations that can no longer be told of as it came? */
+  #reread(topics: string[]): void {
+    const entries = topics.flatMap((topic) => this.#context.positions.wired(topic));
+    for (const entry of entries) entry.at = null;
+    this.#pages.begin(entries).catch((error: unknown) => this.#fail(error));
+  }
+
+  #fail(error: unknown, after?: number, broken = false): void {
+    if (this.#stop.signal.aborted) return;
+    this.close();
+    this.#context.down({ error: error === null ? null : asError(error), after, broken });
+  }
+}
+
+/** Those that a stream cannot take up with the others from where they are. */
+function unlevel(entries: Entry[]): Entry[] {
+  let highest: string | null = null;
+  for (const { at, filter } of entries) {
+    if (!at || at === "earliest" || isOperation({ filter })) continue;
+    if (highest === null || higher(at, highest)) highest = at;
+  }
+  return entries.filter((entry) => !entry.at || (!isOperation(entry) && entry.at !== highest));
+}
+
+function pathOf(entries: Entry[], at: (entry: Entry) => string): string {
+  const operations = entries.filter(isOperation);
+  let lowest = "";
+  for (const entry of entries) {
+    if (!isOperation(entry) && (!lowest || higher(lowest, at(entry)))) lowest = at(entry);
+  }
+  const after = [lowest, ...operations.map((entry) => `${entry.filter}:${at(entry)}`)].join(",");
+  const tokens = new Set(operations.flatMap(({ token }) => token ?? []));
+  const path = query(entries.map((entry) => entry.filter), after);
+  return path + [...tokens].map((token) => `&token=${encodeURIComponent(token)}`).join("");
+}

@@ -1,0 +1,293 @@
+/** The WebSocket `ringback.v1`: docs/protocol.md. */
+
+import { reconnects } from "./backoff.js";
+import { asError, local, RingbackError } from "./errors.js";
+import { Pages } from "./pages.js";
+import { type Entry, type Incoming, isOperation } from "./resume.js";
+import type { Context, Transport } from "./transport.js";
+import type { Problem } from "./types.js";
+
+const PROTOCOL = "ringback.v1";
+const NAME = "websocket";
+/** Seconds between a server's signs of life, until it has said what they are. */
+const HEARTBEAT = 25;
+/** Seconds that an answer to a ping may take when there is a reason to doubt. */
+const DOUBT = 5;
+/** Seconds until it has to be open, and the server has greeted. */
+const OPENING = 10;
+const DEAD = (): RingbackError => local("network", "The connection is dead.");
+/** Problems that pass: the same may be allowed a little later. */
+const NOT_NOW = ["rate-limited", "queue-full", "store-unavailable"];
+
+/** A frame of the server's; which members it has depends on `type`. */
+export interface Frame {
+  readonly type: string;
+  readonly id?: string;
+  readonly heartbeat?: number;
+  readonly reconnect_after?: number;
+  readonly topic?: string;
+  readonly filter?: string | null;
+  readonly topics?: readonly string[] | null;
+  readonly position?: string | null;
+  readonly at?: string;
+  readonly kind?: string;
+  readonly data?: unknown;
+  readonly problem?: Problem & { readonly retry_after?: number };
+  readonly result?: { readonly position?: string; readonly expires_at?: string | null };
+}
+
+/** A frame from its text; null where it is none of a server of this protocol. */
+export function frameOf(text: unknown): Frame | null {
+  try {
+    const frame = JSON.parse(String(text)) as Frame | null;
+    if (typeof frame?.type !== "string") return null;
+    const named = frame.type !== "message" || typeof frame.topic === "string";
+    return named ? frame : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Carries everything over one connection. */
+export class WebSocketTransport implements Transport {
+  readonly #context: Context;
+  readonly #socket: WebSocket;
+  readonly #stop = new AbortController();
+  readonly #pages: Pages;
+  /** What is done with the answer to an action, by its id. */
+  readonly #answers = new Map<string, (frame: Frame) => void>();
+  /** Filters that the server was asked for. */
+  readonly #asked = new Set<string>();
+  readonly #beginning = new Set<Entry>();
+  #count = 0;
+  #started = false;
+  #welcomed = false;
+  #token: string | undefined;
+  #heartbeat = HEARTBEAT;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #after: number | undefined;
+
+  constructor(context: Context) {
+    this.#context = context;
+    this.#pages = new Pages(context, NAME, this.#stop.signal);
+    const { http, options } = context;
+    const Socket = options.WebSocket ?? WebSocket;
+    this.#socket = new Socket(`${http.url.replace(/^http/, "ws")}ws`, [PROTOCOL]);
+    http.traffic(NAME, "out", "open");
+    this.#timer = setTimeout(() => this.#fail({ error: DEAD(), broken: true }), OPENING * 1000);
+    this.#socket.onmessage = ({ data }) => {
+      if (this.#started) this.#alive();
+      const frame = frameOf(data);
+      http.traffic(NAME, "in", frame ? summary(frame) : "?", String(data));
+      if (frame) this.#frame(frame);
+    };
+    this.#socket.onclose = ({ code, reason }) => this.#closed(code, reason);
+  }
+
+  start(): void {
+    this.#started = true;
+    this.#alive();
+    this.change();
+  }
+
+  change(): void {
+    if (!this.#started || this.#stop.signal.aborted) return;
+    const { positions } = this.#context;
+    const wanted = new Set<string>();
+    const waiting: Entry[] = [];
+    for (const entry of positions.entries) {
+      wanted.add(entry.filter);
+      if (entry.wired || this.#beginning.has(entry)) continue;
+      const same = [...positions.entries].filter((e) => e.filter === entry.filter);
+      if (!same.some((e) => e.wired || this.#beginning.has(e))) this.#subscribe(entry);
+      // Another of this filter: when the first has all, it gets what it missed by itself.
+      else if (same.some((e) => e.joined || (e.wired && isOperation(e)))) waiting.push(entry);
+    }
+    for (const filter of this.#asked) {
+      if (wanted.has(filter)) continue;
+      this.#asked.delete(filter);
+      this.#send({ action: "unsubscribe", filter });
+    }
+    if (waiting.length) this.#begin(waiting);
+  }
+
+  #begin(entries: Entry[]): void {
+    for (const entry of entries) this.#beginning.add(entry);
+    this.#pages
+      .begin(entries)
+      .catch((error: unknown) => this.#fail({ error: asError(error) }))
+      .finally(() => {
+        for (const entry of entries) this.#beginning.delete(entry);
+        this.change();
+      });
+  }
+
+  #subscribe(first: Entry): void {
+    const { positions } = this.#context;
+    const { filter, at, token } = first;
+    // Those of the same filter that stand at the same place go with it.
+    const group = [...positions.entries].filter((e) => e.filter === filter && e.at === at);
+    this.#asked.add(filter);
+    for (const entry of group) this.#beginning.add(entry);
+    const id = this.#send({
+      action: "subscribe",
+      filter,
+      ...(at && { after: at }),
+      ...(token && { token }),
+    });
+    this.#answers.set(id, ({ result, problem }) => {
+      if (result?.position) {
+        for (const entry of group) this.#beginning.delete(entry);
+        positions.reply(group, result.position, at === null);
+        this.change();
+      } else if (problem) {
+        this.#refused(group, filter, problem);
+      }
+    });
+  }
+
+  #refused(group: Entry[], filter: string, problem: Problem): void {
+    const error = new RingbackError(problem, Number(problem["retry_after"] ?? 1));
+    if (!NOT_NOW.includes(error.code)) {
+      this.#asked.delete(filter);
+      this.#context.positions.end(group, error);
+      return;
+    }
+    setTimeout(() => {
+      for (const entry of group) this.#beginning.delete(entry);
+      this.change();
+    }, (error.retryAfter ?? 1) * 1000);
+  }
+
+  check(): void {
+    if (this.#socket.readyState === 1) this.#ping(DOUBT);
+  }
+
+  renewed(): void {
+    if (this.#welcomed) void this.#authenticate();
+  }
+
+  close(): void {
+    this.#stop.abort();
+    clearTimeout(this.#timer);
+    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.close(1000);
+  }
+
+  #send(action: Record<string, unknown>): string {
+    const id = String(++this.#count);
+    const text = JSON.stringify({ ...action, id });
+    if (this.#socket.readyState === 1) {
+      const { token: _, ...shown } = action;
+      const what = `${action["action"]} ${action["filter"] ?? ""}`.trim();
+      this.#context.http.traffic(NAME, "out", what, JSON.stringify(shown));
+      this.#socket.send(text);
+    }
+    return id;
+  }
+
+  /** Something came: it is alive for another while. */
+  #alive(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#ping(this.#heartbeat), this.#heartbeat * 1000);
+  }
+
+  #ping(seconds: number): void {
+    clearTimeout(this.#timer);
+    this.#send({ action: "ping" });
+    this.#timer = setTimeout(() => this.#fail({ error: DEAD() }), seconds * 1000);
+  }
+
+  async #authenticate(): Promise<void> {
+    try {
+      const token = await this.#context.http.tokens.get();
+      const before = this.#token;
+      this.#token = token;
+      if (token === before || this.#stop.signal.aborted) return this.#up();
+      // Nobody at all: that takes a connection of its own.
+      if (!token) return this.#fail({ error: null, after: 0 });
+      this.#answers.set(this.#send({ action: "authenticate", token }), ({ problem }) => {
+        if (!problem) return this.#up();
+        const error = new RingbackError(problem);
+        // Of another subject: that takes a connection of its own, too.
+        if (before) this.#fail({ error, after: 0 });
+        else this.#fail({ error, refused: { token } });
+      });
+    } catch (error) {
+      this.#fail({ error: asError(error) });
+    }
+  }
+
+  #up(): void {
+    if (!this.#started && !this.#stop.signal.aborted) this.#context.up();
+  }
+
+  #frame(frame: Frame): void {
+    const { positions, http } = this.#context;
+    const { type, id, filter = null, position = null, topic = "", problem } = frame;
+    if (type === "welcome") {
+      this.#heartbeat = frame.heartbeat ?? HEARTBEAT;
+      this.#welcomed = true;
+      void this.#authenticate();
+    } else if (type === "reply" || type === "error") {
+      const answer = this.#answers.get(id ?? "");
+      this.#answers.delete(id ?? "");
+      answer?.(frame);
+    } else if (type === "expiring") {
+      void http.tokens.renew(this.#token).then(
+        () => this.#authenticate(),
+        () => {}, // It is closed with 4401 then, and asked for again.
+      );
+    } else if (type === "bye") {
+      this.#after = frame.reconnect_after;
+    } else if (type === "end" && filter) {
+      this.#asked.delete(filter);
+      positions.end(positions.wired(filter), problem ? new RingbackError(problem) : null);
+    } else {
+      told(positions, frame, filter, position, topic);
+      if (type === "current") this.change();
+    }
+  }
+
+  #closed(code: number, reason: string): void {
+    this.#context.http.traffic(NAME, "in", "close", reason, code);
+    const error = local(`close-${code}`, reason || `The connection was closed (${code}).`);
+    if (reconnects(code)) {
+      this.#fail({ error, after: this.#after, broken: code === 1006 && !this.#started });
+    } else if (code === 4429) {
+      this.#fail({ error, after: 30 });
+    } else if (code < 4000) {
+      this.#fail({ error, broken: true });
+    } else if ([4401, 4403, 4409].includes(code)) {
+      this.#fail({ error, refused: { token: this.#token } });
+    } else {
+      this.#fail({ error, stay: true });
+    }
+  }
+
+  #fail(failure: Parameters<Context["down"]>[0]): void {
+    if (this.#stop.signal.aborted) return;
+    this.close();
+    this.#context.down(failure);
+  }
+}
+
+/** What the positions make of a frame that tells of topics and operations. */
+export function told(
+  positions: Context["positions"],
+  frame: Frame,
+  filter: string | null = frame.filter ?? null,
+  position: string | null = frame.position ?? null,
+  topic: string = frame.topic ?? "",
+): boolean {
+  const { type } = frame;
+  if (type === "message") return positions.message(frame as Incoming, filter);
+  if (type === "current" && filter && position) positions.current(filter, position);
+  if (type === "gap") positions.gap({ topics: frame.topics ?? null, position }, filter);
+  if (type === "snapshot" && position) positions.snapshot(topic, position, frame.data);
+  return true;
+}
+
+function summary({ type, topic, filter, kind, problem }: Frame): string {
+  return [type, kind, topic ?? filter, problem?.title].filter(Boolean).join(" ");
+}
