@@ -37,7 +37,7 @@ class CloseCode(IntEnum):
     REVOKED = 4409
     """What the caller was allowed has been taken back."""
     TOO_MANY = 4429
-    """Too fast, or too many at once. Do less before you come again."""
+    """It went on being over a limit, however often it was told. Do less before you come again."""
     STOPPING = 4500
     """The server stops; another, or the next, goes on. ``bye`` said when to come."""
     TOO_SLOW = 4501

@@ -96,7 +96,7 @@ async def test_only_the_newest_matters_to_who_is_slow(data: Path, way: str) -> N
 async def test_subscriptions_are_limited(data: Path, way: str) -> None:
     async with served(data, way, max_subscriptions=20) as server, server.talk() as talk:
         answers = []
-        for number in range(5000):
+        for number in range(1000):
             await talk.send(action="subscribe", id="x", filter=f"open/{number}")
             if number % 100 == 99:
                 answers += [await talk.hear() for _ in range(100)]
@@ -107,6 +107,23 @@ async def test_subscriptions_are_limited(data: Path, way: str) -> None:
         await talk.do("subscribe", filter="open/new")
         await talk.refused("rate-limited", "subscribe", filter="open/newer", after="earliest")
         assert len(server.application.started.hub._groups._groups) == 20
+
+
+async def test_who_goes_on_over_its_rate_is_cut(data: Path, way: str) -> None:
+    async with served(data, way, publish_rate=0.001, publish_burst=1) as server:
+        async with server.talk() as talk:
+            await talk.do("publish", topic="open/a", data=0)
+            for number in range(session.MAX_EXCESS + 100):  # as often refused as not is not cut
+                await talk.send(action="publish", id="p", topic="open/a", data=number)
+                await talk.send(action="subscribe", id="s", filter="open/b")
+                answers = [(await talk.hear())["id"] for _ in range(2)]
+                assert sorted(answers) == ["p", "s"]
+        async with server.talk() as talk:
+            for number in range(session.MAX_EXCESS + 100):
+                await talk.send(action="publish", id="x", topic="open/a", data=number)
+            assert await talk.closed() == 4429
+            problems = [each["problem"]["type"] for each in talk.passed if each["type"] == "error"]
+            assert problems == ["urn:ringback:problem:rate-limited"] * session.MAX_EXCESS
 
 
 async def test_patterns_are_limited(data: Path, way: str) -> None:

@@ -28,6 +28,10 @@ from ringback.wire.close_codes import CloseCode
 
 MAX_UNDER_WAY = 64
 """Actions of one connection that are carried out at once; while so many are, none is read."""
+MAX_EXCESS = 1000
+"""Actions that one connection had refused as over a limit, less those that were carried out: what
+a burst may come to that was sent before its first answer arrived. Who goes on beyond does not
+listen, and each refusal costs as much as a ping."""
 RECONNECT = 1.0
 """Seconds after which to come again, for who came while the process was being stopped."""
 WARN_BEFORE = 60.0
@@ -46,6 +50,7 @@ class Session:
     __slots__ = (
         "_backlog",
         "_due",
+        "_excess",
         "_known",
         "_mistakes",
         "_ordered",
@@ -84,6 +89,7 @@ class Session:
         self._known = claims.subject is not None or token is not None
         """Whether the client has done what it has to do in time."""
         self._mistakes = 0
+        self._excess = 0
         self._under_way: set[asyncio.Task[None]] | None = None
         self._ordered: asyncio.Task[None] | None = None
         """An action under way that the next has to wait for."""
@@ -214,11 +220,16 @@ class Session:
     def reply(self, id: str | None, result: object) -> None:
         """Answer an action that was carried out."""
         self.useful()
+        self._excess = max(0, self._excess - 1)
         if id is not None:
             self.send(channel.reply(id, result))
 
     def refuse(self, id: str | None, error: Exception) -> None:
         """Answer one that was not."""
+        self._excess += isinstance(error, RateLimited)
+        if self._excess > MAX_EXCESS:
+            self.close(CloseCode.TOO_MANY, "Wait for retry_after, and do less.")
+            return
         self.send(channel.error(self.told(error), id))
 
     def told(self, error: Exception) -> RingbackError:
