@@ -85,7 +85,8 @@ async def rung(bell: asyncio.Event, timeout: float | None) -> bool:
     return True
 
 
-def _never() -> bool:
+def never() -> bool:
+    """Whether somebody who stays has given up."""
     return False
 
 
@@ -97,7 +98,7 @@ async def wait_for(
     seconds: float | None,
     *,
     bell: asyncio.Event,
-    given_up: Callable[[], bool] = _never,
+    given_up: Callable[[], bool] = never,
 ) -> OperationState:
     """The operation once it is enough; or as it is, when the time is over or the hub closes.
 

@@ -13,7 +13,7 @@ from ringback.core.filters import AnyFilter, AnyOf, Filter
 from ringback.core.model import Kind, Message, Position, Publication
 from ringback.core.policies import PRESENCE, Topics
 from ringback.errors import StoreUnavailable
-from ringback.hub.bells import Bells
+from ringback.hub.bells import Bells, never
 from ringback.hub.groups import Follower, Format, Groups, Guard, framed, lets, taken
 from ringback.hub.presence import Presence, Presences
 from ringback.ports import EVERYTHING, QUEUE, Engine, Hints, Journal, Relay
@@ -332,18 +332,21 @@ async def last_values(
     upto: Position,
     sees: Callable[[Message], bool],
     limit: int = MAX_RETAINED,
+    *,
+    given_up: Callable[[], bool] = never,
 ) -> tuple[list[Message], bool]:
     """The newest messages of the retained topics that may be seen, up to a position and in the
-    order of their commits; also whether there are more, or may be.
+    order of their commits; also whether there are more, or may be. Who gives up gets those that
+    were found by then.
     """
     found: list[Message] = []
-    beyond, looked_at = "", 0
+    beyond, looked_at, cut = "", 0, False
     while page := await journal.retained(filter, upto, PAGE, beyond=beyond):
         found += [message for message in page if sees(message)]
         beyond, looked_at = page[-1].topic, looked_at + len(page)
-        if len(found) > limit or looked_at >= MAX_LOOKED_AT:
+        cut = len(found) > limit or looked_at >= MAX_LOOKED_AT or given_up()
+        if cut:
             break
-    cut = len(found) > limit or looked_at >= MAX_LOOKED_AT
     return sorted(found[:limit], key=lambda message: message.position.offset), cut
 
 

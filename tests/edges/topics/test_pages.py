@@ -12,9 +12,9 @@ from ringback.core.filters import parse
 from ringback.core.model import Keep, Publication
 from ringback.core.policies import TopicPolicy
 from tests.edges.application import problem_of
-from tests.edges.topics.application import offset, page, publish, served
+from tests.edges.topics.application import application, offset, page, publish, served
 from tests.security.keys import SECRET, bearer
-from tests.serving import until
+from tests.serving import serve, until
 
 
 async def test_pages_follow_on_one_another(data: Path) -> None:
@@ -127,6 +127,44 @@ async def test_patterns_are_limited(data: Path, accept: str) -> None:
         query = {"filter": [*costly[:2], *costly[:2], *cheap]}
         async with http.stream("GET", "/topics", params=query, headers={"Accept": accept}) as found:
             assert found.status_code == 200
+
+
+@pytest.mark.parametrize("query", ["&after=earliest", ""], ids=["log", "last values"])
+async def test_nothing_more_is_read_for_a_client_that_went(data: Path, query: str) -> None:
+    asked: list[str] = []
+    went = asyncio.Event()
+
+    def sees(claims: object, number: str) -> bool:
+        asked.append(number)
+        went.set()
+        return False
+
+    app = application(data)
+    app.topic("many/{number}", subscribe=sees, retained=True)
+    async with serve(app) as url, httpx.AsyncClient(base_url=url, timeout=40) as http:
+        publisher = app.started.service.publisher
+        for number in range(10):
+            some = [f"many/{number * 1000 + each}" for each in range(1000)]
+            await publisher.publish([publisher.publication(topic, 0) for topic in some])
+        query = f"filter=many/%2B{query}"
+        assert page(await http.get(f"/topics?{query}"))[0] == []
+        assert len(asked) > 9000, "whoever stays has all of them read"
+
+        asked.clear()
+        went.clear()
+        sent: list[object] = []
+
+        async def receive() -> dict[str, object]:
+            await went.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: object) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": "/topics", "headers": []}
+        await app.asgi({**scope, "query_string": query.encode()}, receive, send)
+        assert 0 < len(asked) <= 3000
+        assert sent == []
 
 
 async def test_what_is_gone_is_told(data: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 
@@ -93,7 +94,12 @@ class TopicPages:
         if len(wanted.filters) == 1:
             filter = next(iter(wanted.filters))
         sees = self._hub.seen_through(wanted.filters)
-        page, at_end = await self._first(wanted, filter, sees, limit)
+        async with watched(request, asyncio.Event()) as client:
+            page, at_end = await self._first(
+                wanted, filter, sees, limit, lambda: self._hub.closing or client.gone
+            )
+        if client.gone:
+            raise Disconnected
         headers: Headers = [JSON, NOT_STORED]
         passing: Sequence[Message] = ()
         if wait is not None and not self._streams.full:
@@ -105,18 +111,27 @@ class TopicPages:
         return Response(200, _body(page, passing), headers)
 
     async def _first(
-        self, wanted: Subscription, filter: AnyFilter, sees: Guard, limit: int
+        self,
+        wanted: Subscription,
+        filter: AnyFilter,
+        sees: Guard,
+        limit: int,
+        given_up: Callable[[], bool],
     ) -> tuple[Page, bool]:
         """What there is at once; also whether there is nothing to read after it."""
         engine, takes = self._service.engine, self._taking(wanted)
         if not wanted.begins:
-            hub, after = self._hub, wanted.after
-            return await self._read(filter, sees, takes, after, limit, lambda: hub.closing)
+            return await self._read(filter, sees, takes, wanted.after, limit, given_up)
         page = await engine.follow(None, 1)
         if not wanted.retains(self._service.publisher.topics):
             return page, True
         newest, cut = await last_values(
-            engine, filter, page.position, lambda m: sees(m.topic) and takes(m), limit
+            engine,
+            filter,
+            page.position,
+            lambda m: sees(m.topic) and takes(m),
+            limit,
+            given_up=given_up,
         )
         return Page(messages=tuple(newest), position=page.position, gap=cut), True
 
