@@ -4,7 +4,11 @@
 
 BIN := .venv/bin
 STAMP := .venv/.ringback-setup
-CODE := $(wildcard src tests docs bench examples)
+CODE := $(wildcard src tests docs bench examples hatch_build.py)
+# What .venv is made from: uv.lock, and what the build's hook builds (see pyproject.toml).
+SOURCES := pyproject.toml uv.lock scripts/setup hatch_build.py package.json package-lock.json \
+	$(wildcard clients/js/package.json clients/js/scripts/* examples/*/web/package.json \
+		examples/*/web/build.mjs) $(shell find clients/js/src examples/*/web/src -type f 2>/dev/null)
 # Extra arguments for demo, test, bench and soak: make test ARGS="-k hub -n 0"
 ARGS ?=
 
@@ -21,13 +25,13 @@ $(STAMP): FORCE
 endif
 endif
 
-$(STAMP): pyproject.toml uv.lock scripts/setup
+$(STAMP): $(SOURCES)
 	@scripts/setup $@
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-setup: $(STAMP) ## make .venv from uv.lock; does nothing while neither it nor pyproject.toml changed
+setup: $(STAMP) ## make .venv and what is built; does nothing while nothing of it changed
 
 demo: setup ## run the demo
 	@$(BIN)/ringback demo $(ARGS)

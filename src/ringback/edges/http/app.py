@@ -24,6 +24,7 @@ from ringback.edges.http.operations import Operations
 from ringback.edges.http.presence import PresenceRoutes
 from ringback.edges.http.rates import Rates
 from ringback.edges.http.revocations import RevocationRoutes
+from ringback.edges.http.script import Script
 from ringback.edges.http.submit import Submit
 from ringback.edges.http.topics import TopicRoutes, topic_of
 from ringback.edges.http.uploads import UploadRoutes
@@ -101,6 +102,7 @@ class HttpEdge:
             rates=self.publishing,
         )
         self._describe = Describe(service)
+        self._script = Script()
         self.beside: Beside | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -208,6 +210,9 @@ class HttpEdge:
                 return self._methods(request, GET=self._describe.asyncapi)
             case ["healthz"]:
                 return self._methods(request, GET=self._describe.health)
+            case ["ringback.js" | "ringback.js.map"] | ["ringback", _]:
+                request.path_parameter = "/".join(segments)
+                return self._methods(request, GET=self._script.show)
         raise NotFound
 
     def _methods(self, request: Request, **handlers: Handler) -> Handler:

@@ -19,6 +19,7 @@ from ringback.edges.http.openapi_schemas import (
 from ringback.errors import (
     Forbidden,
     NotFinished,
+    NotFound,
     OperationCancelled,
     OperationForgotten,
     QueueFull,
@@ -232,6 +233,35 @@ HEALTH: Json = {
     },
 }
 
+_SCRIPT_HEADERS = {
+    "ETag": header("Of its content, in quotes."),
+    "Cache-Control": header("How long it may be kept."),
+}
+_SCRIPT: Json = {
+    "tags": ["server"],
+    "security": ANYBODY,
+    "parameters": [_IF_NONE_MATCH],
+    "responses": {
+        "200": {
+            "description": "A module, or the source map of one.",
+            "headers": _SCRIPT_HEADERS,
+            "content": content(TEXT, "text/javascript") | content({}, "application/json"),
+        },
+        "304": {"description": "It is as the caller knows it.", "headers": _SCRIPT_HEADERS},
+        **problems(Forbidden, NotFound),
+    },
+}
+SCRIPT: Json = {
+    **_SCRIPT,
+    "operationId": "script",
+    "summary": "The client for pages, as a JavaScript module",
+}
+SCRIPT_PART: Json = {
+    **_SCRIPT,
+    "operationId": "script_part",
+    "summary": "What that module loads on first use",
+}
+
 PATHS: dict[str, Json] = {
     "/operations": {"get": LIST},
     "/operations/{id}": {"parameters": [identified("id")], "get": SHOW, "delete": FORGET},
@@ -240,4 +270,11 @@ PATHS: dict[str, Json] = {
     "/operations/{id}/cancel": {"parameters": [identified("id")], "post": CANCEL},
     "/operations/{id}/redrive": {"parameters": [identified("id")], "post": REDRIVE},
     "/healthz": {"get": HEALTH},
+    "/ringback.js": {"get": SCRIPT},
+    "/ringback/{name}": {
+        "parameters": [
+            {**parameter("name", "path", "A file that the module names."), "required": True}
+        ],
+        "get": SCRIPT_PART,
+    },
 }
