@@ -92,7 +92,7 @@ async def test_claims_are_what_the_token_says() -> None:
         expires_at=said["exp"],
         issued_at=said["iat"],
         subscribe=("a/+", "b"),
-        extra=said,
+        extra={"department": "sales"},
     )
     assert claims.admin
 
@@ -289,10 +289,50 @@ async def test_few_tokens_are_remembered_and_not_for_long() -> None:
     wanted = authenticator(clock, jwt_secret=SECRET)
     key = jwk.OctKey.import_key(SECRET)
     claims = claims_of(exp=None)
-    for number in range(CACHED_TOKENS + 10):
-        await wanted.claims(sign({**claims, "n": number}, key, "HS256"))
-    assert len(wanted._cache) == CACHED_TOKENS
-    assert all(until <= clock.now + CACHED_FOR for until, _ in wanted._cache.values())
+    tokens = [sign({**claims, "n": n}, key, "HS256") for n in range(CACHED_TOKENS + 10)]
+    for token in tokens:
+        await wanted.claims(token)
+    assert len(wanted._cache) <= CACHED_TOKENS
+    assert wanted.remembered(tokens[0]) is None
+    newest = tokens[-CACHED_TOKENS // 2 :]
+    assert all(wanted.remembered(token) for token in newest)
+    clock.now += CACHED_FOR
+    assert not any(wanted.remembered(token) for token in newest)
+
+
+@pytest.mark.parametrize("pause", [0.0, 1.0, 29.0, 31.0, 59.0, 61.0])
+async def test_no_token_is_remembered_for_longer(pause: float) -> None:
+    """However the generations fall: others come before it, and after."""
+    clock = Clock()
+    wanted = authenticator(clock, jwt_secret=SECRET)
+    key = jwk.OctKey.import_key(SECRET)
+    first, second, third = (sign(claims_of(name), key, "HS256") for name in ("a", "b", "c"))
+    await wanted.claims(first)
+    clock.now += pause
+    await wanted.claims(second)
+    clock.now += CACHED_FOR / 2
+    await wanted.claims(third)
+    clock.now += CACHED_FOR / 2
+    assert wanted.remembered(second) is None
+    await wanted.claims(first)
+    assert wanted.remembered(second) is None
+
+
+async def test_tokens_that_grant_the_same_share_it() -> None:
+    wanted = authenticator(Clock(), jwt_secret=SECRET)
+    key = jwk.OctKey.import_key(SECRET)
+    grants = {"topics": {"subscribe": ["a/#"], "publish": ["a/b"]}, "scope": "read write"}
+    one, two = [
+        await wanted.claims(sign(claims_of(name, iss="i", n=[name], **grants), key, "HS256"))
+        for name in ("ann", "bob")
+    ]
+    assert one.scopes == {"read", "write"}
+    assert one.scopes is two.scopes
+    assert one.subscribe is two.subscribe
+    assert one.publish is two.publish
+    assert one.extra["iss"] is two.extra["iss"]
+    assert (one.extra["n"], two.extra["n"]) == (["ann"], ["bob"])
+    assert not {"sub", "scope", "exp", "iat", "topics"} & one.extra.keys()
 
 
 # Configuration
