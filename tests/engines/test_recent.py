@@ -161,9 +161,7 @@ def test_a_file_without_recent_keys_is_migrated(data: Path) -> None:
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("merged", [False, True])
-def test_expired_ones_are_swept_once_merged(
-    pair: tuple[Transaction, Transaction], *, merged: bool
-) -> None:
+def test_expired_ones_are_swept(pair: tuple[Transaction, Transaction], *, merged: bool) -> None:
     one, other = pair
     with written(one):
         for number in range(10):
@@ -171,7 +169,8 @@ def test_expired_ones_are_swept_once_merged(
     if merged:
         merge_all(one)
     with written(other):
-        assert keys.KeySweep().sweep(other, NOW + 1) == (5 if merged else 0)
+        assert keys.KeySweep().sweep(other, NOW + 1) == (10 if merged else 5), "rows and copies"
+        assert keys.KeySweep().sweep(other, NOW + 1) == 0
     with written(one):
         assert [take(one, record(n), now=NOW + 1).replayed for n in range(4)] == [0, 1, 0, 1]
 
@@ -267,7 +266,7 @@ def test_a_key_is_found_beside_a_slot_that_became_free(
     if merged:
         merge_all(one)
     with written(one):
-        assert keys.KeySweep().sweep(one, NOW + 1) == int(merged)
+        assert keys.KeySweep().sweep(one, NOW + 1) == (2 if merged else 1), "row and copy"
     with written(other):
         assert take(other, record(2, slot=SLOTS - 1), NOW + 1).operation == beside.operation
 
@@ -325,3 +324,48 @@ def test_operations_without_keys_are_merged_too(pair: tuple[Transaction, Transac
             commit.accept(one, accept(operation()), None, 100)
     assert merge_all(other) == 1
     assert rows(one) == []
+
+
+@pytest.mark.usefixtures("few")
+def test_nothing_is_left_of_an_expired_key(pair: tuple[Transaction, Transaction]) -> None:
+    one, other = pair
+    with written(one):  # merged, then not
+        for number in range(20):
+            take(one, record(number, expires_at=NOW + 10))
+    merge_all(one)
+    with written(one):
+        for number in range(20, 23):
+            take(one, record(number, expires_at=NOW + 10))
+        kept = take(one, record(23, expires_at=NOW + 20)).operation.id
+    with written(other):
+        sweep = keys.KeySweep()
+        while sweep.sweep(other, NOW + 10):
+            pass
+    assert merged_keys(other) == 0
+    found = other.cursor.execute(
+        "SELECT id FROM operations WHERE coalesce(key_slot, key_fingerprint, key_expires) NOT NULL"
+    ).fetchall()
+    assert found == [(kept,)]
+    assert int(other.cursor.execute("SELECT count(*) FROM operations").get) == 24
+    with written(one):
+        assert not take(one, record(3), NOW).replayed, "an earlier time does not bring it back"
+        assert not take(one, record(21), NOW).replayed
+        assert take(one, record(23), NOW).operation.id == kept
+
+
+@pytest.mark.usefixtures("few")
+def test_all_that_was_merged_may_be_forgotten(pair: tuple[Transaction, Transaction]) -> None:
+    one, other = pair
+    with written(one):
+        taken = [take(one, record(number)).operation.id for number in range(10)]
+    merge_all(one)
+    with written(other):
+        for operation_id in taken:
+            forget(other, operation_id)
+    for each in pair:
+        with written(each):
+            assert not each.recent.at(range(7, 8))
+        assert len(each.recent) == 0
+    with written(one):
+        take(one, record(20))
+    assert len(one.recent) == 1

@@ -22,6 +22,9 @@ MAX_PROBES = 8
 """Slots looked at for a key. Two digests share a slot once in some billion keys; eight, never."""
 SWEEP_KEYS = 4000
 """Keys looked at in one sweep: a few milliseconds."""
+SWEEP_OPERATIONS = 2000
+"""Operations whose keys are looked at in one sweep: their rows are larger, and clearing a key
+writes the row."""
 
 
 def find(
@@ -60,22 +63,43 @@ def _accepted(transaction: Transaction, operation: str, same_payload: bool) -> O
 
 
 class KeySweep:
-    """Deletes expired keys, a stretch of the table at a time, from one end to the other.
-
-    Recent ones do no harm where they are, and are deleted once they were merged.
+    """Deletes expired keys, wherever they are, a stretch at a time from one end to the other: of
+    the large table, and of the operations' rows. In those also what was merged is cleared: an
+    operation may be kept for much longer than its key.
     """
 
     def __init__(self) -> None:
-        self._after = -1
+        self._slot = -1
+        self._row = 0
 
     def sweep(self, transaction: Transaction, now: float) -> int:
-        """Look at the next stretch; how many keys went."""
+        """Look at the next stretch of both; how many keys went."""
+        return self._sweep_table(transaction, now) + self._sweep_rows(transaction, now)
+
+    def _sweep_table(self, transaction: Transaction, now: float) -> int:
         cursor = transaction.cursor
         seen: list[Any] = cursor.execute(
             "SELECT slot, expires_at FROM idempotency_keys WHERE slot > ? ORDER BY slot LIMIT ?",
-            (self._after, SWEEP_KEYS),
+            (self._slot, SWEEP_KEYS),
         ).fetchall()
         expired = [(slot,) for slot, expires_at in seen if expires_at <= now]
         cursor.executemany("DELETE FROM idempotency_keys WHERE slot = ?", expired)
-        self._after = seen[-1][0] if len(seen) == SWEEP_KEYS else -1
+        self._slot = seen[-1][0] if len(seen) == SWEEP_KEYS else -1
+        return len(expired)
+
+    def _sweep_rows(self, transaction: Transaction, now: float) -> int:
+        cursor = transaction.cursor
+        seen: list[Any] = cursor.execute(
+            "SELECT row, key_expires FROM operations WHERE row > ? ORDER BY row LIMIT ?",
+            (self._row, SWEEP_OPERATIONS),
+        ).fetchall()
+        expired = [
+            (row,) for row, expires_at in seen if expires_at is not None and expires_at <= now
+        ]
+        cursor.executemany(
+            "UPDATE operations SET key_slot = NULL, key_fingerprint = NULL, key_expires = NULL "
+            "WHERE row = ?",
+            expired,
+        )
+        self._row = seen[-1][0] if len(seen) == SWEEP_OPERATIONS else 0
         return len(expired)

@@ -10,8 +10,8 @@ What makes this right, all of it under SQLite's write lock:
 
 - Operations are numbered in the order of arrival and no number is ever used again, so whoever has
   seen up to one number finds all that came since above it.
-- A slot is only taken over from a key that has expired. So of several keys with one slot, in
-  rows or in the large table, the one that expires last counts, wherever it is.
+- A slot is only taken over from a key that has expired, and only such are swept. So of several
+  keys with one slot, in rows or in the large table, the one that expires last counts.
 - ``merges`` says up to which operation all keys have been copied, and of the merge that is under
   way, up to which slot. Every step moves that in the transaction that copies. So any process may
   do the next step of a merge that another began, and one that dies leaves nothing half done.
@@ -64,7 +64,7 @@ class RecentKeys:
     def __init__(self, cursor: apsw.Cursor) -> None:
         self._cursor = cursor
         self._rows: dict[int, int] = {}
-        """The newest operation of each slot. Some may be deleted by now."""
+        """The newest operation of each slot. Some may be deleted by now, or their keys swept."""
         self._seen = self._seen_before = 0
         """The operation up to which they are known, and were before this transaction."""
         self._current = False
@@ -110,7 +110,8 @@ class RecentKeys:
             "SELECT merged, EXISTS (SELECT 1 FROM idempotency_keys), "
             "coalesce((SELECT max(row) FROM operations), 0) FROM merges"
         ).fetchone()
-        merged, self._any_merged, self._last = found
+        merged, self._any_merged, last = found
+        self._last = max(last, merged)  # the newest of those that were merged may be deleted
         if merged > self._merged:
             self._merged = merged
             self._rows = {slot: row for slot, row in self._rows.items() if row > merged}
@@ -141,7 +142,8 @@ class RecentKeys:
             return found
         for slot in slots:
             row: Any = self._cursor.execute(
-                "SELECT key_fingerprint, id, key_expires FROM operations WHERE row = ?",
+                "SELECT key_fingerprint, id, key_expires FROM operations "
+                "WHERE row = ? AND key_slot IS NOT NULL",
                 (self._rows.get(slot),),
             ).fetchone()
             if row is not None and (slot not in found or row[2] > found[slot].expires_at):
