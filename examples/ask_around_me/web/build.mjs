@@ -1,0 +1,49 @@
+// Bundles the page into a folder, in place of what is in it; ../static unless another is named.
+// Usage: node build.mjs [FOLDER]
+//
+// The script and the style sheet carry a hash of their content in their names, so that browsers
+// may keep them for good; index.html names them and is asked for each time.
+
+import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { basename, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const HERE = fileURLToPath(new URL(".", import.meta.url));
+const outdir = resolve(process.argv[2] ?? `${HERE}../static`);
+
+await rm(outdir, { recursive: true, force: true });
+await mkdir(outdir, { recursive: true });
+const { metafile } = await build({
+  absWorkingDir: HERE,
+  entryPoints: { app: "src/main.tsx" },
+  outdir,
+  entryNames: "[name]-[hash]",
+  chunkNames: "[name]-[hash]",
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "browser",
+  target: ["es2022", "chrome111", "firefox113", "safari16.4"],
+  jsx: "automatic",
+  // The client's sources, and nothing that had to be built before.
+  conditions: ["ringback-source"],
+  define: { "process.env.NODE_ENV": '"production"' },
+  minify: true,
+  sourcemap: "linked",
+  legalComments: "none",
+  metafile: true,
+});
+
+const entry = Object.entries(metafile.outputs).find(
+  ([, output]) => output.entryPoint === "src/main.tsx",
+);
+if (entry?.[1].cssBundle === undefined) throw new Error("build: no script, or no style sheet");
+const page = await readFile(`${HERE}src/index.html`, "utf8");
+await writeFile(
+  `${outdir}/index.html`,
+  page
+    .replace("{{script}}", `/static/${basename(entry[0])}`)
+    .replace("{{style}}", `/static/${basename(entry[1].cssBundle)}`),
+);
+await copyFile(`${HERE}src/icon.svg`, `${outdir}/icon.svg`);
