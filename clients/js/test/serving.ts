@@ -5,10 +5,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 
-const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
-const APP = fileURLToPath(new URL("server", import.meta.url));
+// Not by a URL: on a page (jsdom) that is another class, and import.meta.url not a file's.
+const HERE = import.meta.dirname;
+const ROOT = join(HERE, "../../..");
 const LIMIT = 30_000;
 
 /** A port that is free just now. */
@@ -22,15 +22,17 @@ function freePort(): Promise<number> {
   });
 }
 
-/** `ringback run` of `server/app.py`, on a data folder of its own. */
+/** `ringback run` of `server/app.py`, or of another folder's, on a data folder of its own. */
 export class Server {
   readonly #data = mkdtempSync(join(tmpdir(), "rb-js-"));
   readonly #settings: Record<string, string>;
+  readonly #folder: string;
   #port = 0;
   #process: ChildProcess | null = null;
   output = "";
 
-  constructor(settings: Record<string, string | number> = {}) {
+  constructor(settings: Record<string, string | number> = {}, folder = "server") {
+    this.#folder = join(HERE, folder);
     const named = Object.entries(settings);
     this.#settings = Object.fromEntries(
       named.map(([name, value]) => [`RINGBACK_${name.toUpperCase()}`, String(value)]),
@@ -49,7 +51,7 @@ export class Server {
       join(ROOT, ".venv/bin/ringback"),
       ["run", "app:rb", "--port", String(this.#port)],
       {
-        cwd: APP,
+        cwd: this.#folder,
         env: { ...Object.fromEntries(kept), RINGBACK_DATA: this.#data, ...this.#settings },
         detached: true,
       },

@@ -58,7 +58,8 @@ export class Feed<D, S> {
   readonly first: FeedView<D, S>;
   #changed = false;
   readonly #seen = new Set<string>();
-  #seenLast: Message<D> | null = null;
+  /** The last one that is not kept, and which lines have brought it. */
+  #passing: { message: Message<D>; lines: Set<Line<D>> } | null = null;
 
   constructor(
     client: Client,
@@ -180,7 +181,7 @@ export class Feed<D, S> {
   }
 
   #take(message: Message<D>, line: Line<D>): void {
-    if (this.#lines.size > 1 && this.#again(message)) return;
+    if (this.#lines.size > 1 && this.#again(message, line)) return;
     const { limit, key, reduce, onMessage } = this.#options.current;
     if (reduce) {
       const state = reduce(this.#state, message);
@@ -201,21 +202,27 @@ export class Feed<D, S> {
   }
 
   /** Whether another filter of these has brought it before. */
-  #again(message: Message<D>): boolean {
+  #again(message: Message<D>, line: Line<D>): boolean {
     const { topic, position } = message;
-    // One that is not kept has no position, and comes to all that follow it at one time.
-    const same = message === this.#seenLast;
-    this.#seenLast = message;
-    if (position === null) return same;
+    if (position === null) return this.#passes(message, line);
     const mark = `${position} ${topic}`;
     if (this.#seen.has(mark)) return true;
     this.#seen.add(mark);
-    if (this.#seen.size > REMEMBERED) {
-      for (const oldest of this.#seen) {
-        this.#seen.delete(oldest);
-        break;
-      }
+    const [oldest] = this.#seen;
+    if (this.#seen.size > REMEMBERED && oldest) this.#seen.delete(oldest);
+    return false;
+  }
+
+  /** One that is not kept comes once, and to all lines that it fits before the next one does. */
+  #passes(message: Message<D>, line: Line<D>): boolean {
+    const { topic, at, data } = message;
+    const before = this.#passing?.message;
+    const same = before?.topic === topic && before.at === at && Object.is(before.data, data);
+    if (same && !this.#passing?.lines.has(line)) {
+      this.#passing?.lines.add(line);
+      return true;
     }
+    this.#passing = { message, lines: new Set([line]) };
     return false;
   }
 

@@ -51,6 +51,7 @@ function isOperation(target: object): target is Operation {
 /** Follows one operation while somebody listens, and keeps what it last showed. */
 class Watcher<R, P> {
   readonly #open: () => { operation: Operation<R, P>; end: () => void };
+  readonly #owned: boolean;
   #operation: Operation<R, P> | null;
   #view: OperationView<R, P> = NONE;
   /** What the view was made of. */
@@ -58,6 +59,8 @@ class Watcher<R, P> {
   /** A result that does not stand in the snapshot, or why there is none. */
   #fetched: { result?: R; error?: Problem } | null = null;
   #fetching: Operation<R, P> | null = null;
+  /** What the view's parts are of. */
+  #attempt = 0;
 
   /** `now`: an operation that is there before anybody listens. */
   constructor(
@@ -65,6 +68,7 @@ class Watcher<R, P> {
     now: Operation<R, P> | null,
   ) {
     this.#open = open;
+    this.#owned = now === null;
     this.#operation = now;
   }
 
@@ -80,6 +84,8 @@ class Watcher<R, P> {
     return () => {
       stop();
       end();
+      // It will be closed; what it last showed stays until it is followed again.
+      if (this.#owned) this.#operation = null;
     };
   };
 
@@ -98,7 +104,7 @@ class Watcher<R, P> {
       status,
       progress,
       parts: known ? this.#parts(operation) : this.#view.parts,
-      result: status === "succeeded" ? (snapshot.result ?? this.#fetched?.result) : undefined,
+      result: "result" in snapshot ? snapshot.result : this.#fetched?.result,
       error: failure?.problem ?? this.#fetched?.error ?? operation.error,
       done,
       cancel: () => operation.cancel(),
@@ -106,12 +112,13 @@ class Watcher<R, P> {
     return this.#view;
   };
 
-  #source: readonly { data: P }[] | null = null;
+  /** Parts are only ever added, until another attempt begins. */
   #parts(operation: Operation<R, P>): readonly P[] {
     const { parts } = operation.snapshot;
-    if (parts === this.#source) return this.#view.parts;
-    this.#source = parts;
-    return parts.map((part) => part.data);
+    const attempt = parts[0]?.attempt ?? 0;
+    const same = attempt === this.#attempt && parts.length === this.#view.parts.length;
+    this.#attempt = attempt;
+    return same ? this.#view.parts : parts.map((part) => part.data);
   }
 
   /** Results over a size are not in what the server tells of an operation. */

@@ -19,13 +19,19 @@ export interface Submission<I = unknown, R = unknown, P = unknown> {
    * Submit. Resolves with the operation at the acknowledgement, and with null where that failed
    * (see `error`); never rejects. While one is pending, and for the same input until half a second
    * after its acknowledgement, a further call gets what the first one gets: a double click asks
-   * once. After an error the same input keeps its idempotency key, so the work is not done twice
-   * if the first request did arrive.
+   * once, unless the work has failed by then. After an error the same input keeps its idempotency
+   * key, so the work is not done twice if the first request did arrive.
    */
   submit(input: I, options?: SubmissionOptions): Promise<Operation<R, P> | null>;
-  /** Submit again what failed, with the same idempotency key. Null if there is nothing to. */
+  /**
+   * The same input again: with the same idempotency key if it was not accepted, and as another
+   * submission if its work has failed or was cancelled. Else what is under way; null if nothing.
+   */
   retry(): Promise<Operation<R, P> | null>;
-  /** Give up waiting for the acknowledgement; what the server has accepted by then goes on. */
+  /**
+   * Give up waiting for the acknowledgement: nothing is pending then, and there is no error. What
+   * the server has accepted by then goes on; the same input again keeps its key, as after an error.
+   */
   abort(): void;
   /** Forget operation and error, for another submission. A pending one goes on unseen. */
   reset(): void;
@@ -44,14 +50,25 @@ interface State<R, P> {
 }
 
 /** What is asked for once, however often it is sent. */
-interface Request<I, R, P> {
+interface Wanted<I> {
   readonly input: I;
   readonly options: SubmissionOptions;
+  /** Tells the same submission from another. */
   readonly fingerprint: string;
   readonly key: string;
+}
+
+/** One sending of it. */
+interface Sending<I, R, P> extends Wanted<I> {
   readonly controller: AbortController;
   readonly outcome: Promise<Operation<R, P> | null>;
-  readonly phase: { acknowledgedAt: number | null; failed: boolean };
+  acknowledged: { readonly at: number; readonly operation: Operation<R, P> } | null;
+  refused: boolean;
+}
+
+/** Whether the work came to nothing. */
+function isLost({ status }: Operation): boolean {
+  return status === "failed" || status === "cancelled";
 }
 
 const NOTHING = Object.freeze({ operation: null, pending: false, error: null });
@@ -60,7 +77,7 @@ class Submitter<I, R, P> {
   readonly state = new Store<State<R, P>>(NOTHING);
   readonly #client: Client;
   readonly #task: string;
-  #last: Request<I, R, P> | null = null;
+  #last: Sending<I, R, P> | null = null;
 
   constructor(client: Client, task: string) {
     this.#client = client;
@@ -73,14 +90,12 @@ class Submitter<I, R, P> {
   ): Promise<Operation<R, P> | null> => {
     const last = this.#last;
     const fingerprint = JSON.stringify([input, options]);
-    if (last) {
-      const { acknowledgedAt, failed } = last.phase;
-      if (acknowledgedAt === null && !failed) return last.outcome;
-      const same = last.fingerprint === fingerprint;
-      if (same && failed) return this.#send(last);
-      if (same && acknowledgedAt !== null && Date.now() - acknowledgedAt < DOUBLE_CLICK) {
-        return last.outcome;
-      }
+    if (last && !last.refused && !last.acknowledged) return last.outcome;
+    if (last?.fingerprint === fingerprint) {
+      if (last.refused) return this.#send(last);
+      const { acknowledged } = last;
+      const clicked = acknowledged && Date.now() - acknowledged.at < DOUBLE_CLICK;
+      if (clicked && !isLost(acknowledged.operation)) return last.outcome;
     }
     const key = options.idempotencyKey ?? idempotencyKey();
     return this.#send({ input, options, fingerprint, key });
@@ -89,7 +104,9 @@ class Submitter<I, R, P> {
   readonly retry = (): Promise<Operation<R, P> | null> => {
     const last = this.#last;
     if (!last) return Promise.resolve(null);
-    return last.phase.failed ? this.#send(last) : last.outcome;
+    if (last.refused) return this.#send(last);
+    if (!last.acknowledged || !isLost(last.acknowledged.operation)) return last.outcome;
+    return this.#send({ ...last, key: idempotencyKey() });
   };
 
   readonly abort = (): void => this.#last?.controller.abort();
@@ -99,32 +116,38 @@ class Submitter<I, R, P> {
     this.state.set(NOTHING);
   };
 
-  #send(what: Pick<Request<I, R, P>, "input" | "options" | "fingerprint" | "key">) {
-    const { input, options, fingerprint, key } = what;
+  #send({ input, options, fingerprint, key }: Wanted<I>): Promise<Operation<R, P> | null> {
     const controller = new AbortController();
-    const phase: Request<I, R, P>["phase"] = { acknowledgedAt: null, failed: false };
-    const settle = (state: Partial<State<R, P>>): void => {
-      // Another began, or it was reset: its outcome is for its caller alone.
-      if (this.#last?.phase === phase) {
-        this.state.set({ ...this.state.get(), pending: false, ...state });
-      }
+    const { signal } = controller;
+    // Where another began meanwhile, or it was reset, the outcome is for its caller alone.
+    const settle = (state: State<R, P>): void => {
+      if (this.#last === sending) this.state.set(state);
     };
     const outcome = this.#client
-      .submit(this.#task, input, { ...options, idempotencyKey: key, signal: controller.signal })
+      .submit(this.#task, input, { ...options, idempotencyKey: key, signal })
       .then(
-        (any) => {
-          const operation = any as Operation<R, P>;
-          phase.acknowledgedAt = Date.now();
-          settle({ operation, error: null });
+        (accepted) => {
+          const operation = accepted as Operation<R, P>;
+          sending.acknowledged = { at: Date.now(), operation };
+          settle({ operation, pending: false, error: null });
           return operation;
         },
         (error: RingbackError) => {
-          phase.failed = true;
-          settle({ error });
+          sending.refused = true;
+          // Who gave up knows why.
+          settle({ operation: null, pending: false, error: signal.aborted ? null : error });
           return null;
         },
       );
-    this.#last = { input, options, fingerprint, key, controller, outcome, phase };
+    const wanted = { input, options, fingerprint, key };
+    const sending: Sending<I, R, P> = {
+      ...wanted,
+      controller,
+      outcome,
+      acknowledged: null,
+      refused: false,
+    };
+    this.#last = sending;
     this.state.set({ operation: null, pending: true, error: null });
     return outcome;
   }

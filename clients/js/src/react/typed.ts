@@ -70,7 +70,7 @@ type Fits<Filter extends string, Topic extends string> = Filter extends "*" | Re
 type TopicsOf<A extends Api> = A["topics"] extends Record<string, unknown> ? A["topics"] : never;
 
 /** The data of an API's topics that a filter is about; unknown where it names none of them. */
-export type DataOf<A extends Api, F extends string> = [TopicsOf<A>] extends [never]
+export type DataOf<A extends Api, F extends string> = string extends F
   ? unknown
   : [Matching<TopicsOf<A>, F>] extends [never]
     ? unknown

@@ -10,14 +10,13 @@ rb = Ringback("hooks")
 rb.topic("rooms/{room}", subscribe="anyone", publish="anyone")
 rb.topic("done/{who}", subscribe="anyone")
 rb.topic("mice/{who}", subscribe="anyone", publish="anyone", durable=False)
-rb.topic("private/{name}")
 
 
 @rb.task(public=True)
 async def work(op: Operation, who: str, parts: int = 0) -> str:
     """Tells a topic each time that it is done."""
     for number in range(parts):
-        await op.part(number)
+        await op.send(number)
     await op.publish(f"done/{who}", {"by": who})
     return f"done for {who}"
 
