@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -176,3 +177,15 @@ def test_what_the_expressions_stand_for(pattern: str, topic: str, wanted: dict[s
     policy = TopicPolicy(pattern=parse(pattern))
     assert policy.pattern.matches(topic)
     assert policy.parameters(topic) == wanted
+
+
+def test_what_is_too_long_for_a_name_is_not_remembered() -> None:
+    topics = Topics(DECLARED)
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            assert topics.find(f"news/{number:010000}") is None
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000

@@ -16,7 +16,7 @@ import msgspec
 from ringback.core.access import Claims
 from ringback.core.filters import ONE, REST, Filter, parse
 from ringback.core.model import KEEP, Keep
-from ringback.core.topics import OPERATIONS, check_name
+from ringback.core.topics import MAX_TOPIC_LENGTH, OPERATIONS, check_name
 from ringback.errors import Forbidden, InvalidInput, Unauthenticated, UnknownTopic
 
 Action = Literal["publish", "subscribe"]
@@ -31,6 +31,9 @@ MAX_MESSAGE = 256 * 1024
 """Bytes of one message, unless its topic says less: what every transport carries."""
 MAX_EPHEMERAL = 64 * 1024
 """Bytes of one message of an ephemeral topic: those go to other processes in one datagram."""
+MAX_ATTRIBUTES = 48 * 1024
+"""Bytes that a message says beside its data, and beside the data in its publisher's own writing,
+which may have as many as the data: the topics of an update, its id and its type."""
 KNOWN_TOPICS = 50_000
 """Topics of which is remembered where they belong."""
 PRESENCE = "$presence/"
@@ -111,6 +114,8 @@ class Topics:
             return self._known[topic]
         except KeyError:
             pass
+        if len(topic) > MAX_TOPIC_LENGTH:
+            return None  # nor is it remembered: who asks decides how long it is
         found = None
         if not topic.startswith(("$", OPERATIONS)) and _is_name(topic):
             found = next((p for p in self.policies if p.pattern.matches(topic)), None)

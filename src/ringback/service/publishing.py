@@ -13,7 +13,7 @@ import msgspec
 
 from ringback.core.filters import parse
 from ringback.core.model import Keep, Position, Publication
-from ringback.core.policies import MAX_EPHEMERAL, TopicPolicy, Topics
+from ringback.core.policies import MAX_ATTRIBUTES, MAX_EPHEMERAL, TopicPolicy, Topics
 from ringback.core.topics import RESERVED, check_publishable
 from ringback.errors import MalformedRequest, PayloadTooLarge
 from ringback.ids import Clock
@@ -109,5 +109,13 @@ def _bounded(policy: TopicPolicy, publication: Publication) -> Publication:
             f"A message of {publication.topic} has at most {limit} bytes; this one has {size}. "
             "Store it elsewhere and publish a link.",
             limit=limit,
+        )
+    beside = len(publication.attributes or b"")
+    if beside > limit + MAX_ATTRIBUTES:
+        raise PayloadTooLarge(
+            f"What a message of {publication.topic} says beside its data has at most "
+            f"{limit + MAX_ATTRIBUTES} bytes; this one has {beside}. Send JSON without white space "
+            "between its parts: then it is not kept a second time as it was written.",
+            limit=limit + MAX_ATTRIBUTES,
         )
     return publication

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 
 import pytest
 
+from ringback.core.policies import MAX_ATTRIBUTES, MAX_MESSAGE
 from ringback.errors import UnknownTopic
 from tests.edges.mercure.hub import BOOK, EVERYTHING, HUB, bearer, hub
 from tests.edges.topics.application import Source
@@ -165,3 +167,20 @@ async def test_many_followers_and_the_order_of_updates(data: Path, path: str) ->
                     await served.publish(topics, str(number))
             for follower in followers:
                 await follower.got(*[str(number) for number in range(20)])
+
+
+async def test_what_an_update_says_beside_its_data_is_bounded(data: Path) -> None:
+    async with hub(data) as served, served.follow(BOOK) as subscriber:
+        for blanks in ("\n" * 300_000, " " * 400_000):  # one byte of data, and how it was written
+            answer = await served.client.post(
+                HUB, data={"topic": BOOK, "data": f"1{blanks}"}, headers=EVERYTHING
+            )
+            assert answer.status_code == 413, answer.text
+            assert answer.json()["type"] == "urn:ringback:problem:payload-too-large"
+            assert answer.json()["limit"] == MAX_MESSAGE + MAX_ATTRIBUTES
+        pretty = json.dumps(list(range(20_000)), indent=1)  # as much as a message has, and the like
+        assert MAX_MESSAGE // 2 < len(pretty) < MAX_MESSAGE
+        await served.publish(data=pretty)
+        await subscriber.got(pretty)
+        topics = [f"https://example.com/{number}/{'é' * 130}" for number in range(50)]
+        await served.publish(topics, pretty, type="t" * 255, id="i" * 255)
