@@ -115,7 +115,7 @@ class Client:
     ) -> None:
         """As ``AsyncClient``. Raises ``ConfigurationError`` for the URL."""
         self._client = AsyncClient(url, token=token, get_token=get_token, patience=patience)
-        self._loop = Loop()
+        self._loop = Loop(self._client.aclose)
 
     def __enter__(self) -> Self:
         return self
@@ -125,11 +125,7 @@ class Client:
 
     def close(self) -> None:
         """Stop following, and close the connections. Operations go on."""
-        if not self._loop.closed:
-            try:
-                self._loop.run(self._client.aclose())
-            finally:
-                self._loop.close()
+        self._loop.close()
 
     def submit(
         self,

@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from ringback.errors import ConfigurationError
 
+CLOSED = "This client is closed. Use it inside of its `with` block."
 T = TypeVar("T")
 
 
 class Loop:
     """Runs coroutines for threads that wait for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, last: Callable[[], Awaitable[None]]) -> None:
+        """``last`` is done at the end, when nothing else is."""
+        self._last = last
         self._begun: concurrent.futures.Future[asyncio.AbstractEventLoop] = (
             concurrent.futures.Future()
         )
@@ -34,7 +37,12 @@ class Loop:
 
     async def _live(self) -> None:
         self._begun.set_result(asyncio.get_running_loop())
-        await self._closing.wait()  # asyncio.run ends whatever is left then
+        await self._closing.wait()
+        waiting = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await self._last()
 
     @property
     def closed(self) -> bool:
@@ -44,7 +52,7 @@ class Loop:
         """Wait for it. What ends the wait, Ctrl-C for one, ends the work first."""
         if self.closed:
             work.close()
-            raise ConfigurationError("This client is closed. Use it inside of its `with` block.")
+            raise ConfigurationError(CLOSED)
         outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
         begun: list[asyncio.Task[T]] = []
 
@@ -73,7 +81,7 @@ class Loop:
                 self.run(stream.aclose())
 
     def close(self) -> None:
-        """End what still runs, and the thread."""
+        """End what still runs, then the thread."""
         if not self.closed:
             self._loop.call_soon_threadsafe(self._closing.set)
             self._thread.join()
@@ -88,7 +96,7 @@ async def following(stream: AsyncGenerator[T]) -> tuple[T] | None:
 
 def _hand_over(ended: asyncio.Task[T], outcome: concurrent.futures.Future[T]) -> None:
     if ended.cancelled():
-        outcome.set_exception(concurrent.futures.CancelledError())
+        outcome.set_exception(ConfigurationError(CLOSED))  # by another thread
         return
     error = ended.exception()
     if error is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -73,11 +74,6 @@ class _Gap(msgspec.Struct, frozen=True):
     position: str | None = None
 
 
-class _End:
-    """Stands for the end of a stream."""
-
-
-_END = _End()
 _message = msgspec.json.Decoder(Message)
 _gap = msgspec.json.Decoder(_Gap)
 
@@ -102,6 +98,8 @@ class AsyncSubscription:
         self._on_gap = on_gap
         self._events = connection.events("/topics", self._place, filters=filters)
         self._early: deque[ReceivedEvent] = deque()
+        self._reading: asyncio.Task[ReceivedEvent | None] | None = None
+        self._closed = False
 
     @property
     def position(self) -> str | None:
@@ -110,9 +108,9 @@ class AsyncSubscription:
 
     async def ready(self) -> None:
         """Wait until the server follows the topics for us."""
-        event = await anext(self._events)
-        while event is None and self.position is None:
-            event = await anext(self._events)
+        event = await self._next()
+        while event is None and self.position is None and not self._closed:
+            event = await self._next()
         if event is not None:
             self._early.append(event)
 
@@ -127,16 +125,31 @@ class AsyncSubscription:
 
     async def following(self) -> Message | None:
         """The next message; None once it is closed. Raises ``Gap``."""
-        while True:
-            event = self._early.popleft() if self._early else await anext(self._events, _END)
-            if isinstance(event, _End):
-                return None
+        while not self._closed:
+            event = self._early.popleft() if self._early else await self._next()
             if event is None:
                 continue
             if event.kind == "message":
                 return _message.decode(event.data)
             if event.kind == "gap":
                 self._told(_gap.decode(event.data), event)
+        return None
+
+    async def _next(self) -> ReceivedEvent | None:
+        """Read on. In a task of its own, so that whoever closes this can end it."""
+        self._reading = asyncio.ensure_future(self._read())
+        try:
+            return await self._reading
+        except asyncio.CancelledError:
+            if self._closed:
+                return None
+            raise
+
+    async def _read(self) -> ReceivedEvent | None:
+        async for event in self._events:
+            return event
+        self._closed = True
+        return None
 
     def _told(self, found: _Gap, event: ReceivedEvent) -> None:
         gap = Gap(found.topics or None, found.position or event.position)
@@ -145,7 +158,11 @@ class AsyncSubscription:
         self._on_gap(gap)
 
     async def aclose(self) -> None:
-        """Stop following."""
+        """Stop following. Whoever waits for a message finds the end."""
+        self._closed = True
+        if self._reading is not None and not self._reading.done():
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
         await self._events.aclose()
 
     async def __aenter__(self) -> Self:
