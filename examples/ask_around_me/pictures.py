@@ -41,15 +41,13 @@ def decoded(file: BinaryIO) -> Image.Image:
         opened.draft("RGB", (2 * SIDES[-1], 2 * SIDES[-1]))
         upright = ImageOps.exif_transpose(opened)
         has_alpha = upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info
-        plain = upright.convert("RGBA" if has_alpha else "RGB")
+        return upright.convert("RGBA" if has_alpha else "RGB")
     except UnidentifiedImageError:
         raise refused(
             "not-a-picture", "This is no picture. Send a JPEG, a PNG or a WebP."
         ) from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise refused("not-a-picture", f"The picture is damaged: {error}.") from error
-    plain.info.clear()  # what it holds of a comment, a profile or EXIF would be written along
-    return plain
 
 
 def sizes(picture: Image.Image) -> Iterator[tuple[int, Image.Image]]:
@@ -67,6 +65,7 @@ def keep(data: Path, id: str, side: int, picture: Image.Image) -> None:
     handle, name = tempfile.mkstemp(dir=file.parent)
     try:
         with os.fdopen(handle, "wb") as opened:
+            # Of what came along with the pixels, nothing is written that is not given here.
             picture.save(opened, "WEBP", quality=QUALITY, method=4)
             opened.flush()
             os.fsync(opened.fileno())

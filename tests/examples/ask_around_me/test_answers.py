@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from examples.ask_around_me import cells, questions
-from examples.ask_around_me.model import Answering, Asking, Point
+from examples.ask_around_me import cells, questions, tasks
+from examples.ask_around_me.model import Answering, Asking, Detail, Point
 from examples.ask_around_me.model import Person as Somebody
 from examples.ask_around_me.store import Store
+from ringback import BlockingOperation
 from tests.examples.ask_around_me.people import HERE, Person, served
 
 
@@ -108,7 +109,16 @@ async def test_what_does_not_fit_is_refused(data: Path) -> None:
         assert (await ada.look(stars["id"]))["question"]["answers"]["count"] == 0
 
 
-async def test_many_answer_at_once_and_all_count(data: Path) -> None:
+async def test_many_answer_at_once_and_all_count(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = tasks._publish
+
+    def unevenly(op: BlockingOperation, changed: Detail) -> None:
+        time.sleep(changed.question.version % 2 * 0.05)  # every other one would be overtaken
+        publish(op, changed)
+
+    monkeypatch.setattr(tasks, "_publish", unevenly)
     async with served(data) as url, Person.of(url) as ada:
         id = (await ada.ask())["id"]
         before = (await ada.look(id))["position"]
