@@ -60,6 +60,11 @@ export function bytes(n: number): string {
   return `${value < 10 ? numbers.format(value) : exact.format(Math.round(value))} ${unit}`;
 }
 
+/** A bound of so many bytes, never more than it is: "12 MB" */
+export function atMost(n: number): string {
+  return n < 1_000_000 ? bytes(n) : `${exact.format(Math.floor(n / 1_000_000))} MB`;
+}
+
 /** "14:03:07.250" of this clock */
 export function clock(at: number): string {
   const time = new Date(at);

@@ -6,15 +6,21 @@
  */
 
 import { type Api, ApiError } from "./api.js";
+import { keep, recall } from "./state/kept.js";
 import { Store } from "./state/store.js";
 import type { Person, Session } from "./types.js";
 
 /** Milliseconds before its end that a token is not used any more: it has to last for a request. */
 const MARGIN = 30_000;
 
+/** Says that there may be a cookie: nobody who never signed in is asked for. */
+const HINT = "signed-in";
+
 export class SignIn {
   /** null: nobody; undefined: not known yet. */
-  readonly person = new Store<Person | null | undefined>(undefined);
+  readonly person = new Store<Person | null | undefined>(
+    recall(HINT, (value) => (value === true ? true : undefined)) === true ? undefined : null,
+  );
   readonly #api: Api;
   #session: { token: string; until: number } | null = null;
   #refreshing: Promise<string | undefined> | null = null;
@@ -29,8 +35,7 @@ export class SignIn {
 
   async signOut(): Promise<void> {
     await this.#api.signOut();
-    this.#session = null;
-    this.person.set(null);
+    this.#forget();
   }
 
   /** A token that is good for a while; undefined: nobody is signed in. For `connect`'s `getToken`. */
@@ -54,15 +59,21 @@ export class SignIn {
     } catch (error) {
       // Only the server knows that there is no session; without a network nothing is known.
       if (!(error instanceof ApiError) || error.status === 0 || error.status >= 500) throw error;
-      this.#session = null;
-      this.person.set(null);
+      this.#forget();
       return undefined;
     }
+  }
+
+  #forget(): void {
+    this.#session = null;
+    keep(HINT, undefined);
+    this.person.set(null);
   }
 
   #take({ token, expires_in, person }: Session): string {
     // By this clock, whatever the server's says.
     this.#session = { token, until: Date.now() + expires_in * 1000 - MARGIN };
+    keep(HINT, true);
     const known = this.person.get();
     if (known?.id !== person.id || known.name !== person.name) this.person.set(person);
     return token;

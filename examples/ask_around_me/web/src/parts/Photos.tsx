@@ -2,7 +2,7 @@
 
 import { useEffect, useId, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import type { Upload } from "ringback";
-import { bytes } from "../format.js";
+import { atMost, bytes } from "../format.js";
 import { useOperation } from "../ringback.js";
 import { useServices } from "../services.js";
 import type { Photo } from "../types.js";
@@ -17,7 +17,7 @@ export function objection(
   { types, max_size }: { types: readonly string[]; max_size: number },
 ): string | null {
   if (!types.includes(file.type)) return `${file.name} is no JPEG, PNG or WebP.`;
-  if (file.size > max_size) return `${file.name} is larger than ${bytes(max_size)}.`;
+  if (file.size > max_size) return `${file.name} is larger than ${atMost(max_size)}.`;
   return null;
 }
 
@@ -60,7 +60,7 @@ export function PhotoPicker({ room, onChoose }: PhotoPickerProps) {
       </label>
       <span id={`${id}-hint`} className="muted">
         {room > 0
-          ? `up to ${photos.max}, ${bytes(photos.max_size)} each`
+          ? `up to ${photos.max}, ${atMost(photos.max_size)} each`
           : "that is all it may have"}
       </span>
       {error !== null && (

@@ -45,21 +45,19 @@ export interface Bar {
   readonly share: number;
 }
 
-/** The bars of a distribution, from five stars down. */
+/** The bars of a distribution, from half a star up. */
 export function bars(distribution: readonly number[]): readonly Bar[] {
   const most = Math.max(1, ...distribution);
   const all = Math.max(
     1,
     distribution.reduce((sum, n) => sum + n, 0),
   );
-  return distribution
-    .map((count, index) => ({
-      stars: (index + 1) / 2,
-      count,
-      length: count / most,
-      share: count / all,
-    }))
-    .reverse();
+  return distribution.map((count, index) => ({
+    stars: (index + 1) / 2,
+    count,
+    length: count / most,
+    share: count / all,
+  }));
 }
 
 /** The places named most, with their share of all that were named. */

@@ -153,7 +153,11 @@ function StarsForm({ answering }: AnswerFormProps) {
         void give({ stars: value, place: null });
       }}
     >
-      <StarsInput label="How many stars do you give?" value={value} onChange={setDraft} />
+      <StarsInput
+        label={given === null ? "How many stars do you give?" : "You can change your mind"}
+        value={value}
+        onChange={setDraft}
+      />
       <div className="row">
         <button type="submit" className="primary" disabled={!isNew || sending}>
           {value === 0
