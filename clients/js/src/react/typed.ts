@@ -67,7 +67,7 @@ type Fits<Filter extends string, Topic extends string> = Filter extends "*" | Re
           : SameLevel<Filter, Topic>;
 
 /** The topics of an API. */
-type TopicsOf<A extends Api> = A["topics"] extends Record<string, unknown> ? A["topics"] : never;
+type TopicsOf<A extends Api> = A extends { topics: infer Topics } ? Topics : Record<never, never>;
 
 /** The data of an API's topics that a filter is about; unknown where it names none of them. */
 export type DataOf<A extends Api, F extends string> = string extends F

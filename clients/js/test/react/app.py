@@ -1,4 +1,4 @@
-"""What the hooks' tests run against: work that tells how often it was done, and waits to be ended."""
+"""What the hooks' tests run against: work that tells how often it was done, or that waits."""
 
 import asyncio
 

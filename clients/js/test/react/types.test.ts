@@ -42,6 +42,7 @@ test("tasks and topics have their types", () => {
   expectTypeOf<DataOf<Api, "rooms/1/typing">>().toEqualTypeOf<boolean>();
   expectTypeOf<DataOf<Api, "rooms/#">>().toEqualTypeOf<Room | boolean>();
   expectTypeOf<DataOf<Api, "prices/tea/green">>().toEqualTypeOf<{ cents: number }>();
+  expectTypeOf<DataOf<Pick<Api, "tasks">, "rooms/1">>().toEqualTypeOf<unknown>();
   expectTypeOf<DataOf<Api, "elsewhere">>().toEqualTypeOf<unknown>();
   expectTypeOf<DataOf<Api, string>>().toEqualTypeOf<unknown>();
 });
