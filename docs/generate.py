@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 import ringback
-from docs.python_names import python_names
+from docs.python_names import client_names, python_names
 from ringback.cli.application import application
 from ringback.errors import (
     AccessError,
@@ -144,6 +144,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "problems.md": problems,
     "cli.md": commands,
     "python.md": python_names,
+    "python-client.md": client_names,
 }
 
 

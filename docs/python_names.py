@@ -1,32 +1,49 @@
 """The public names of the package as Markdown: signatures and docstrings, read from the source.
 
-What belongs here: how a class is shown. Which names are public is `ringback.__all__`'s to say.
+What belongs here: how a class is shown. Which names are public is a package's `__all__` to say.
 """
 
 import ast
 import inspect
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
+from types import ModuleType
 from typing import Any
 
 import ringback
+import ringback.client
 from ringback.tasks.options import HandlerOptions, TaskOptions, UploadOptions
 
 WIDTH = 96
 """Columns of a signature before it is broken into lines."""
 FIRST = ("Ringback", "Operation", "BlockingOperation", "Upload", "CloudEvent", "OperationState")
 """What people look for first; the rest follows by name."""
-HANDED_OUT = frozenset({"Operation", "BlockingOperation"})
-"""Classes that nobody but a worker makes."""
+CLIENT_FIRST = ("Client", "Operation", "Subscription", "AsyncClient", "AsyncOperation")
+HANDED_OUT = frozenset(
+    {"Operation", "BlockingOperation", "AsyncOperation", "Subscription", "AsyncSubscription"}
+)
+"""Classes that nobody makes but those who hand them out."""
+SHARED = frozenset({"OperationView"})
+"""Bases without a name of their own in public: what they have is shown with each class."""
 
 
 def python_names() -> str:
     """Every public name, with its public members."""
-    first, *names = [*FIRST, *sorted(set(ringback.__all__) - {*FIRST, "__version__"})]
-    texts = [*_class(first), _options(), *(text for name in names for text in _class(name))]
-    return "\n\n".join(texts)
+    first, *names = _ordered(ringback, FIRST)
+    texts = [*_class(ringback, first), _options()]
+    return "\n\n".join([*texts, *(text for name in names for text in _class(ringback, name))])
+
+
+def client_names() -> str:
+    """The same of ``ringback.client``."""
+    names = _ordered(ringback.client, CLIENT_FIRST)
+    return "\n\n".join(text for name in names for text in _class(ringback.client, name))
+
+
+def _ordered(package: ModuleType, first: Sequence[str]) -> list[str]:
+    return [*first, *sorted(set(package.__all__) - {*first, "__version__"})]
 
 
 def _options() -> str:
@@ -53,14 +70,15 @@ def _source(kind: type) -> ast.ClassDef:
     return node
 
 
-def _class(name: str) -> Iterator[str]:
-    kind = getattr(ringback, name)
+def _class(package: ModuleType, name: str) -> Iterator[str]:
+    kind = getattr(package, name)
     node = _source(kind)
     yield f"## {name}"
     yield _prose(ast.get_docstring(node))
     rows: list[str] = []
     functions: list[str] = []
-    for member, documentation in _members(node):
+    shared = [_source(base) for base in kind.__mro__[1:] if base.__name__ in SHARED]
+    for member, documentation in (each for part in (node, *shared) for each in _members(part)):
         if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef):
             if _decorated(member, "property"):
                 kind_of = ast.unparse(member.returns) if member.returns else "Any"

@@ -152,7 +152,9 @@ class Telling:
         if event.kind == "snapshot":
             found = _parts.decode(event.data)
             if whole and self._misses(found):
-                raise Gap([f"operations/{fields['id']}"], event.position, NO_MORE_KEPT)
+                raise Gap(
+                    NO_MORE_KEPT, topics=[f"operations/{fields['id']}"], position=event.position
+                )
             # Parts before the status: they came before it.
             for part in found.parts:
                 told += self._part(part, None)

@@ -34,9 +34,11 @@ class Gap(RingbackError):
 
     def __init__(
         self,
+        detail: str | None = None,
+        /,
+        *,
         topics: list[str] | None = None,
         position: str | None = None,
-        detail: str | None = None,
     ) -> None:
         """``topics`` are those that messages are missing of, None: perhaps any; ``position`` is
         where to go on.
@@ -152,7 +154,7 @@ class AsyncSubscription:
         return None
 
     def _told(self, found: _Gap, event: ReceivedEvent) -> None:
-        gap = Gap(found.topics or None, found.position or event.position)
+        gap = Gap(topics=found.topics or None, position=found.position or event.position)
         if self._on_gap is None:
             raise gap
         self._on_gap(gap)
