@@ -163,6 +163,7 @@ async def hub(data: Path, path: str = "raw", **settings: Any) -> AsyncIterator[H
     app.topic("https://example.com/declared/{id}")
     app.topic("https://example.com/passing/{id}", durable=False)
     app.topic("https://example.com/short/{id}", count=4)
+    app.topic("https://example.com/gauges/{id}", subscribe="anyone", retained=True)
     options = {"http": "httptools"} if path == "queued" else {}
     async with (
         serve(app, **options) as url,

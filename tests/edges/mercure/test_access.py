@@ -265,6 +265,17 @@ async def test_patterns_are_limited(data: Path) -> None:
             assert subscriber.answer.status_code == 200
 
 
+async def test_a_name_of_the_hub_that_is_none(data: Path) -> None:
+    async with hub(data) as served:
+        headers = bearer(["*"], ["*"])
+        for host in ("x" * 400, "x" * 60_000):
+            asked = {**headers, "Host": host}
+            answer = await served.client.get(HUB, params={"topic": "a"}, headers=asked)
+            assert answer.status_code == 400
+            answer = await served.client.post(HUB, data={"topic": "a"}, headers=asked)
+            assert answer.status_code == 400
+
+
 async def test_limits(data: Path) -> None:
     settings: dict[str, Any] = {"max_connections": 1, "publish_rate": 0.001, "publish_burst": 1}
     async with hub(data, max_subscriptions=2, max_body=200, **settings) as served:

@@ -167,3 +167,14 @@ async def test_long_replays_begin_with_a_gap(data: Path, path: str) -> None:
             position = Position.parse(subscriber.events[-1].id.removeprefix("urn:ringback:"))
             assert position is not None
             assert position.offset == 1201
+
+
+async def test_a_last_value_is_no_history(data: Path, path: str) -> None:
+    """It comes to who asks for what was before, as any other update, and not to who begins."""
+    async with hub(data, path) as served:
+        await served.publish("https://example.com/gauges/1", "kept")
+        async with served.follow("https://example.com/gauges/{id}") as fresh:
+            await served.publish("https://example.com/gauges/2", "new")
+            await fresh.got("new")
+        async with served.follow("https://example.com/gauges/{id}", last_id="earliest") as back:
+            await back.got("kept", "new")

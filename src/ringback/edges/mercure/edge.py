@@ -42,6 +42,9 @@ FORM = "application/x-www-form-urlencoded"
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "QUERY"]
 MAX_QUERY = 32 * 1024
 """Bytes of a query string: many selectors, and a token."""
+MAX_HOST = 320
+"""Bytes of the header Host: a name has 255 (RFC 1035 §2.3.4), and a port. What
+is remembered of selectors is of the hub's URL, and so of this."""
 SPARE_FIELDS = 20
 """Fields of a form or a query beside selectors and topics."""
 LAST_RESORT = RingbackError()
@@ -205,5 +208,7 @@ def _origin(request: Request) -> str:
 
 
 def _base(request: Request) -> str:
-    """The hub's URL."""
+    """The hub's URL. Raises ``MalformedRequest``."""
+    if len(request.header(b"host") or "") > MAX_HOST:
+        raise MalformedRequest(f"The header Host has at most {MAX_HOST} bytes.")
     return f"{_origin(request)}{request.prefix}{HUB}"
