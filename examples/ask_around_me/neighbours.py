@@ -26,7 +26,7 @@ MAX_QUESTIONS = 24
 """Asked in one place."""
 MAX_ACTS = 600
 """Done in one place; then they rest until somebody moves them."""
-QUICK, CALM = (0.4, 1.2), (2.0, 6.0)
+QUICK, CALM = (0.2, 0.8), (2.0, 6.0)
 """Seconds between two acts: at first, and then."""
 NEAR = 3500.0
 """Metres around the place where they live and ask."""

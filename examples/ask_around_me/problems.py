@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import sqlite3
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -10,7 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from ringback import RingbackError
-from ringback.errors import InvalidInput
+from ringback.errors import InvalidInput, StoreUnavailable
+
+log = logging.getLogger("ask_around_me")
 
 
 def told(request: Request, error: Exception) -> JSONResponse:
@@ -42,6 +46,9 @@ def _problem(error: Exception) -> tuple[dict[str, object], dict[str, str]]:
                 for each in error.errors()
             ],
         )
+    if isinstance(error, sqlite3.OperationalError):  # locked for too long, or no disk left
+        log.warning("The questions' store cannot answer: %s", error)
+        error = StoreUnavailable("The questions cannot be reached. Try again.", retry_after=1.0)
     if not isinstance(error, RingbackError):
         raise error
     headers = {}
@@ -54,5 +61,5 @@ def _problem(error: Exception) -> tuple[dict[str, object], dict[str, str]]:
 
 def tell_problems(app: FastAPI) -> None:
     """Have an application answer with problems."""
-    for kind in (HTTPException, RequestValidationError, RingbackError):
+    for kind in (HTTPException, RequestValidationError, RingbackError, sqlite3.OperationalError):
         app.add_exception_handler(kind, told)

@@ -18,6 +18,8 @@ from tests.serving import until
 LIMIT = 45.0
 """Seconds for what takes a few on a machine that does nothing else."""
 
+pytestmark = pytest.mark.timeout(200)  # it waits for several people, who take their time
+
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Any]:

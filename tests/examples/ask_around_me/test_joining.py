@@ -4,6 +4,7 @@ The same in several processes, and when one of them is killed in the middle of i
 """
 
 import asyncio
+import json
 import threading
 import uuid
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from examples.ask_around_me import questions
 from examples.ask_around_me.tasks import PACE
@@ -18,10 +21,11 @@ from tests.examples.ask_around_me.people import HERE, Json, Person, asking, serv
 from tests.serving import ServerProcess, until
 
 SERVED = "examples.ask_around_me.app:app"
+V1 = Subprotocol("ringback.v1")
 
 
 async def test_whoever_reads_while_others_ask_misses_nothing(data: Path) -> None:
-    """Many read, each at another moment of a stream of questions, and follow from there."""
+    """Each of many reads is at another moment of a stream of questions, and joined to it."""
     async with served(data) as url, Person.of(url) as ada, Person.of(url, "Eve") as eve:
         ids: set[str] = set()
 
@@ -31,13 +35,13 @@ async def test_whoever_reads_while_others_ask_misses_nothing(data: Path) -> None
                 at: Json = {"lat": HERE["lat"] + (number % 5 - 2) * 0.03, "lng": HERE["lng"]}
                 ids.add((await person.ask(f"{number}?", **at))["id"])
 
-        async def reads(reader: httpx.AsyncClient) -> list[Json]:
-            return [(await reader.get("/api/questions", params=HERE)).json() for _ in range(25)]
-
         async with httpx.AsyncClient(base_url=url) as reader:
-            asked, again, pages = await asyncio.gather(asks(ada), asks(eve), reads(reader))
-        assert asked is again is None
-        assert len({len(page["questions"]) for page in pages}) > 1, "they read meanwhile"
+            asked = asyncio.gather(asks(ada), asks(eve))
+            pages = []
+            while not asked.done():
+                pages.append((await reader.get("/api/questions", params=HERE)).json())
+            await asked
+        assert pages[0]["questions"] != pages[-1]["questions"], "it read meanwhile"
         for page in pages:
             told = await ada.messages(page["topics"], page["position"])
             known = [each["id"] for each in page["questions"]] + [
@@ -151,6 +155,47 @@ async def test_a_question_that_was_stored_but_not_told_is_told_by_the_next_attem
         again = await ada.done("ask", given)
         (told,) = await ada.messages([f"questions/{first['cell']}"], after)
         assert told["data"] == again == first, "the same version: a duplicate, and known as one"
+
+
+async def test_over_a_websocket_anybody_follows_and_who_signed_in_asks(data: Path) -> None:
+    async with served(data) as url, Person.of(url) as ada, Person.of(url, "Eve") as eve:
+        before = await eve.around()
+        asked = await ada.ask("Before you came?")
+        async with connect(f"{url.replace('http', 'ws')}/ws", subprotocols=[V1]) as socket:
+            heard: list[Json] = []
+
+            async def answer(action: Json) -> Json:
+                await socket.send(json.dumps(action))
+                while True:
+                    frame = json.loads(await asyncio.wait_for(socket.recv(), 20))
+                    if frame.get("id") == action["id"]:
+                        return dict(frame)
+                    heard.append(frame)
+
+            for number, topic in enumerate(before["topics"]):
+                follow = {"action": "subscribe", "id": f"s{number}", "filter": topic}
+                reply = await answer(follow | {"after": before["position"]})
+                assert reply["type"] == "reply", reply
+            submit = {"action": "submit", "id": "1", "task": "ask", "input": asking("After?")}
+            submit["key"] = str(uuid.uuid4())
+            refused = await answer(submit)
+            assert refused["problem"]["status"] == 401, "nobody knows who that is"
+            token = eve.headers["Authorization"].partition(" ")[2]
+            known = await answer({"action": "authenticate", "id": "2", "token": token})
+            assert known["result"]["subject"] == eve.person["id"]
+            assert (await answer(submit | {"id": "3"}))["type"] == "reply"
+
+            def told() -> list[Json]:
+                return [
+                    frame["data"]
+                    for frame in heard
+                    if frame["type"] == "message" and frame["topic"] in before["topics"]
+                ]
+
+            while len(told()) < 2:
+                heard.append(json.loads(await asyncio.wait_for(socket.recv(), 20)))
+            assert told()[0] == asked
+            assert told()[1]["author"] == eve.person
 
 
 async def test_nobody_publishes_from_outside(data: Path) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from joserfc import jwk, jwt
 
-from examples.ask_around_me import signin
+from examples.ask_around_me import signin, store
 from ringback.settings import Settings
 from tests.examples.ask_around_me.people import HERE, Person, asking, served
 
@@ -123,6 +123,20 @@ async def test_the_secret_is_kept_and_readable_by_its_owner_only(data: Path) -> 
         headers = {"Authorization": token}
         answer = await again.get("/api/questions", params=HERE, headers=headers)
         assert answer.status_code == 200
+
+
+async def test_a_store_that_is_busy_for_long_is_said_to_be_so(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "PATIENCE", 0.05)
+    async with served(data) as url, Person.of(url) as ada:
+        with store.store_in(data).writing():
+            answer = await ada.post("/api/session", json={"name": "Eve"})
+            assert answer.status_code == 503
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert int(answer.headers["retry-after"]) >= 1
+            assert (await ada.around())["questions"] == []  # who reads waits for nobody
+        assert (await ada.post("/api/session", json={"name": "Eve"})).status_code == 201
 
 
 async def test_processes_that_start_at_once_share_one_secret(tmp_path: Path) -> None:
