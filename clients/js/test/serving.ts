@@ -6,7 +6,6 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-// Not by a URL: on a page (jsdom) that is another class, and import.meta.url not a file's.
 const HERE = import.meta.dirname;
 const ROOT = join(HERE, "../../..");
 const LIMIT = 30_000;

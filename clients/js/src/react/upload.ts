@@ -1,7 +1,6 @@
 /** Sending files: how many bytes are there, then how the work on them goes. */
 
 import { useMemo, useSyncExternalStore } from "react";
-import type { RingbackError } from "../errors.js";
 import type { Client, Upload, UploadOptions } from "../types.js";
 import { idempotencyKey } from "./keys.js";
 import { type OperationView, useOperation } from "./operation.js";
@@ -16,9 +15,15 @@ export interface UploadView<R = unknown, P = unknown> extends OperationView<R, P
    * is under way.
    */
   upload(file: Blob, options?: Omit<UploadOptions, "signal">): Upload<R, P>;
-  /** Go on with what failed, from the bytes that the server has. Null if nothing did. */
+  /**
+   * Go on with what broke off, from the bytes that the server has; send it again if the work on it
+   * failed. Null if neither did.
+   */
   retry(): Upload<R, P> | null;
-  /** Stop sending. What came stays on the server for a while: `retry` goes on with it. */
+  /**
+   * Stop sending: that is no error. What came stays on the server for a while: `retry` goes on
+   * with it.
+   */
   abort(): void;
   /** Forget it, for another. One that is being sent goes on unseen. */
   reset(): void;
@@ -33,10 +38,12 @@ export interface UploadView<R = unknown, P = unknown> extends OperationView<R, P
 interface State<R, P> {
   readonly current: Upload<R, P> | null;
   readonly sending: boolean;
-  readonly error: RingbackError | null;
+  /** It ended before the server had all bytes. */
+  readonly broken: boolean;
+  readonly aborted: boolean;
 }
 
-const NOTHING = Object.freeze({ current: null, sending: false, error: null });
+const NOTHING = Object.freeze({ current: null, sending: false, broken: false, aborted: false });
 
 class Uploader<R, P> {
   readonly state = new Store<State<R, P>>(NOTHING);
@@ -58,13 +65,18 @@ class Uploader<R, P> {
   };
 
   readonly retry = (): Upload<R, P> | null => {
-    const { current, error } = this.state.get();
-    if (!current || !this.#file || !error) return null;
-    const { id, token } = current;
-    return this.#send(this.#file, {
-      ...this.#options,
-      ...(id && token ? { resume: { id, token } } : {}),
-    });
+    const { current, broken } = this.state.get();
+    const file = this.#file;
+    if (!current || !file) return null;
+    const { id, token, status } = current;
+    if (status === "failed" || status === "cancelled") {
+      return this.upload(file, { ...this.#options, idempotencyKey: idempotencyKey() });
+    }
+    if (!broken) return null;
+    return this.#send(
+      file,
+      id && token ? { ...this.#options, resume: { id, token } } : this.#options,
+    );
   };
 
   readonly abort = (): void => this.#controller?.abort();
@@ -76,16 +88,20 @@ class Uploader<R, P> {
   };
 
   #send(file: Blob, options: UploadOptions): Upload<R, P> {
-    this.#controller = new AbortController();
-    const current = this.#client.upload<R, P>(file, {
-      ...options,
-      signal: this.#controller.signal,
-    });
-    this.state.set({ current, sending: true, error: null });
-    const settle = (error: RingbackError | null): void => {
-      if (this.state.get().current === current) this.state.set({ current, sending: false, error });
+    const controller = new AbortController();
+    const { signal } = controller;
+    this.#controller = controller;
+    const current = this.#client.upload<R, P>(file, { ...options, signal });
+    this.state.set({ current, sending: true, broken: false, aborted: false });
+    const settle = (broken: boolean): void => {
+      if (this.state.get().current !== current) return;
+      this.state.set({ current, sending: false, broken, aborted: broken && signal.aborted });
     };
-    current.uploaded.then(() => settle(null), settle);
+    // Why it broke off is its operation's `failure`, or what the server says of it.
+    current.uploaded.then(
+      () => settle(false),
+      () => settle(true),
+    );
     return current;
   }
 }
@@ -99,7 +115,7 @@ export function useUpload<R = unknown, P = unknown>(): UploadView<R, P> {
   const uploader = useMemo(() => new Uploader<R, P>(client), [client]);
   const { listen, get } = uploader.state;
   const state = useSyncExternalStore(listen, get, () => NOTHING);
-  const { current, sending, error } = state;
+  const { current, sending, aborted } = state;
   const view = useOperation<R, P>(current);
   const [onChange, sentNow] = useMemo(
     () => [
@@ -121,7 +137,7 @@ export function useUpload<R = unknown, P = unknown>(): UploadView<R, P> {
       sending,
       sent,
       size: current?.size ?? 0,
-      error: error?.problem ?? view.error,
+      error: aborted ? null : view.error,
     };
-  }, [uploader, view, current, sending, error, sent]);
+  }, [uploader, view, current, sending, aborted, sent]);
 }

@@ -2,7 +2,8 @@
 
 import "./dom.js"; // before React looks whether there is a page
 
-import { act, renderHook, waitFor } from "@testing-library/react";
+import { act, render, renderHook, waitFor } from "@testing-library/react";
+import { startTransition, useState } from "react";
 import { expect, test } from "vitest";
 import { type OperationRef, useOperation } from "../../src/react/index.js";
 import { until } from "../serving.js";
@@ -98,4 +99,45 @@ test("the view is the same object while nothing changes", async () => {
   const before = result.current;
   rerender();
   expect(result.current).toBe(before);
+});
+
+test("a change while React renders is in all parts of the page or in none", async () => {
+  const operation = await page.client().submit("wait", {});
+  const PARTS = 1000;
+  let rendered = 0;
+  function Part() {
+    const { status } = useOperation(operation);
+    const end = performance.now() + 3;
+    while (status === "running" && performance.now() < end); // React pauses between the parts
+    rendered += 1;
+    return <i>{status}</i>;
+  }
+  let widen = (): void => {};
+  function Page() {
+    const [parts, setParts] = useState(1);
+    widen = () => startTransition(() => setParts(PARTS));
+    // biome-ignore lint/suspicious/noArrayIndexKey: they have nothing else
+    return Array.from({ length: parts }, (_, part) => <Part key={part} />);
+  }
+  const { container } = render(<Page />);
+  const shown = (): string[] => [...container.querySelectorAll("i")].map((i) => i.innerHTML);
+  await until(() => shown()[0] === "running");
+  const torn: string[][] = [];
+  const look = new window.MutationObserver(() => {
+    const states = [...new Set(shown())];
+    if (states.length > 1) torn.push(states);
+  });
+  look.observe(container, { childList: true, subtree: true, characterData: true });
+  let midway = false;
+  operation.onChange(() => {
+    midway ||= operation.status === "cancelled" && rendered > 10 && shown().length === 1;
+  });
+  rendered = 0;
+  widen();
+  await until(() => rendered > 10);
+  await operation.cancel();
+  await until(() => shown().length === PARTS && shown().at(-1) === "cancelled");
+  look.disconnect();
+  expect(torn).toEqual([]);
+  expect(midway).toBe(true);
 });

@@ -3,7 +3,7 @@
 import { cleanup, configure } from "@testing-library/react";
 import type { ReactNode } from "react";
 import { afterAll, afterEach, beforeAll, vi } from "vitest";
-import { type Client, connect, type Options } from "../../src/index.js";
+import { type Client, connect, type Options, type Subscription } from "../../src/index.js";
 import { RingbackProvider } from "../../src/react/index.js";
 import { Server } from "../serving.js";
 
@@ -40,12 +40,20 @@ export function around(client: Client) {
 
 /** Counts what is followed through a client, which goes on as it is. */
 export function counting(client: Client) {
-  const open = { subscriptions: 0, operations: 0, subscribed: [] as string[], followed: 0 };
+  const open = {
+    subscriptions: 0,
+    operations: 0,
+    subscribed: [] as string[],
+    followed: 0,
+    /** The subscription that was made last. */
+    last: null as Subscription | null,
+  };
   const { subscribe, follow } = client;
   vi.spyOn(client, "subscribe").mockImplementation((filter, handler, options) => {
     const made = subscribe(filter, handler as never, options);
     const { close } = made;
     open.subscriptions += 1;
+    open.last = made as Subscription;
     open.subscribed.push(filter);
     made.close = () => {
       open.subscriptions -= 1;

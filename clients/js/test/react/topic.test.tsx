@@ -2,7 +2,8 @@
 
 import "./dom.js"; // before React looks whether there is a page
 
-import { act, renderHook, waitFor } from "@testing-library/react";
+import { act, render, renderHook, waitFor } from "@testing-library/react";
+import { Activity } from "react";
 import { expect, test } from "vitest";
 import { type Filters, useTopic } from "../../src/react/index.js";
 import { until } from "../serving.js";
@@ -219,4 +220,40 @@ test("with limit 0 messages are told and nothing is rendered", async () => {
   await until(() => heard.length === 1);
   await act(async () => {});
   expect(renders).toBe(before);
+});
+
+test("what comes while it is hidden is there when it is shown again, once", async () => {
+  const client = page.client();
+  const open = counting(client);
+  function Room() {
+    return <p>{data(useTopic("rooms/13")).join()}</p>;
+  }
+  const at = (mode: "visible" | "hidden") => (
+    <Activity mode={mode}>
+      <Room />
+    </Activity>
+  );
+  const { container, rerender } = render(at("visible"), { wrapper: around(client) });
+  await until(() => client.connection.status === "connected");
+  await until(() => open.last?.position);
+  await page.server.publish("rooms/13", 1);
+  await until(() => container.textContent === "1");
+  rerender(at("hidden"));
+  expect(open.subscriptions).toBe(0);
+  await page.server.publish("rooms/13", 2);
+  rerender(at("visible"));
+  await page.server.publish("rooms/13", 3);
+  await until(() => container.textContent === "1,2,3");
+});
+
+test("a server that dies and comes back is no gap", async () => {
+  const { result } = renderHook(() => useTopic("rooms/15"), { wrapper: around(page.client()) });
+  await waitFor(() => expect(result.current.ready).toBe(true));
+  await page.server.publish("rooms/15", 1);
+  await waitFor(() => expect(data(result.current)).toEqual([1]));
+  await page.server.kill();
+  await page.server.start();
+  await page.server.publish("rooms/15", 2);
+  await waitFor(() => expect(data(result.current)).toEqual([1, 2]));
+  expect(result.current.gap).toBe(null);
 });
