@@ -16,12 +16,24 @@ from typer.exceptions import TyperException
 
 from ringback import __version__
 from ringback.cli import exits
-from ringback.cli.commands import demo, hub, ops, settings, submit, token, topics
+from ringback.cli.commands import demo, hub, ops, settings, submit, token, topics, types
 from ringback.cli.commands import run as run_command
 from ringback.cli.terminal import NobodyReads, note, styled
 from ringback.errors import ConfigurationError, RingbackError
 
-ORDER = ("run", "worker", "hub", "submit", "ops", "pub", "sub", "token", "settings", "demo")
+ORDER = (
+    "run",
+    "worker",
+    "hub",
+    "submit",
+    "ops",
+    "pub",
+    "sub",
+    "token",
+    "types",
+    "settings",
+    "demo",
+)
 
 
 class _Commands(TyperGroup):
@@ -68,6 +80,7 @@ application.add_typer(ops.application, name="ops")
 application.command()(topics.pub)
 application.command()(topics.sub)
 application.command()(token.token)
+application.command()(types.types)
 application.command()(settings.settings)
 application.command()(demo.demo)
 
