@@ -73,12 +73,12 @@ export class Uploads {
   }
 
   async #send({ key, question, file }: Sending): Promise<void> {
-    const upload = this.#client.upload<Photo>(file, {
-      name: `photos/${question}/${file.name}`,
-      type: file.type,
-    });
-    this.#change(key, { upload, failure: null });
     try {
+      const upload = this.#client.upload<Photo>(file, {
+        name: `photos/${question}/${file.name}`,
+        type: file.type,
+      });
+      this.#change(key, { upload, failure: null });
       await upload.uploaded;
       await upload.result();
       this.remove(key);

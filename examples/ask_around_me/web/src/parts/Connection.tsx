@@ -91,7 +91,7 @@ export function ConnectionBanner() {
         </strong>{" "}
         {trouble === "closed"
           ? error?.message
-          : "This is how things stood. You can go on: what you ask or answer is sent, and what you miss comes, as soon as it is back."}
+          : "You can go on: what you ask is sent, and what you miss comes, as soon as it is back."}
       </p>
       <button
         type="button"

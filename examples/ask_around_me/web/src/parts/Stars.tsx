@@ -25,8 +25,18 @@ const FIVE = [0, 24, 48, 72, 96].map((x) => (
   <path key={x} d={STAR} transform={`translate(${x} 0)`} />
 ));
 
-export function StarsShown({ value, label }: { value: number; label: string }) {
-  return (
+interface StarsShownProps {
+  readonly value: number;
+  /** Not given: what stands beside them says it. */
+  readonly label?: string;
+}
+
+export function StarsShown({ value, label }: StarsShownProps) {
+  return label === undefined ? (
+    <span className="stars">
+      <Row value={value} />
+    </span>
+  ) : (
     <span className="stars" role="img" aria-label={label}>
       <Row value={value} />
     </span>

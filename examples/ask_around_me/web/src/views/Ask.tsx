@@ -97,7 +97,7 @@ export function Ask({ centre }: { centre: Point }) {
             onChange={() => setKind("stars")}
           />
           <span className="choice-face">
-            <StarsShown value={3.5} label="" />
+            <StarsShown value={3.5} />
             <strong>Stars</strong>
             <span className="muted">How good is it?</span>
           </span>
