@@ -1,11 +1,14 @@
 /** The client: what a page works with. */
 
+import { asError } from "./errors.js";
 import { Http, persist } from "./http.js";
+import { freshKey } from "./key.js";
+import { kit } from "./kit.js";
 import { Link } from "./link.js";
 import { FollowedOperation } from "./operation.js";
-import { PollTransport } from "./poll.js";
-import { SseTransport } from "./sse.js";
+import { Sending } from "./sending.js";
 import { subscribe } from "./subscription.js";
+import type { Tabs } from "./tabs.js";
 import { Tokens } from "./tokens.js";
 import type { Context, Transport } from "./transport.js";
 import type {
@@ -17,20 +20,41 @@ import type {
   Presence,
   Published,
   TransportName,
+  UploadOptions,
 } from "./types.js";
 import { WebSocketTransport } from "./websocket.js";
 
 const ALL: readonly TransportName[] = ["websocket", "sse", "long-polling", "polling"];
 
-function make(name: TransportName, context: Context): Transport {
-  if (name === "websocket") return new WebSocketTransport(context);
-  return name === "sse" ? new SseTransport(context) : new PollTransport(context, name);
+/** One that is loaded when it is needed, as most pages never do. */
+function later(context: Context, loading: Promise<Transport>): Transport {
+  let transport: Transport | null = null;
+  let closed = false;
+  loading.then(
+    (loaded) => {
+      transport = loaded;
+      if (closed) loaded.close();
+    },
+    (error: unknown) => context.down({ error: asError(error) }),
+  );
+  return {
+    start: () => transport?.start(),
+    change: () => transport?.change(),
+    check: () => transport?.check(),
+    renewed: () => transport?.renewed(),
+    close() {
+      closed = true;
+      transport?.close();
+    },
+  };
 }
 
-/** 128 random bits. (`randomUUID` is not there on pages without TLS.) */
-export function freshKey(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+function make(name: TransportName, context: Context): Transport {
+  if (name === "websocket") return new WebSocketTransport(context);
+  return later(
+    context,
+    import("./fallback.js").then((m) => m.fallback(name, context)),
+  );
 }
 
 /**
@@ -47,7 +71,16 @@ export function connect<A extends Api = AnyApi>(
   const http = new Http(origin + pathname.replace(/\/?$/, "/"), tokens, options);
   const able = (names: readonly TransportName[]): TransportName[] =>
     names.filter((name) => name !== "websocket" || options.WebSocket || globalThis.WebSocket);
-  const link = new Link(http, options, able(options.transports ?? ALL), make);
+  let tabs: Promise<Pick<Tabs, "transport" | "close">> | undefined;
+  const link = new Link(http, options, able(options.transports ?? ALL), (name, context) => {
+    const direct = (): Transport => make(name, context);
+    if (!options.share) return direct();
+    tabs ??= import("./tabs.js").then((m) => m.tabs(kit, link, http.url));
+    return later(
+      context,
+      tabs.then((all) => all.transport(context, direct)),
+    );
+  });
 
   return {
     url: http.url,
@@ -82,14 +115,16 @@ export function connect<A extends Api = AnyApi>(
       const path = `presence/${topic.split("/").map(encodeURIComponent).join("/")}`;
       return (await http.request<Presence>(path)).data;
     },
-    upload() {
-      throw new Error("Not yet.");
-    },
+    upload: <R, P>(file: Blob, choices: UploadOptions = {}) =>
+      new Sending<R, P>(link, http, file, choices),
     use: (names) => link.use(able(names)),
     setToken(token) {
       tokens.set(token);
       link.renewed();
     },
-    close: () => link.close(),
+    close() {
+      link.close();
+      void tabs?.then((all) => all.close());
+    },
   };
 }

@@ -49,12 +49,10 @@ function isProblem(value: unknown): value is Problem {
   return typeof found?.type === "string" && typeof found.status === "number";
 }
 
-/** Seconds, where the answer says when to come again (RFC 9110 §10.2.3). */
+/** Seconds, where the answer says when to come again (RFC 9110 §10.2.3; dates are passed over). */
 export function retryAfter(headers: Headers): number | undefined {
   const text = headers.get("Retry-After");
-  if (!text) return undefined;
-  const seconds = /^\d+$/.test(text) ? +text : (Date.parse(text) - Date.now()) / 1000;
-  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
+  return text && /^\d+$/.test(text) ? +text : undefined;
 }
 
 /** Whatever was thrown, as one of ours. */

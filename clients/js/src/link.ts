@@ -8,6 +8,7 @@
 import { Backoff, CAP } from "./backoff.js";
 import { local, type RingbackError } from "./errors.js";
 import type { Http } from "./http.js";
+import { kit } from "./kit.js";
 import { type Entry, Positions } from "./resume.js";
 import type { Context, Failure, Transport } from "./transport.js";
 import type { Connection, ConnectionStatus, Options, TransportName } from "./types.js";
@@ -27,7 +28,10 @@ export type Make = (name: TransportName, context: Context) => Transport;
 export class Link {
   readonly positions = new Positions();
   connection: Connection = Object.freeze({
-    status: "idle", transport: null, retryAt: null, error: null,
+    status: "idle",
+    transport: null,
+    retryAt: null,
+    error: null,
   });
   readonly listeners = new Set<(connection: Connection) => void>();
   readonly #http: Http;
@@ -60,7 +64,10 @@ export class Link {
 
   /** Follow something more. */
   add(entry: Entry): void {
-    if (this.#over) return entry.end(local("closed", "The client was closed."));
+    if (this.#over) {
+      entry.end(local("closed", "The client was closed."));
+      return;
+    }
     this.positions.entries.add(entry);
     this.#change();
   }
@@ -155,10 +162,10 @@ export class Link {
   #open(): void {
     clearTimeout(this.#wait);
     if (this.#over || !this.positions.entries.size) return;
-    if (globalThis.navigator?.onLine === false) return this.#say("offline");
     const name = this.#names[this.#rung];
-    if (!name) return;
-    this.#say("connecting");
+    const offline = globalThis.navigator?.onLine === false;
+    this.#say(offline ? "offline" : "connecting");
+    if (offline || !name) return;
     const mine = (): boolean => this.#transport === transport;
     const transport: Transport = this.#begin(
       name,
@@ -176,7 +183,7 @@ export class Link {
     down: (failure: Failure) => unknown,
   ): Transport {
     const { positions } = this;
-    const context = { http: this.#http, options: this.#options, positions, probing, up, down };
+    const context = { kit, http: this.#http, options: this.#options, positions, probing, up, down };
     return this.#make(name, context);
   }
 
@@ -231,17 +238,21 @@ export class Link {
       this.#backoff.held(seconds);
       this.#probes.held(seconds);
     }
-    this.#shorts = seconds !== null && seconds < SHORT && after === undefined ? this.#shorts + 1 : 0;
-    if (refused || error?.status === 401) return this.#renew(refused?.token, error);
-    if (stay) return this.#say("closed", error);
-    if (broken || this.#shorts >= SHORTS) {
+    this.#shorts =
+      seconds !== null && seconds < SHORT && after === undefined ? this.#shorts + 1 : 0;
+    const short = this.#shorts >= SHORTS;
+    if (refused || error?.status === 401) {
+      this.#renew(refused?.token, error);
+    } else if (stay) {
+      this.#say("closed", error);
+    } else if ((broken || short) && this.#rung + 1 < this.#names.length) {
       this.#shorts = 0;
       this.#rung++;
-      if (this.#rung < this.#names.length) return this.#open();
+      this.#open();
+    } else {
+      if (broken || short || seconds === null) this.#rung = 0;
+      this.#pause(after ?? error?.retryAfter ?? this.#backoff.next(), error);
     }
-    if (seconds === null) this.#rung = 0;
-    this.#rung %= this.#names.length;
-    this.#pause(after ?? error?.retryAfter ?? this.#backoff.next(), error);
   }
 
   #pause(seconds: number, error: RingbackError | null): void {
@@ -263,14 +274,21 @@ export class Link {
     );
   }
 
-  #say(status: ConnectionStatus, error: RingbackError | null = null, retryAt: number | null = null): void {
+  #say(
+    status: ConnectionStatus,
+    error: RingbackError | null = null,
+    retryAt: number | null = null,
+  ): void {
     const idle = status === "idle" || status === "closed" || status === "offline";
     const transport = idle ? null : (this.#names[this.#rung] ?? null);
     const now = this.connection;
     if (
-      now.status === status && now.transport === transport &&
-      now.retryAt === retryAt && now.error === error
-    ) return;
+      now.status === status &&
+      now.transport === transport &&
+      now.retryAt === retryAt &&
+      now.error === error
+    )
+      return;
     this.connection = Object.freeze({ status, transport, retryAt, error });
     for (const listener of [...this.listeners]) listener(this.connection);
   }

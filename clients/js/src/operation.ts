@@ -1,8 +1,9 @@
 /** One operation as the page sees it: its state, its partial results, its end. */
 
 import { call } from "./call.js";
-import { local, RingbackError } from "./errors.js";
+import { asError, local, RingbackError } from "./errors.js";
 import { type Http, persist } from "./http.js";
+import { kit } from "./kit.js";
 import type { Link } from "./link.js";
 import { beginning, OPERATIONS } from "./positions.js";
 import { Queue } from "./queue.js";
@@ -93,9 +94,10 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   /** Have the link tell of it. */
   follow(): this {
     const entry: Entry = {
-      filter: OPERATIONS + this.id,
+      filter: this.#path,
       token: this.token,
       at: null,
+      known: false,
       wired: false,
       joined: false,
       fits: () => false,
@@ -140,7 +142,7 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
     const { result, result_size, status, error } = this.#state;
     if (status === "succeeded") {
       if (result_size === undefined) return (result ?? null) as R;
-      const path = `${OPERATIONS}${this.id}/result`;
+      const path = `${this.#path}/result`;
       return (await persist(() => this.http.request<R>(path, { token: this.token }))).data;
     }
     if (status === "failed" && error) throw new RingbackError(error);
@@ -149,8 +151,9 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   }
 
   async cancel(): Promise<void> {
-    const path = `${OPERATIONS}${this.id}/cancel`;
-    await persist(() => this.http.request(path, { method: "POST", token: this.token }));
+    await persist(() =>
+      this.http.request(`${this.#path}/cancel`, { method: "POST", token: this.token }),
+    );
   }
 
   onChange(listener: () => void): () => void {
@@ -181,6 +184,15 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   #leave(): void {
     if (this.#entry) this.link.remove(this.#entry);
     this.#entry = null;
+  }
+
+  get #path(): string {
+    return OPERATIONS + this.id;
+  }
+
+  /** Parts are missing that will not come by themselves. */
+  #lacks(): boolean {
+    return this.#parts.length > this.#whole || (OVER.includes(this.status) && !this.#ended());
   }
 
   /** All of it is here. */
@@ -214,7 +226,7 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
 
   /** After a change: fill what is missing, tell, and end what has ended. */
   #told(): void {
-    if (this.#parts.length > this.#whole || (this.done && !this.#ended())) void this.#fill();
+    if (this.#lacks()) this.#fill();
     const ended = this.#ended();
     if (ended) this.#leave();
     if (ended) for (const queue of this.#queues) queue.end();
@@ -261,28 +273,24 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   }
 
   /** Read the parts that are missing: a snapshot has the newest alone. */
-  async #fill(): Promise<void> {
+  #fill(): void {
     const at = this.#state.position;
     if (this.#filling || !at) return;
     this.#filling = true;
-    try {
-      for (let after = beginning(at), whole = -1; whole < this.#whole; ) {
-        whole = this.#whole;
-        const path = `${OPERATIONS}${this.id}?${new URLSearchParams({ after })}`;
-        const request = (): Promise<{ data: OperationState<R, P> }> =>
-          this.http.request(path, { token: this.token });
-        const { data } = await persist(request);
-        after = data.position ?? after;
-        for (const part of data.parts ?? []) this.#part(part);
-        this.changed();
-        if (this.#parts.length === this.#whole && !this.done) break;
-      }
-      if (this.done && !this.#ended()) this.#state = { ...this.#state, part_count: this.#whole };
-      this.#told();
-    } catch (error) {
-      if (error instanceof RingbackError) this.fail(error);
-    } finally {
-      this.#filling = false;
-    }
+    import("./missing.js")
+      .then(({ missing }) =>
+        missing<R, P>(kit, this.http, this.#path, this.token, beginning(at), ({ parts = [] }) => {
+          for (const part of parts) this.#part(part);
+          this.changed();
+          return { whole: this.#whole, more: this.#lacks() };
+        }),
+      )
+      .then(() => {
+        this.#filling = false;
+        // What is not there by now is nowhere.
+        if (this.done) this.#state = { ...this.#state, part_count: this.#whole };
+        this.#told();
+      })
+      .catch((error: unknown) => this.fail(asError(error)));
   }
 }

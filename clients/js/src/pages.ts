@@ -3,10 +3,8 @@
  * requests, each on its own account, so that what is refused concerns nobody else.
  */
 
-import { refuses } from "./errors.js";
 import type { RequestOptions } from "./http.js";
-import { comparable, higher } from "./positions.js";
-import { type Entry, type Incoming, isOperation } from "./resume.js";
+import type { Entry, Incoming } from "./resume.js";
 import type { Context } from "./transport.js";
 import type { TransportName } from "./types.js";
 
@@ -45,7 +43,7 @@ export class Pages {
   async begin(entries: readonly Entry[]): Promise<void> {
     const groups = new Map<string | null | Entry, Entry[]>();
     for (const entry of entries) {
-      const key = isOperation(entry) ? entry : entry.at;
+      const key = this.#context.kit.isOperation(entry) ? entry : entry.at;
       groups.set(key, [...(groups.get(key) ?? []), entry]);
     }
     await Promise.all([...groups.values()].map((group) => this.#group(group)));
@@ -54,9 +52,10 @@ export class Pages {
   async #group(group: Entry[]): Promise<void> {
     const first = group[0];
     if (!first) return;
+    const { refuses, isOperation } = this.#context.kit;
     try {
       if (isOperation(first)) return await this.#operation(first);
-      while (await this.#page(group)) continue;
+      while (await this.#page(group));
       for (const entry of this.#left(group)) entry.current();
     } catch (error) {
       if (!refuses(error)) throw error;
@@ -71,15 +70,18 @@ export class Pages {
 
   /** The next page; whether there may be another. */
   async #page(group: Entry[]): Promise<boolean> {
-    const { positions, http } = this.#context;
+    const { positions, http, kit } = this.#context;
     const asked = this.#left(group).filter((entry) => !entry.joined);
     const after = asked[0]?.at ?? null;
     if (!asked.length) return false;
-    const path = query(asked.map((entry) => entry.filter), after);
+    const path = query(
+      asked.map((entry) => entry.filter),
+      after,
+    );
     const { data } = await http.request<Page>(`${path}&limit=${LIMIT}`, this.#options);
     let more = false;
     for (const entry of this.#left(asked)) {
-      entry.confirmed();
+      positions.confirm(entry);
       const missed = data.missed.length ? data.missed : null;
       if (data.gap && (!missed || missed.some((topic) => entry.fits(topic)))) {
         entry.gap({ topics: missed, position: data.position });
@@ -87,11 +89,11 @@ export class Pages {
       // Where its filter is on the wire already, what lies beyond the present comes from there.
       const live = positions.wired(entry.filter).length ? positions.live : null;
       for (const message of data.messages) {
-        const beyond = live && message.position && higher(message.position, live);
+        const beyond = live && message.position && kit.higher(message.position, live);
         if (!beyond && entry.fits(message.topic)) entry.take(message);
       }
       entry.at = data.position;
-      const behind = live && comparable(live, data.position) && higher(live, data.position);
+      const behind = live && kit.comparable(live, data.position) && kit.higher(live, data.position);
       if (live && !behind) positions.join(entry, live);
       else more ||= live !== null || (after !== null && data.messages.length > 0);
     }
@@ -100,7 +102,7 @@ export class Pages {
 
   /** One operation as it stands. */
   async #operation(entry: Entry): Promise<void> {
-    const { positions, http } = this.#context;
+    const { positions, http, kit } = this.#context;
     let wired: string | null | undefined;
     for (let behind = true; behind; ) {
       const after = entry.at ? `?${new URLSearchParams({ after: entry.at })}` : "";
@@ -108,9 +110,9 @@ export class Pages {
       const { data } = await http.request<{ position: string }>(entry.filter + after, options);
       if (!positions.entries.has(entry)) return;
       positions.stands(entry, data.position, data);
-      entry.confirmed();
+      positions.confirm(entry);
       wired = positions.wired(entry.filter)[0]?.at;
-      behind = !!wired && comparable(wired, data.position) && higher(wired, data.position);
+      behind = !!wired && kit.comparable(wired, data.position) && kit.higher(wired, data.position);
     }
     entry.wired = !!wired;
   }

@@ -1,10 +1,8 @@
 /** Long polling, and polling with pauses: plain requests, for where nothing else comes through. */
 
-import { pause } from "./backoff.js";
-import { asError, refuses, retryAfter } from "./errors.js";
-import { passes } from "./http.js";
 import { type Page, Pages, query } from "./pages.js";
-import { type Entry, isOperation } from "./resume.js";
+import type { Entry } from "./resume.js";
+import { together } from "./together.js";
 import type { Context, Transport } from "./transport.js";
 
 /** Seconds that the server is asked to wait. */
@@ -61,9 +59,9 @@ export class PollTransport implements Transport {
     const fresh = [...entries].filter((entry) => !this.#known.has(entry));
     for (const entry of fresh) {
       this.#known.add(entry);
-      if (isOperation(entry)) this.#run(this.#operation(entry));
+      if (this.#context.kit.isOperation(entry)) this.#run(this.#operation(entry));
     }
-    const topics = fresh.filter((entry) => !isOperation(entry));
+    const topics = fresh.filter((entry) => !this.#context.kit.isOperation(entry));
     if (topics.length) this.#run(this.#begin(topics));
   }
 
@@ -100,7 +98,7 @@ export class PollTransport implements Transport {
 
   #followed(): Entry[] {
     const { entries } = this.#context.positions;
-    return [...entries].filter((entry) => entry.wired && !isOperation(entry));
+    return [...entries].filter((entry) => entry.wired && !this.#context.kit.isOperation(entry));
   }
 
   async #loop(): Promise<void> {
@@ -108,11 +106,18 @@ export class PollTransport implements Transport {
     let idle: number = PAUSES[0];
     for (let wired = this.#followed(); wired.length; wired = this.#followed()) {
       for (const entry of wired) entry.at = positions.of(entry);
-      const after = positions.together(wired);
+      const after = together(this.#context.kit, positions, wired);
       this.#poll = new AbortController();
       const { signal } = this.#poll;
       try {
-        const page = await this.#ask<Page>(query(wired.map((e) => e.filter), after), {}, signal);
+        const page = await this.#ask<Page>(
+          query(
+            wired.map((e) => e.filter),
+            after,
+          ),
+          {},
+          signal,
+        );
         if (this.#stop.signal.aborted) return;
         if (!page.data) continue;
         const { messages, gap, missed, position } = page.data;
@@ -120,7 +125,7 @@ export class PollTransport implements Transport {
         for (const message of messages) positions.message(message);
         positions.mark(position);
         idle = messages.length ? PAUSES[0] : Math.min(PAUSES[1], idle * 1.5);
-        if (!page.waited && !messages.length) await pause(idle, signal);
+        if (!page.waited && !messages.length) await this.#context.kit.pause(idle, signal);
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         if (!signal.aborted) await this.#refused(error, wired);
@@ -130,7 +135,7 @@ export class PollTransport implements Transport {
 
   /** Which of them it is about, they are asked for one by one; who remains goes on. */
   async #refused(error: unknown, wired: Entry[]): Promise<void> {
-    if (!refuses(error)) throw error;
+    if (!this.#context.kit.refuses(error)) throw error;
     const { positions } = this.#context;
     for (const entry of wired) {
       entry.at = positions.of(entry);
@@ -151,18 +156,25 @@ export class PollTransport implements Transport {
       try {
         const path: string = entry.filter + after;
         const conditional: boolean = etag !== null;
-        const answer: Polled<Stand> = await this.#ask<Stand>(path, headers, signal, entry.token, conditional);
+        const answer: Polled<Stand> = await this.#ask<Stand>(
+          path,
+          headers,
+          signal,
+          entry.token,
+          conditional,
+        );
         if (!positions.entries.has(entry)) return;
         etag = answer.headers.get("ETag") ?? etag;
         if (answer.data) {
           positions.stands(entry, answer.data.position, answer.data);
-          entry.confirmed();
+          positions.confirm(entry);
         }
-        const seconds = retryAfter(answer.headers) ?? 1;
-        if (!answer.waited) await pause(Math.min(seconds * 1000, PAUSES[1]), signal);
+        const seconds = this.#context.kit.retryAfter(answer.headers) ?? 1;
+        if (!answer.waited)
+          await this.#context.kit.pause(Math.min(seconds * 1000, PAUSES[1]), signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (!refuses(error)) throw error;
+        if (!this.#context.kit.refuses(error)) throw error;
         positions.end([entry], error);
       }
     }
@@ -176,7 +188,8 @@ export class PollTransport implements Transport {
     conditional = true,
   ): Promise<Polled<T>> {
     const waits = this.#name === "long-polling" && this.#waiting < WAITING && conditional;
-    const asked = (this.#asked = Date.now());
+    const asked = Date.now();
+    this.#asked = asked;
     if (waits) {
       this.#waiting++;
       headers = { ...headers, Prefer: `wait=${WAIT}` };
@@ -193,7 +206,8 @@ export class PollTransport implements Transport {
       return { ...answer, waited: waits || !conditional };
     } catch (error) {
       // One that was cut while it waited, again and again: something here does not let it wait.
-      const cut = passes(error) && error.status !== 429 && Date.now() - asked > PAUSES[0];
+      const cut =
+        this.#context.kit.passes(error) && error.status !== 429 && Date.now() - asked > PAUSES[0];
       if (!waits || signal.aborted || !cut) throw error;
       if (++this.#cut > 1) this.#fail(error, true);
       throw error;
@@ -205,6 +219,6 @@ export class PollTransport implements Transport {
   #fail(error: unknown, broken = false): void {
     if (this.#stop.signal.aborted) return;
     this.close();
-    this.#context.down({ error: asError(error), broken });
+    this.#context.down({ error: this.#context.kit.asError(error), broken });
   }
 }

@@ -27,6 +27,8 @@ export interface Entry {
    * joined: null, or up to where it had what comes for all.
    */
   at: string | null;
+  /** The server has confirmed it once. */
+  known: boolean;
   /** The connection knows of it: what comes with its filter is for it. */
   wired: boolean;
   /** It is current: what comes for all is for it, too. */
@@ -81,9 +83,16 @@ export class Positions {
       entry.wired = true;
       if (now && !isOperation(entry)) this.join(entry, position);
       else entry.at = position;
-      entry.confirmed();
+      this.confirm(entry);
       if (entry.joined) entry.current();
     }
+  }
+
+  /** The server will have it. */
+  confirm(entry: Entry): void {
+    if (entry.known) return;
+    entry.known = true;
+    entry.confirmed();
   }
 
   /** A replay has ended. */
@@ -106,22 +115,6 @@ export class Positions {
     if (this.live !== null && !higher(position, this.live)) return false;
     this.live = position;
     return true;
-  }
-
-  /**
-   * Have these go on together from the lowest of their positions: what an entry had beyond that is
-   * not given to it again. Returns where.
-   */
-  together(entries: Iterable<Entry>): string | null {
-    const all = [...entries].filter((entry) => entry.at !== null);
-    let lowest: string | null = null;
-    for (const { at } of all) if (at && (lowest === null || !higher(at, lowest))) lowest = at;
-    for (const entry of all) {
-      entry.joined = entry.wired = true;
-      if (entry.at === lowest) entry.at = null;
-    }
-    this.live = lowest;
-    return lowest;
   }
 
   /** A message: with `filter` of a replay, else for all that it fits. Returns whether it was new. */

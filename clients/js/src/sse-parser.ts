@@ -19,10 +19,7 @@ export class SseParser {
   readonly #onEvent: (event: ServerSentEvent) => void;
   readonly #onRetry: (milliseconds: number) => void;
 
-  constructor(
-    onEvent: (event: ServerSentEvent) => void,
-    onRetry: (milliseconds: number) => void,
-  ) {
+  constructor(onEvent: (event: ServerSentEvent) => void, onRetry: (milliseconds: number) => void) {
     this.#onEvent = onEvent;
     this.#onRetry = onRetry;
   }

@@ -1,11 +1,10 @@
 /** Server-Sent Events over `fetch`, which can send a token where an EventSource cannot. */
 
-import { asError, local, refuses } from "./errors.js";
-import { failure } from "./http.js";
+import type { Kit } from "./kit.js";
 import { Pages, query } from "./pages.js";
-import { higher } from "./positions.js";
-import { type Entry, type Incoming, isOperation } from "./resume.js";
+import type { Entry, Incoming } from "./resume.js";
 import { type ServerSentEvent, SseParser } from "./sse-parser.js";
+import { together } from "./together.js";
 import type { Context, Transport } from "./transport.js";
 
 const NAME = "sse";
@@ -54,7 +53,8 @@ export class SseTransport implements Transport {
 
   check(): void {
     // Longer than a server is silent: it cannot be asked, so it is begun anew.
-    if (this.#stream && Date.now() - this.#heard > SILENCE / 2) this.#fail(local("network", "Silent."), 0);
+    if (this.#stream && Date.now() - this.#heard > SILENCE / 2)
+      this.#fail(this.#context.kit.local("network", "Silent."), 0);
   }
 
   renewed(): void {
@@ -72,11 +72,16 @@ export class SseTransport implements Transport {
     while (this.#again && !this.#begin && !this.#stop.signal.aborted) {
       this.#again = false;
       if (!probing || this.#stream) {
-        const behind = unlevel([...positions.entries].filter((entry) => !entry.wired));
+        const behind = unlevel(
+          this.#context.kit,
+          [...positions.entries].filter((entry) => !entry.wired),
+        );
         if (behind.length) await this.#pages.begin(behind);
       }
       const all = [...positions.entries];
-      const gone = [...this.#carried].some((e) => !positions.entries.has(e) && !isOperation(e));
+      const gone = [...this.#carried].some(
+        (e) => !positions.entries.has(e) && !this.#context.kit.isOperation(e),
+      );
       if (!this.#stream || gone || all.some((entry) => !entry.wired)) await this.#open(all);
     }
   }
@@ -89,7 +94,7 @@ export class SseTransport implements Transport {
       return;
     }
     const stream = new AbortController();
-    const path = pathOf(carried, (entry) => positions.of(entry) ?? "");
+    const path = pathOf(this.#context.kit, carried, (entry) => positions.of(entry) ?? "");
     const stop = (): void => stream.abort();
     const timer = setTimeout(stop, FIRST);
     this.#stop.signal.addEventListener("abort", stop);
@@ -103,8 +108,9 @@ export class SseTransport implements Transport {
       const type = response.headers.get("Content-Type") ?? "";
       if (type.startsWith("text/event-stream")) first = await reader?.read();
     } catch (error) {
-      if (!refuses(error)) {
-        if (stream.signal.aborted) return this.#fail(local("sse", "Nothing came."), undefined, true);
+      if (!this.#context.kit.refuses(error)) {
+        if (stream.signal.aborted)
+          return this.#fail(this.#context.kit.local("sse", "Nothing came."), undefined, true);
         throw error;
       }
       // Which of them it is about, they are asked for one by one; who remains is opened again.
@@ -116,7 +122,8 @@ export class SseTransport implements Transport {
     } finally {
       clearTimeout(timer);
     }
-    if (!reader || !first?.value) return this.#fail(local("sse", "No stream."), undefined, true);
+    if (!reader || !first?.value)
+      return this.#fail(this.#context.kit.local("sse", "No stream."), undefined, true);
     const begun = first.value;
     const opened = reader;
     this.#begin = () => {
@@ -125,7 +132,11 @@ export class SseTransport implements Transport {
       positions.lost();
       this.#carried = new Set(carried.filter((entry) => positions.entries.has(entry)));
       for (const entry of this.#carried) entry.wired = true;
-      positions.together([...this.#carried].filter((entry) => !isOperation(entry)));
+      together(
+        this.#context.kit,
+        positions,
+        [...this.#carried].filter((entry) => !this.#context.kit.isOperation(entry)),
+      );
       void this.#read(stream, opened, begun);
     };
     if (this.#stream) this.start();
@@ -151,16 +162,20 @@ export class SseTransport implements Transport {
         if (signal.aborted) return;
         piece = (await reader.read()).value;
       }
-      if (!signal.aborted) this.#fail(local("network", "The stream has ended."), after);
+      if (!signal.aborted)
+        this.#fail(this.#context.kit.local("network", "The stream has ended."), after);
     } catch (error) {
-      if (!signal.aborted) this.#fail(failure(error, undefined), after);
+      if (!signal.aborted) this.#fail(this.#context.kit.failure(error, undefined), after);
     }
   }
 
   #alive(): void {
     this.#heard = Date.now();
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#fail(local("network", "Silent.")), SILENCE);
+    this.#timer = setTimeout(
+      () => this.#fail(this.#context.kit.local("network", "Silent.")),
+      SILENCE,
+    );
   }
 
   #event({ event, data, id }: ServerSentEvent): void {
@@ -176,7 +191,8 @@ export class SseTransport implements Transport {
     if (event === "message") positions.message(told);
     else if (event === "snapshot") positions.snapshot(topic, position ?? "", told.data);
     else if (event !== "gap") positions.message({ ...told, kind: event });
-    else if (position) positions.gap({ topics: told.topics?.length ? told.topics : null, position });
+    else if (position)
+      positions.gap({ topics: told.topics?.length ? told.topics : null, position });
     else this.#reread(told.topics ?? []);
   }
 
@@ -190,21 +206,31 @@ export class SseTransport implements Transport {
   #fail(error: unknown, after?: number, broken = false): void {
     if (this.#stop.signal.aborted) return;
     this.close();
-    this.#context.down({ error: error === null ? null : asError(error), after, broken });
+    this.#context.down({
+      error: error === null ? null : this.#context.kit.asError(error),
+      after,
+      broken,
+    });
   }
 }
 
 /** Those that a stream cannot take up with the others from where they are. */
-function unlevel(entries: Entry[]): Entry[] {
+function unlevel({ higher, isOperation }: Kit, entries: Entry[]): Entry[] {
   let highest: string | null = null;
-  for (const { at, filter } of entries) {
-    if (!at || at === "earliest" || isOperation({ filter })) continue;
+  for (const { at, filter, known } of entries) {
+    if (!at || !known || isOperation({ filter })) continue;
     if (highest === null || higher(at, highest)) highest = at;
   }
-  return entries.filter((entry) => !entry.at || (!isOperation(entry) && entry.at !== highest));
+  return entries.filter((entry) =>
+    isOperation(entry) ? !entry.at : !entry.known || entry.at !== highest,
+  );
 }
 
-function pathOf(entries: Entry[], at: (entry: Entry) => string): string {
+function pathOf(
+  { higher, isOperation }: Kit,
+  entries: Entry[],
+  at: (entry: Entry) => string,
+): string {
   const operations = entries.filter(isOperation);
   let lowest = "";
   for (const entry of entries) {
@@ -212,6 +238,9 @@ function pathOf(entries: Entry[], at: (entry: Entry) => string): string {
   }
   const after = [lowest, ...operations.map((entry) => `${entry.filter}:${at(entry)}`)].join(",");
   const tokens = new Set(operations.flatMap(({ token }) => token ?? []));
-  const path = query(entries.map((entry) => entry.filter), after);
+  const path = query(
+    entries.map((entry) => entry.filter),
+    after,
+  );
   return path + [...tokens].map((token) => `&token=${encodeURIComponent(token)}`).join("");
 }

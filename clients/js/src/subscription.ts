@@ -1,8 +1,8 @@
 /** What follows topics for the page. */
 
 import { call } from "./call.js";
-import { local, type RingbackError } from "./errors.js";
-import { matcher } from "./filters.js";
+import { asError, local, type RingbackError } from "./errors.js";
+import { isPath, literal, matcher } from "./filters.js";
 import type { Link } from "./link.js";
 import { Queue } from "./queue.js";
 import type { Entry } from "./resume.js";
@@ -53,6 +53,7 @@ export function subscribe<D>(
     filter,
     token: undefined,
     at: after ?? null,
+    known: false,
     wired: false,
     joined: false,
     fits: matcher(filter),
@@ -70,7 +71,15 @@ export function subscribe<D>(
   };
   signal?.addEventListener("abort", close);
   if (signal?.aborted) close();
-  else link.add(entry);
+  else if (isPath(filter)) {
+    import("./patterns.js").then(
+      ({ pathMatcher }) => {
+        entry.fits = pathMatcher(filter, literal);
+        if (!over) link.add(entry);
+      },
+      (error: unknown) => end(asError(error)),
+    );
+  } else link.add(entry);
   return {
     filter,
     ready,

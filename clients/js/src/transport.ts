@@ -2,6 +2,7 @@
 
 import type { RingbackError } from "./errors.js";
 import type { Http } from "./http.js";
+import type { Kit } from "./kit.js";
 import type { Positions } from "./resume.js";
 import type { Options } from "./types.js";
 
@@ -20,6 +21,7 @@ export interface Failure {
 
 /** What a transport is given. */
 export interface Context {
+  readonly kit: Kit;
   readonly http: Http;
   readonly positions: Positions;
   readonly options: Options;

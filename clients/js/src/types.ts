@@ -7,7 +7,7 @@
 
 import type { RingbackError } from "./errors.js";
 
-/** The tasks and topics of one server, as `ringback types` writes them from its OpenAPI. */
+/** The tasks of one server, as `ringback types` writes them from its OpenAPI; and topics, by hand. */
 export interface Api {
   /** Input, result and partial results by the name of the task. */
   tasks: Record<string, { input: unknown; result: unknown; part?: unknown }>;

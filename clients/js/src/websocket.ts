@@ -2,7 +2,6 @@
 
 import { reconnects } from "./backoff.js";
 import { asError, local, RingbackError } from "./errors.js";
-import { Pages } from "./pages.js";
 import { type Entry, type Incoming, isOperation } from "./resume.js";
 import type { Context, Transport } from "./transport.js";
 import type { Problem } from "./types.js";
@@ -53,7 +52,6 @@ export class WebSocketTransport implements Transport {
   readonly #context: Context;
   readonly #socket: WebSocket;
   readonly #stop = new AbortController();
-  readonly #pages: Pages;
   /** What is done with the answer to an action, by its id. */
   readonly #answers = new Map<string, (frame: Frame) => void>();
   /** Filters that the server was asked for. */
@@ -69,7 +67,6 @@ export class WebSocketTransport implements Transport {
 
   constructor(context: Context) {
     this.#context = context;
-    this.#pages = new Pages(context, NAME, this.#stop.signal);
     const { http, options } = context;
     const Socket = options.WebSocket ?? WebSocket;
     this.#socket = new Socket(`${http.url.replace(/^http/, "ws")}ws`, [PROTOCOL]);
@@ -113,8 +110,9 @@ export class WebSocketTransport implements Transport {
 
   #begin(entries: Entry[]): void {
     for (const entry of entries) this.#beginning.add(entry);
-    this.#pages
-      .begin(entries)
+    const { signal } = this.#stop;
+    import("./fallback.js")
+      .then(({ Pages }) => new Pages(this.#context, NAME, signal).begin(entries))
       .catch((error: unknown) => this.#fail({ error: asError(error) }))
       .finally(() => {
         for (const entry of entries) this.#beginning.delete(entry);
@@ -153,10 +151,13 @@ export class WebSocketTransport implements Transport {
       this.#context.positions.end(group, error);
       return;
     }
-    setTimeout(() => {
-      for (const entry of group) this.#beginning.delete(entry);
-      this.change();
-    }, (error.retryAfter ?? 1) * 1000);
+    setTimeout(
+      () => {
+        for (const entry of group) this.#beginning.delete(entry);
+        this.change();
+      },
+      (error.retryAfter ?? 1) * 1000,
+    );
   }
 
   check(): void {

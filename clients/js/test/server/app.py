@@ -14,7 +14,7 @@ rb.topic("mice/{who}", subscribe="anyone", publish="anyone", durable=False)
 rb.topic("private/{name}", subscribe=lambda claims, name: claims.subject == name)
 
 
-@rb.task(public=True)
+@rb.task(public=True, lease=2)
 async def count(op: Operation, upto: int = 3, every: float = 0.02) -> int:
     """Tells each number, and then how many there were."""
     for number in range(upto):

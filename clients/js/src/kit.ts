@@ -1,0 +1,31 @@
+/**
+ * What modules that are loaded later have of the core's: handed to them, so that the core stays in
+ * one file, which compresses better than two and is there sooner.
+ */
+
+import { pause } from "./backoff.js";
+import { asError, local, RingbackError, refuses, retryAfter } from "./errors.js";
+import { isPath, literal, matcher } from "./filters.js";
+import { failure, passes, persist } from "./http.js";
+import { comparable, higher } from "./positions.js";
+import { isOperation } from "./resume.js";
+
+export const kit = {
+  RingbackError,
+  asError,
+  comparable,
+  failure,
+  higher,
+  isOperation,
+  isPath,
+  literal,
+  local,
+  matcher,
+  passes,
+  pause,
+  persist,
+  refuses,
+  retryAfter,
+} as const;
+
+export type Kit = typeof kit;

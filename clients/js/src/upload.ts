@@ -1,0 +1,90 @@
+/** Sending a file in pieces, and going on after cuts: loaded when the first file is sent. */
+
+import type { Http } from "./http.js";
+import type { Kit } from "./kit.js";
+import type { OperationState, UploadOptions } from "./types.js";
+
+/** Bytes of a piece: at first, at least, at most. One that is quick makes the next larger. */
+const PIECE = { first: 1 << 20, least: 1 << 16, most: 1 << 24 } as const;
+/** Milliseconds within which a piece is quick, and until one is given up. */
+const QUICK = 1_000;
+const PATIENCE = 120_000;
+/** Problems that pass when one asks where to go on. */
+const GO_ON = ["offset-mismatch", "upload-busy", "upload-stalled"];
+
+/** What sending tells of. */
+export interface Told {
+  /** The server knows the upload; without a state it did before. */
+  begun(id: string, token?: string, state?: OperationState<never, never>): void;
+  /** So many bytes are there. */
+  sent(bytes: number): void;
+}
+
+/** Send a file; resolves when the server has all of it. */
+export async function send(
+  { pause, passes, persist, asError }: Kit,
+  http: Http,
+  key: string,
+  file: Blob,
+  options: UploadOptions,
+  told: Told,
+): Promise<void> {
+  const { resume, signal } = options;
+  let { id, token } = resume ?? { id: "", token: "" };
+  let offset = 0;
+  let complete = false;
+  if (resume) {
+    told.begun(id);
+    await look();
+  } else {
+    const name = options.name ?? (file instanceof File ? file.name : "");
+    const type = options.type ?? file.type;
+    const json = { name, size: file.size, ...(type && { type }) };
+    const headers = { "Idempotency-Key": `"${options.idempotencyKey ?? key}"` };
+    type Declared = OperationState<never, never> & { token: string; upload: { offset: number } };
+    const request = { method: "POST", json, headers, signal };
+    const { data } = await persist(() => http.request<Declared>("uploads", request), signal);
+    const { upload, token: own, ...state } = data;
+    ({ id } = data);
+    token = own;
+    offset = upload.offset;
+    told.begun(id, token, state);
+  }
+  told.sent(offset);
+  for (let piece: number = PIECE.first, failures = 0; !complete; ) {
+    const end = Math.min(file.size, offset + piece);
+    const begun = Date.now();
+    const headers = {
+      "Upload-Offset": String(offset),
+      "Upload-Complete": end === file.size ? "?1" : "?0",
+    };
+    try {
+      const body = file.slice(offset, end);
+      const request = { method: "PATCH", body, headers, signal, token, patience: PATIENCE };
+      heard((await http.request(`uploads/${id}`, request)).headers);
+      failures = 0;
+      if (Date.now() - begun < QUICK) piece = Math.min(PIECE.most, piece * 2);
+    } catch (caught) {
+      if (signal?.aborted) throw caught;
+      const error = asError(caught);
+      const again: boolean = GO_ON.includes(error.code) || passes(error);
+      if (!again) throw error;
+      piece = Math.max(PIECE.least, piece / 2);
+      const seconds = error.retryAfter ?? Math.min(30, 2 ** failures++) * Math.random();
+      if (error.code !== "offset-mismatch") await pause(seconds * 1000, signal);
+      await look();
+    }
+    told.sent(offset);
+  }
+
+  /** Where to go on. */
+  async function look(): Promise<void> {
+    const request = { method: "HEAD", signal, token };
+    heard((await persist(() => http.request(`uploads/${id}`, request), signal)).headers);
+  }
+
+  function heard(headers: Headers): void {
+    offset = Number(headers.get("Upload-Offset") ?? offset);
+    complete = headers.get("Upload-Complete") === "?1";
+  }
+}
