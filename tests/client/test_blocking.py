@@ -89,6 +89,11 @@ def test_uploads(blocking: Client, tmp_path: Path) -> None:
     assert told[-1] == 8
 
 
+def test_it_does_not_wait_for_itself(blocking: Client) -> None:
+    with pytest.raises(ConfigurationError, match="on_sent="):
+        blocking.upload(b"x", name="files/x", on_sent=lambda *_: blocking.publish("a/1", 1))
+
+
 def test_several_threads_share_it(blocking: Client) -> None:
     results: dict[int, list[object]] = {}
 

@@ -10,6 +10,7 @@ import msgspec
 
 from ringback.client.answers import Fields
 from ringback.client.connection import ends
+from ringback.client.following import Newest
 from ringback.wire.sse_client import ReceivedEvent
 
 
@@ -62,9 +63,7 @@ class _Telling:
     def __init__(self, display: Display) -> None:
         self._display = display
         self.operation: Fields | None = None
-        # Parts count from 0 in each attempt, but go on counting in one that resumes: in both
-        # cases a newer part is a later pair.
-        self._newest = (0, -1)
+        self._newest = Newest()
         self._shown: tuple[object, ...] = ()
 
     def tell(self, event: ReceivedEvent) -> None:
@@ -92,6 +91,5 @@ class _Telling:
             self._display.progress(progress.get("fraction"), progress.get("message"))
 
     def _part(self, part: Part) -> None:
-        if (part.attempt, part.index) > self._newest:
-            self._newest = (part.attempt, part.index)
+        if self._newest.take(part.attempt, part.index):
             self._display.part(part)

@@ -63,13 +63,30 @@ _parts = msgspec.json.Decoder(_Parts)
 _fields = msgspec.json.Decoder(Fields)
 
 
+class Newest:
+    """Which partial result was the last that somebody has seen."""
+
+    def __init__(self) -> None:
+        self.attempt = 0
+        self.index = -1
+
+    def take(self, attempt: int, index: int) -> bool:
+        """One came: whether it was not seen before."""
+        # Parts count from 0 in each attempt, but go on counting in one that resumes: in both
+        # cases a newer part is a later pair.
+        if (attempt, index) <= (self.attempt, self.index):
+            return False
+        self.attempt, self.index = attempt, index
+        return True
+
+
 class Known:
     """What is known of one operation, from whichever stream or answer brought it last."""
 
     def __init__(self, fields: Fields) -> None:
         self._fields: Fields = {}
         self._parts: deque[Part] = deque(maxlen=SHOWN_PARTS)
-        self._newest = (0, -1)
+        self._newest = Newest()
         self.told(fields, fields.get("position"))
 
     @property
@@ -104,11 +121,11 @@ class Known:
         self._fields = {name: shown[name] for name in shown if name not in APART}
 
     def part(self, part: Part, position: str | None) -> None:
-        if (part.attempt, part.index) <= self._newest:
+        before = self._newest.index
+        if not self._newest.take(part.attempt, part.index):
             return
-        if part.attempt > self._newest[0] and part.index <= self._newest[1]:
-            self._parts.clear()  # a new attempt begins anew, unless it counts on: it resumes
-        self._newest = (part.attempt, part.index)
+        if part.index <= before:
+            self._parts.clear()  # a new attempt began anew
         self._parts.append(part)
         self._moved(position, part_count=part.index + 1)
 
@@ -128,9 +145,7 @@ class Telling:
 
     def __init__(self, known: Known) -> None:
         self._known = known
-        # Parts count from 0 in each attempt, but go on counting in one that resumes: in both
-        # cases a newer part is a later pair.
-        self._newest = (0, -1)
+        self._newest = Newest()
         self._version = -1
 
     def tell(self, event: ReceivedEvent, *, whole: bool) -> list[OperationEvent]:
@@ -166,15 +181,13 @@ class Telling:
 
     def _part(self, part: Part, position: str | None) -> list[OperationEvent]:
         self._known.part(part, position)
-        if (part.attempt, part.index) <= self._newest:
-            return []
-        self._newest = (part.attempt, part.index)
-        return [OperationEvent("part", part, position)]
+        new = self._newest.take(part.attempt, part.index)
+        return [OperationEvent("part", part, position)] if new else []
 
     def _misses(self, found: _Parts) -> bool:
         """Whether there were parts between those that this reader has and those of a snapshot."""
         if not found.parts or len(found.parts) >= found.part_count:
             return False
-        first = found.parts[0]
-        attempt, index = self._newest
-        return first.index != index + 1 and not (first.attempt == attempt and first.index <= index)
+        first, newest = found.parts[0], self._newest
+        known = first.attempt == newest.attempt and first.index <= newest.index
+        return not known and first.index != newest.index + 1

@@ -15,6 +15,10 @@ from typing import Any, TypeVar
 from ringback.errors import ConfigurationError
 
 CLOSED = "This client is closed. Use it inside of its `with` block."
+WITHIN = (
+    "This was called by the client itself (get_token=, on_gap=, on_sent=), which would wait for "
+    "ever. Do it outside of that function, or use AsyncClient."
+)
 T = TypeVar("T")
 
 
@@ -53,6 +57,9 @@ class Loop:
         if self.closed:
             work.close()
             raise ConfigurationError(CLOSED)
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise ConfigurationError(WITHIN)
         outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
         begun: list[asyncio.Task[T]] = []
 
