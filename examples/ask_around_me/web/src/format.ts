@@ -36,6 +36,11 @@ export function count(n: number, one: string, many = `${one}s`): string {
   return `${n === 0 ? "no" : exact.format(n)} ${n === 1 ? one : many}`;
 }
 
+/** With a capital letter, for a sentence's beginning. */
+export function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** "½", "3", "3½": what somebody gives */
 export function halves(stars: number): string {
   const whole = Math.floor(stars);

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "react";
 import type { Around } from "../feed.js";
-import { count } from "../format.js";
+import { count, sentence } from "../format.js";
 import { PendingCard, QuestionCard, Skeletons } from "../parts/Cards.js";
 import { ConnectionBanner } from "../parts/Connection.js";
 import { Icon } from "../parts/icons.js";
@@ -33,7 +33,7 @@ export function Home({ place, onPlace, around, near }: HomeProps) {
   const { board, phase, error, reload } = around;
   useNews(around);
   const km = config.radius / 1000;
-  const total = `${board.more ? "More than " : ""}${count(near.length, "question")}`;
+  const total = sentence(`${board.more ? "more than " : ""}${count(near.length, "question")}`);
   return (
     <>
       <div className="view-head">
