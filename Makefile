@@ -43,10 +43,13 @@ check: setup ## lint, format and types, changing nothing
 	@$(BIN)/ruff check --quiet $(CODE)
 	@$(BIN)/ruff format --check --quiet $(CODE) || { echo "format: the files above; cure: make fix" >&2; exit 1; }
 	@$(BIN)/mypy $(CODE)
+	@scripts/npm run --silent lint
+	@scripts/npm run --silent types
 
 fix: setup ## mend what lint and format can mend by themselves
 	@$(BIN)/ruff check --fix $(CODE)
 	@$(BIN)/ruff format $(CODE)
+	@scripts/npm run --silent fix
 
 bench: setup ## measure; figures are of this machine only
 	@$(BIN)/python bench/run.py $(ARGS)
