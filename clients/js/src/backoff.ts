@@ -35,16 +35,16 @@ export function reconnects(code: number): boolean {
 /** After so many milliseconds, or when the network is back; rejects when the signal aborts. */
 export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
+    const over = new AbortController();
     const end = (): void => {
       clearTimeout(timer);
-      globalThis.removeEventListener?.("online", end);
-      signal?.removeEventListener("abort", end);
+      over.abort();
       if (signal?.aborted) reject(signal.reason);
       else resolve();
     };
     const timer = setTimeout(end, milliseconds);
-    globalThis.addEventListener?.("online", end);
-    signal?.addEventListener("abort", end);
+    globalThis.addEventListener?.("online", end, over);
+    signal?.addEventListener("abort", end, over);
     if (signal?.aborted) end();
   });
 }

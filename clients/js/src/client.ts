@@ -6,7 +6,6 @@ import { freshKey } from "./key.js";
 import { kit } from "./kit.js";
 import { Link } from "./link.js";
 import { FollowedOperation } from "./operation.js";
-import { Sending } from "./sending.js";
 import { subscribe } from "./subscription.js";
 import type { Tabs } from "./tabs.js";
 import { Tokens } from "./tokens.js";
@@ -20,6 +19,7 @@ import type {
   Presence,
   Published,
   TransportName,
+  Upload,
   UploadOptions,
 } from "./types.js";
 import { WebSocketTransport } from "./websocket.js";
@@ -68,12 +68,24 @@ export function connect<A extends Api = AnyApi>(
   const base = new URL(url, globalThis.location?.href ?? "http://localhost");
   const { origin, pathname } = base;
   const tokens = new Tokens(options);
-  const http = new Http(origin + pathname.replace(/\/?$/, "/"), tokens, options);
+  const root = origin + pathname.replace(/\/?$/, "/");
+  // Told of by what it does things with.
+  const tools = { ...options };
+  const tapped =
+    options.onTraffic &&
+    import("./traffic.js").then(({ tap }) => Object.assign(tools, tap(options, root)));
+  const http = new Http(root, tokens, tools, tapped);
   const able = (names: readonly TransportName[]): TransportName[] =>
     names.filter((name) => name !== "websocket" || options.WebSocket || globalThis.WebSocket);
   let tabs: Promise<Pick<Tabs, "transport" | "close">> | undefined;
-  const link = new Link(http, options, able(options.transports ?? ALL), (name, context) => {
-    const direct = (): Transport => make(name, context);
+  const link = new Link(http, tools, able(options.transports ?? ALL), (name, context) => {
+    const direct = (): Transport =>
+      tapped
+        ? later(
+            context,
+            tapped.then(() => make(name, context)),
+          )
+        : make(name, context);
     if (!options.share) return direct();
     tabs ??= import("./tabs.js").then((m) => m.tabs(kit, link, http.url));
     return later(
@@ -115,8 +127,18 @@ export function connect<A extends Api = AnyApi>(
       const path = `presence/${topic.split("/").map(encodeURIComponent).join("/")}`;
       return (await http.request<Presence>(path)).data;
     },
-    upload: <R, P>(file: Blob, choices: UploadOptions = {}) =>
-      new Sending<R, P>(link, http, file, choices),
+    upload<R, P>(file: Blob, choices: UploadOptions = {}) {
+      const { id = "", token } = choices.resume ?? {};
+      const operation = Object.assign(new FollowedOperation<R, P>(link, http, id, token), {
+        sent: 0,
+        size: file.size,
+      });
+      const uploaded = import("./upload.js").then(({ upload }) =>
+        upload(kit, http, operation, file, choices),
+      );
+      uploaded.catch(() => {}); // The operation has it, too.
+      return Object.assign(operation, { uploaded }) as Upload<R, P>;
+    },
     use: (names) => link.use(able(names)),
     setToken(token) {
       tokens.set(token);

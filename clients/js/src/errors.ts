@@ -31,22 +31,21 @@ export function local(code: string, title: string, cause?: unknown): RingbackErr
   return new RingbackError({ type: TYPE + code, title, status: 0 }, undefined, cause);
 }
 
+/** It was ended on this side. */
+export const closed = (): RingbackError => local("closed", "It was closed.");
+
 /** The problem in an answer, or the answer itself as one: a proxy's, perhaps. */
 export function problemOf(response: Response, text: string): RingbackError {
   const { status } = response;
   let problem: Problem = { type: `${TYPE}http-${status}`, title: `HTTP ${status}`, status };
   try {
-    const found: unknown = JSON.parse(text);
-    if (isProblem(found)) problem = found;
+    // What it says counts where it is a problem, and no other JSON.
+    const found = JSON.parse(text) as Partial<Problem> | null;
+    if (found?.type) problem = { ...problem, ...found };
   } catch {
     // No JSON: not a word of the server's.
   }
   return new RingbackError(problem, retryAfter(response.headers));
-}
-
-function isProblem(value: unknown): value is Problem {
-  const found = value as Partial<Problem> | null;
-  return typeof found?.type === "string" && typeof found.status === "number";
 }
 
 /** Seconds, where the answer says when to come again (RFC 9110 §10.2.3; dates are passed over). */

@@ -1,14 +1,12 @@
-/** Requests: with the token, with what they cost told, and with the server's problems as errors. */
+/** Requests: with the token, and with the server's problems as errors. */
 
 import { Backoff, pause } from "./backoff.js";
 import { local, problemOf, RingbackError } from "./errors.js";
 import type { Tokens } from "./tokens.js";
-import type { Options, Traffic, TransportName } from "./types.js";
+import type { Options } from "./types.js";
 
 /** Milliseconds that a request may take until its answer begins. */
 const PATIENCE = 30_000;
-/** Characters of a text that are shown in traffic. */
-const SHOWN = 2_000;
 
 /** What a request is made of, beyond its path. */
 export interface RequestOptions {
@@ -19,7 +17,6 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
   /** In place of the client's own: an operation's. */
   readonly token?: string | undefined;
-  readonly transport?: TransportName;
   /** Milliseconds until the answer has to begin. */
   readonly patience?: number;
 }
@@ -36,34 +33,15 @@ export class Http {
   /** Where the application is mounted; ends with a slash. */
   readonly url: string;
   readonly tokens: Tokens;
-  readonly #fetch: typeof fetch;
-  readonly #onTraffic: ((traffic: Traffic) => void) | undefined;
+  readonly #options: Options;
+  /** What has to be there before anything is sent. */
+  readonly #ready: Promise<unknown> | undefined;
 
-  constructor(url: string, tokens: Tokens, options: Options) {
+  constructor(url: string, tokens: Tokens, options: Options, ready?: Promise<unknown>) {
     this.url = url;
     this.tokens = tokens;
-    const chosen = options.fetch;
-    this.#fetch = (input, init) => (chosen ?? fetch)(input, init);
-    this.#onTraffic = options.onTraffic;
-  }
-
-  /** Tell of what goes over the wire. */
-  traffic(
-    transport: Traffic["transport"],
-    direction: Traffic["direction"],
-    summary: string,
-    data = "",
-    status?: number,
-  ): void {
-    this.#onTraffic?.({
-      at: Date.now(),
-      transport,
-      direction,
-      summary,
-      bytes: new TextEncoder().encode(data).length,
-      ...(data && { data: data.slice(0, SHOWN) }),
-      ...(status && { status }),
-    });
+    this.#options = options;
+    this.#ready = ready;
   }
 
   /** Ask, and read all of the answer. Rejects with a `RingbackError`, or as the signal says. */
@@ -71,7 +49,6 @@ export class Http {
     const response = await this.open(path, options);
     try {
       const text = await response.text();
-      this.#came(path, options, response, text);
       const data = (text ? JSON.parse(text) : null) as T;
       return { status: response.status, headers: response.headers, data };
     } catch (error) {
@@ -88,7 +65,6 @@ export class Http {
     }
     if (response.ok || response.status === 304) return response;
     const text = await response.text().catch(() => "");
-    this.#came(path, options, response, text);
     throw problemOf(response, text);
   }
 
@@ -98,15 +74,16 @@ export class Http {
     if (token) headers["Authorization"] = `Bearer ${token}`;
     const body = json === undefined ? options.body : JSON.stringify(json);
     if (json !== undefined) headers["Content-Type"] = "application/json";
-    const shown = typeof body === "string" ? body : "";
-    this.traffic(options.transport ?? "http", "out", `${method} ${path}`, shown);
+    await this.#ready;
     const late = new AbortController();
-    const stop = (): void => late.abort(signal?.reason);
+    const stop = (): void => late.abort();
     const timer = setTimeout(stop, options.patience ?? PATIENCE);
+    // It goes on to stop a body that is still read.
     signal?.addEventListener("abort", stop);
     if (signal?.aborted) stop();
     try {
-      return await this.#fetch(this.url + path, {
+      const send = this.#options.fetch ?? fetch;
+      return await send(this.url + path, {
         method,
         headers,
         signal: late.signal,
@@ -116,14 +93,8 @@ export class Http {
     } catch (error) {
       throw failure(error, signal);
     } finally {
-      // The signal goes on to stop a body that is still read.
       clearTimeout(timer);
     }
-  }
-
-  #came(path: string, options: RequestOptions, response: Response, text: string): void {
-    const summary = `${options.method ?? "GET"} ${path}`;
-    this.traffic(options.transport ?? "http", "in", summary, text, response.status);
   }
 }
 

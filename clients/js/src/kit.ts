@@ -4,17 +4,20 @@
  */
 
 import { pause } from "./backoff.js";
-import { asError, local, RingbackError, refuses, retryAfter } from "./errors.js";
+import { asError, closed, local, RingbackError, refuses, retryAfter } from "./errors.js";
 import { isPath, literal, matcher } from "./filters.js";
 import { failure, passes, persist } from "./http.js";
-import { comparable, higher } from "./positions.js";
+import { freshKey } from "./key.js";
+import { beyond, higher } from "./positions.js";
 import { isOperation } from "./resume.js";
 
 export const kit = {
   RingbackError,
   asError,
-  comparable,
+  beyond,
+  closed,
   failure,
+  freshKey,
   higher,
   isOperation,
   isPath,

@@ -6,7 +6,7 @@
  */
 
 import { Backoff, CAP } from "./backoff.js";
-import { local, type RingbackError } from "./errors.js";
+import { closed, type RingbackError } from "./errors.js";
 import type { Http } from "./http.js";
 import { kit } from "./kit.js";
 import { type Entry, Positions } from "./resume.js";
@@ -43,6 +43,7 @@ export class Link {
   #probe: Transport | null = null;
   #since: number | null = null;
   #shorts = 0;
+  #renewed = false;
   #backoff = new Backoff();
   #probes = new Backoff(PROBES);
   #wait: ReturnType<typeof setTimeout> | undefined;
@@ -50,22 +51,24 @@ export class Link {
   #probing: ReturnType<typeof setTimeout> | undefined;
   #changed = false;
   #over = false;
+  readonly #closing = new AbortController();
 
   constructor(http: Http, options: Options, names: readonly TransportName[], make: Make) {
     this.#http = http;
     this.#options = options;
     this.#names = names;
     this.#make = make;
+    const { signal } = this.#closing;
     for (const name of ["online", "offline", "pageshow"]) {
-      globalThis.addEventListener?.(name, this.#look);
+      globalThis.addEventListener?.(name, this.#look, { signal });
     }
-    globalThis.document?.addEventListener("visibilitychange", this.#look);
+    globalThis.document?.addEventListener("visibilitychange", this.#look, { signal });
   }
 
   /** Follow something more. */
   add(entry: Entry): void {
     if (this.#over) {
-      entry.end(local("closed", "The client was closed."));
+      entry.end(closed());
       return;
     }
     this.positions.entries.add(entry);
@@ -103,11 +106,8 @@ export class Link {
   /** End all of it, for good. */
   close(): void {
     this.#over = true;
+    this.#closing.abort();
     this.#drop();
-    for (const name of ["online", "offline", "pageshow"]) {
-      globalThis.removeEventListener?.(name, this.#look);
-    }
-    globalThis.document?.removeEventListener("visibilitychange", this.#look);
     this.positions.end(this.positions.entries, null);
     this.#say("closed");
   }
@@ -241,8 +241,9 @@ export class Link {
     this.#shorts =
       seconds !== null && seconds < SHORT && after === undefined ? this.#shorts + 1 : 0;
     const short = this.#shorts >= SHORTS;
+    if (seconds && seconds > SHORT) this.#renewed = false;
     if (refused || error?.status === 401) {
-      this.#renew(refused?.token, error);
+      this.#renew(refused ? refused.token : this.#http.tokens.token, error);
     } else if (stay) {
       this.#say("closed", error);
     } else if ((broken || short) && this.#rung + 1 < this.#names.length) {
@@ -261,17 +262,19 @@ export class Link {
     this.#wait = setTimeout(() => this.#open(), milliseconds);
   }
 
-  /** A token was not good: go on with another, if there is one. */
+  /** A token was not good: go on with another, at once for the first. */
   #renew(token: string | undefined, error: RingbackError | null): void {
+    const again = (another: boolean): void => {
+      if (this.#transport || this.#over) return;
+      if (!another && !this.#options.getToken) {
+        this.#say("closed", error);
+      } else {
+        this.#pause(another && !this.#renewed ? 0 : this.#backoff.next(), error);
+        this.#renewed = true;
+      }
+    };
     this.#say("connecting", error);
-    this.#http.tokens.renew(token).then(
-      (another) => {
-        if (this.#transport || this.#over) return;
-        if (another) this.#open();
-        else this.#say("closed", error);
-      },
-      () => this.#pause(this.#backoff.next(), error),
-    );
+    this.#http.tokens.renew(token).then(again, () => again(false));
   }
 
   #say(

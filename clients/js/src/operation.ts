@@ -1,7 +1,7 @@
 /** One operation as the page sees it: its state, its partial results, its end. */
 
 import { call } from "./call.js";
-import { asError, local, RingbackError } from "./errors.js";
+import { asError, closed, local, RingbackError } from "./errors.js";
 import { type Http, persist } from "./http.js";
 import { kit } from "./kit.js";
 import type { Link } from "./link.js";
@@ -32,8 +32,8 @@ function unknown<R, P>(id: string): State<R, P> {
 export class FollowedOperation<R, P> implements Operation<R, P> {
   failure: RingbackError | null = null;
   token: string | undefined;
-  protected readonly link: Link;
-  protected readonly http: Http;
+  readonly #link: Link;
+  readonly #http: Http;
   #state: State<R, P>;
   /** By their index; what is missing comes when it is asked for. */
   #parts: PartOfAttempt<P>[] = [];
@@ -47,8 +47,8 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   readonly #queues = new Set<Queue<OperationEvent<R, P>>>();
 
   constructor(link: Link, http: Http, id: string, token?: string) {
-    this.link = link;
-    this.http = http;
+    this.#link = link;
+    this.#http = http;
     this.token = token;
     this.#state = unknown(id);
   }
@@ -106,10 +106,10 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
       gap() {}, // What it missed is in the snapshot that follows.
       confirmed() {},
       current() {},
-      end: (error) => this.fail(error ?? local("closed", "It is not followed any more.")),
+      end: (error) => this.fail(error ?? closed()),
     };
     this.#entry = entry;
-    this.link.add(entry);
+    this.#link.add(entry);
     return this;
   }
 
@@ -143,7 +143,7 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
     if (status === "succeeded") {
       if (result_size === undefined) return (result ?? null) as R;
       const path = `${this.#path}/result`;
-      return (await persist(() => this.http.request<R>(path, { token: this.token }))).data;
+      return (await persist(() => this.#http.request<R>(path, { token: this.token }))).data;
     }
     if (status === "failed" && error) throw new RingbackError(error);
     if (status === "cancelled") throw local("cancelled", "It was cancelled.");
@@ -151,8 +151,9 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   }
 
   async cancel(): Promise<void> {
+    if (!this.id) return this.close(); // an upload that nobody knows of yet
     await persist(() =>
-      this.http.request(`${this.#path}/cancel`, { method: "POST", token: this.token }),
+      this.#http.request(`${this.#path}/cancel`, { method: "POST", token: this.token }),
     );
   }
 
@@ -162,27 +163,26 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   }
 
   close(): void {
-    this.fail(local("closed", "It is not followed any more."));
+    this.fail(closed());
   }
 
   /** It cannot be followed any more. */
-  protected fail(error: RingbackError): void {
+  fail(error: RingbackError): void {
     this.#leave();
     if (this.failure || this.#ended()) return;
     if (!OVER.includes(this.status)) this.failure = error;
-    for (const queue of this.#queues) queue.end(this.failure);
-    this.#queues.clear();
+    this.#finish();
     this.changed();
   }
 
   /** Tell whoever looks at it. */
-  protected changed(): void {
+  changed(): void {
     this.#snapshot = null;
     for (const listener of [...this.#listeners]) call(listener);
   }
 
   #leave(): void {
-    if (this.#entry) this.link.remove(this.#entry);
+    if (this.#entry) this.#link.remove(this.#entry);
     this.#entry = null;
   }
 
@@ -227,11 +227,16 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   /** After a change: fill what is missing, tell, and end what has ended. */
   #told(): void {
     if (this.#lacks()) this.#fill();
-    const ended = this.#ended();
-    if (ended) this.#leave();
-    if (ended) for (const queue of this.#queues) queue.end();
-    if (ended) this.#queues.clear();
+    if (this.#ended()) {
+      this.#leave();
+      this.#finish();
+    }
     this.changed();
+  }
+
+  #finish(): void {
+    for (const queue of this.#queues) queue.end(this.failure);
+    this.#queues.clear();
   }
 
   #emit(event: OperationEvent<R, P>): void {
@@ -279,7 +284,7 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
     this.#filling = true;
     import("./missing.js")
       .then(({ missing }) =>
-        missing<R, P>(kit, this.http, this.#path, this.token, beginning(at), ({ parts = [] }) => {
+        missing<R, P>(kit, this.#http, this.#path, this.token, beginning(at), ({ parts = [] }) => {
           for (const part of parts) this.#part(part);
           this.changed();
           return { whole: this.#whole, more: this.#lacks() };

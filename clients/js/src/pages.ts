@@ -6,7 +6,6 @@
 import type { RequestOptions } from "./http.js";
 import type { Entry, Incoming } from "./resume.js";
 import type { Context } from "./transport.js";
-import type { TransportName } from "./types.js";
 
 /** Messages in a page: the most that the server gives. */
 const LIMIT = 1000;
@@ -29,11 +28,11 @@ export function query(filters: Iterable<string>, after: string | null): string {
 /** Brings entries up to the present. */
 export class Pages {
   readonly #context: Context;
-  readonly #options: RequestOptions & { readonly transport: TransportName };
+  readonly #options: RequestOptions;
 
-  constructor(context: Context, transport: TransportName, signal: AbortSignal) {
+  constructor(context: Context, signal: AbortSignal) {
     this.#context = context;
-    this.#options = { transport, signal };
+    this.#options = { signal };
   }
 
   /**
@@ -58,7 +57,10 @@ export class Pages {
       while (await this.#page(group));
       for (const entry of this.#left(group)) entry.current();
     } catch (error) {
-      if (!refuses(error)) throw error;
+      const { tokens } = this.#context.http;
+      // A token that is not good concerns everything; that there is none, this alone.
+      const all = refuses(error) && error.status === 401 && !first.token && (await tokens.get());
+      if (all || !refuses(error)) throw error;
       if (group.length === 1) this.#context.positions.end(group, error);
       else await Promise.all(group.map((entry) => this.#group([entry])));
     }
@@ -93,7 +95,7 @@ export class Pages {
         if (!beyond && entry.fits(message.topic)) entry.take(message);
       }
       entry.at = data.position;
-      const behind = live && kit.comparable(live, data.position) && kit.higher(live, data.position);
+      const behind = live && kit.beyond(live, data.position);
       if (live && !behind) positions.join(entry, live);
       else more ||= live !== null || (after !== null && data.messages.length > 0);
     }
@@ -112,7 +114,7 @@ export class Pages {
       positions.stands(entry, data.position, data);
       positions.confirm(entry);
       wired = positions.wired(entry.filter)[0]?.at;
-      behind = !!wired && kit.comparable(wired, data.position) && kit.higher(wired, data.position);
+      behind = !!wired && kit.beyond(wired, data.position);
     }
     entry.wired = !!wired;
   }

@@ -39,9 +39,9 @@ export class PollTransport implements Transport {
   constructor(context: Context, name: "long-polling" | "polling") {
     this.#context = context;
     this.#name = name;
-    this.#pages = new Pages(context, name, this.#stop.signal);
+    this.#pages = new Pages(context, this.#stop.signal);
     // There is nothing to open: that requests come through is seen as they do.
-    context.http.request("healthz", { transport: name, signal: this.#stop.signal }).then(
+    context.http.request("healthz", { signal: this.#stop.signal }).then(
       () => context.up(),
       (error: unknown) => this.#fail(error),
     );
@@ -199,7 +199,6 @@ export class PollTransport implements Transport {
         headers,
         signal,
         token,
-        transport: this.#name,
         patience: waits ? WAIT * 1000 + MARGIN : MARGIN,
       });
       this.#cut = 0;

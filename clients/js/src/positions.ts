@@ -5,16 +5,15 @@ export const OPERATIONS = "operations/";
 
 const epoch = (position: string): string => position.slice(0, position.lastIndexOf("-"));
 
-/** Whether two positions are of the same life of a store, and so can be compared. */
-export function comparable(a: string, b: string): boolean {
-  return epoch(a) === epoch(b);
-}
-
 /** Whether `a` comes after `b`. One of another epoch begins anew: it always does. */
 export function higher(a: string, b: string): boolean {
-  if (!comparable(a, b)) return true;
+  return epoch(a) !== epoch(b) || beyond(a, b);
+}
+
+/** Whether `a` comes after `b`, and both are of the same life of a store. */
+export function beyond(a: string, b: string): boolean {
   // As texts, since a number may be larger than what JavaScript can count to.
-  return a.length === b.length ? a > b : a.length > b.length;
+  return epoch(a) === epoch(b) && (a.length === b.length ? a > b : a.length > b.length);
 }
 
 /** The beginning of the log that a position is of. */

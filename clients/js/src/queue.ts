@@ -3,10 +3,7 @@
 /** Unbounded: whoever makes one reads it, or returns it. */
 export class Queue<T> implements AsyncIterableIterator<T> {
   readonly #items: T[] = [];
-  readonly #waiting: {
-    resolve: (result: IteratorResult<T, undefined>) => void;
-    reject: (error: unknown) => void;
-  }[] = [];
+  readonly #waiting: (() => void)[] = [];
   #over = false;
   #error: unknown = null;
   readonly #onReturn: (queue: Queue<T>) => void;
@@ -18,9 +15,8 @@ export class Queue<T> implements AsyncIterableIterator<T> {
   /** One more. */
   push(item: T): void {
     if (this.#over) return;
-    const waiting = this.#waiting.shift();
-    if (waiting) waiting.resolve({ value: item, done: false });
-    else this.#items.push(item);
+    this.#items.push(item);
+    this.#waiting.shift()?.();
   }
 
   /** No more will come; with an error, that is thrown after the last. */
@@ -28,16 +24,14 @@ export class Queue<T> implements AsyncIterableIterator<T> {
     if (this.#over) return;
     this.#over = true;
     this.#error = error;
-    for (const waiting of this.#waiting.splice(0)) {
-      this.next().then(waiting.resolve, waiting.reject);
-    }
+    for (const wake of this.#waiting) wake();
   }
 
   async next(): Promise<IteratorResult<T, undefined>> {
-    if (this.#items.length) return { value: this.#items.shift() as T, done: false };
-    if (!this.#over) {
-      return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    while (!this.#items.length && !this.#over) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
+    if (this.#items.length) return { value: this.#items.shift() as T, done: false };
     const error = this.#error;
     this.#error = null;
     if (error !== null) throw error;

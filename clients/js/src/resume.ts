@@ -4,7 +4,7 @@
  */
 
 import type { RingbackError } from "./errors.js";
-import { comparable, higher, OPERATIONS } from "./positions.js";
+import { beyond, higher, OPERATIONS } from "./positions.js";
 import type { Gap } from "./types.js";
 
 /** A message as it comes over any transport. */
@@ -180,7 +180,7 @@ export class Positions {
 
   /** The same for one that follows it; what is older than what it knows is passed over. */
   stands(entry: Entry, position: string, data: unknown): void {
-    if (entry.at && comparable(entry.at, position) && higher(entry.at, position)) return;
+    if (entry.at && beyond(entry.at, position)) return;
     entry.at = position;
     entry.stands(data);
   }

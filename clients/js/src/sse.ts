@@ -7,7 +7,6 @@ import { type ServerSentEvent, SseParser } from "./sse-parser.js";
 import { together } from "./together.js";
 import type { Context, Transport } from "./transport.js";
 
-const NAME = "sse";
 /** Milliseconds until the first bytes of a stream, which the server sends at once. */
 const FIRST = 5_000;
 /** Milliseconds without a sign of life: the server says something every 15 seconds. */
@@ -30,7 +29,7 @@ export class SseTransport implements Transport {
 
   constructor(context: Context) {
     this.#context = context;
-    this.#pages = new Pages(context, NAME, this.#stop.signal);
+    this.#pages = new Pages(context, this.#stop.signal);
     this.change();
   }
 
@@ -102,7 +101,7 @@ export class SseTransport implements Transport {
     let first: ReadableStreamReadResult<Uint8Array> | undefined;
     try {
       const headers = { Accept: "text/event-stream" };
-      const options = { transport: NAME, headers, signal: stream.signal } as const;
+      const options = { headers, signal: stream.signal } as const;
       const response = await http.open(path, options);
       reader = response.body?.getReader();
       const type = response.headers.get("Content-Type") ?? "";
@@ -179,7 +178,7 @@ export class SseTransport implements Transport {
   }
 
   #event({ event, data, id }: ServerSentEvent): void {
-    const { positions, http } = this.#context;
+    const { positions } = this.#context;
     const mark = id.split(",")[0];
     if (data === null) {
       if (mark) positions.mark(mark);
@@ -187,7 +186,6 @@ export class SseTransport implements Transport {
     }
     const told = JSON.parse(data) as Incoming & { topics?: string[] };
     const { topic, position = null } = told;
-    http.traffic(NAME, "in", `${event} ${topic ?? ""}`, data);
     if (event === "message") positions.message(told);
     else if (event === "snapshot") positions.snapshot(topic, position ?? "", told.data);
     else if (event !== "gap") positions.message({ ...told, kind: event });

@@ -1,7 +1,7 @@
 /** What follows topics for the page. */
 
 import { call } from "./call.js";
-import { asError, local, type RingbackError } from "./errors.js";
+import { asError, closed, type RingbackError } from "./errors.js";
 import { isPath, literal, matcher } from "./filters.js";
 import type { Link } from "./link.js";
 import { Queue } from "./queue.js";
@@ -40,7 +40,7 @@ export function subscribe<D>(
     over = true;
     failed = error;
     signal?.removeEventListener("abort", close);
-    refuse(error ?? local("closed", "The subscription was closed."));
+    refuse(error ?? closed());
     for (const queue of [...queues]) queue.end(error);
     queues.clear();
     if (error) call(onError, error);

@@ -32,6 +32,8 @@ interface Wanted {
 /** From the tab that carries, to one that follows (or, without `to`, to all). */
 interface Told {
   readonly to?: string;
+  /** Who carries. */
+  readonly by?: string;
   readonly beat?: true;
   readonly key?: number;
   readonly message?: Incoming;
@@ -127,7 +129,7 @@ export class Tabs {
   }
 
   #tell(told: Told): void {
-    if (!this.#over.signal.aborted) this.#channel.postMessage(told);
+    if (!this.#over.signal.aborted) this.#channel.postMessage({ ...told, by: this.#own });
   }
 
   #serve({ from, wants }: Wants): void {
@@ -200,6 +202,7 @@ class Follower implements Transport {
   readonly #direct: () => Transport;
   readonly #keys = new Map<Entry, number>();
   #instead: Transport | null = null;
+  #by: string | undefined;
   /** Goes on from one follower to the next, so that none hears what was for another. */
   #count = Date.now() * 1000;
   #up = false;
@@ -264,8 +267,14 @@ class Follower implements Transport {
   }
 
   /** What the tab that carries says. */
-  hear({ key, message, stands, gap, confirmed, current, end, position }: Told): void {
+  hear({ by, key, message, stands, gap, confirmed, current, end, position }: Told): void {
     if (this.#over || this.#instead) return;
+    // Another carries, which knows nothing of this one yet.
+    if (this.#by && this.#by !== by) {
+      this.retire();
+      return;
+    }
+    this.#by = by;
     this.#alive(SILENCE);
     if (!this.#up) {
       this.#up = true;

@@ -4,36 +4,37 @@ import type { Options } from "./types.js";
 
 /** Keeps one token, and has it renewed. */
 export class Tokens {
-  #token: string | undefined;
+  /** The one in use. */
+  token: string | undefined;
   readonly #get: Options["getToken"];
   #asking: Promise<void> | null = null;
 
   constructor({ token, getToken }: Options) {
-    this.#token = token;
+    this.token = token;
     this.#get = getToken;
   }
 
   /** The token there is; asks for the first. */
   async get(): Promise<string | undefined> {
-    if (this.#token === undefined && this.#get) await this.#ask();
-    return this.#token;
+    if (this.token === undefined && this.#get) await this.#ask();
+    return this.token;
   }
 
   /** Use this one from now on. */
   set(token: string | undefined): void {
-    this.#token = token;
+    this.token = token;
   }
 
   /** One that is not good was used: whether there is another now. */
   async renew(used: string | undefined): Promise<boolean> {
-    if (this.#token === used && this.#get) await this.#ask();
-    return this.#token !== used;
+    if (this.token === used && this.#get) await this.#ask();
+    return this.token !== used;
   }
 
   #ask(): Promise<void> {
     this.#asking ??= (async () => this.#get?.())()
       .then((token) => {
-        this.#token = token;
+        this.token = token;
       })
       .finally(() => {
         this.#asking = null;

@@ -2,6 +2,7 @@
 
 import type { Http } from "./http.js";
 import type { Kit } from "./kit.js";
+import type { FollowedOperation } from "./operation.js";
 import type { OperationState, UploadOptions } from "./types.js";
 
 /** Bytes of a piece: at first, at least, at most. One that is quick makes the next larger. */
@@ -12,19 +13,66 @@ const PATIENCE = 120_000;
 /** Problems that pass when one asks where to go on. */
 const GO_ON = ["offset-mismatch", "upload-busy", "upload-stalled"];
 
+/** What of the file's operation is needed here. */
+type Sending<R, P> = FollowedOperation<R, P> & { sent: number };
+
+/** Send a file, and have its operation followed; resolves when the server has all of it. */
+export async function upload<R, P>(
+  kit: Kit,
+  http: Http,
+  operation: Sending<R, P>,
+  file: Blob,
+  options: UploadOptions,
+): Promise<void> {
+  const { asError, closed } = kit;
+  const { signal } = options;
+  const stop = new AbortController();
+  const halt = (): void => stop.abort(signal?.reason);
+  signal?.addEventListener("abort", halt);
+  if (signal?.aborted || operation.failure) halt();
+  const close = operation.close.bind(operation);
+  operation.close = () => {
+    stop.abort(closed());
+    close();
+  };
+  try {
+    await send(
+      kit,
+      http,
+      file,
+      { ...options, signal: stop.signal },
+      {
+        begun(token, state) {
+          if (state) operation.accept(state as OperationState<R, P>, token);
+          else operation.follow();
+        },
+        sent(bytes) {
+          operation.sent = bytes;
+          operation.changed();
+        },
+      },
+    );
+  } catch (error) {
+    const failure = asError(error);
+    // What has ended on the server tells of that itself.
+    if (failure.status !== 410 || !operation.id) operation.fail(failure);
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", halt);
+  }
+}
+
 /** What sending tells of. */
-export interface Told {
+interface Told {
   /** The server knows the upload; without a state it did before. */
-  begun(id: string, token?: string, state?: OperationState<never, never>): void;
+  begun(token?: string, state?: OperationState<unknown, unknown>): void;
   /** So many bytes are there. */
   sent(bytes: number): void;
 }
 
-/** Send a file; resolves when the server has all of it. */
-export async function send(
-  { pause, passes, persist, asError }: Kit,
+async function send(
+  { pause, passes, persist, asError, freshKey }: Kit,
   http: Http,
-  key: string,
   file: Blob,
   options: UploadOptions,
   told: Told,
@@ -34,21 +82,24 @@ export async function send(
   let offset = 0;
   let complete = false;
   if (resume) {
-    told.begun(id);
+    told.begun();
     await look();
   } else {
     const name = options.name ?? (file instanceof File ? file.name : "");
     const type = options.type ?? file.type;
     const json = { name, size: file.size, ...(type && { type }) };
-    const headers = { "Idempotency-Key": `"${options.idempotencyKey ?? key}"` };
-    type Declared = OperationState<never, never> & { token: string; upload: { offset: number } };
+    const headers = { "Idempotency-Key": `"${options.idempotencyKey ?? freshKey()}"` };
+    type Declared = OperationState<unknown, unknown> & {
+      token: string;
+      upload: { offset: number };
+    };
     const request = { method: "POST", json, headers, signal };
     const { data } = await persist(() => http.request<Declared>("uploads", request), signal);
     const { upload, token: own, ...state } = data;
     ({ id } = data);
     token = own;
     offset = upload.offset;
-    told.begun(id, token, state);
+    told.begun(token, state);
   }
   told.sent(offset);
   for (let piece: number = PIECE.first, failures = 0; !complete; ) {

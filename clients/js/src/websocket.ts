@@ -1,13 +1,12 @@
 /** The WebSocket `ringback.v1`: docs/protocol.md. */
 
-import { reconnects } from "./backoff.js";
+import { CAP, reconnects } from "./backoff.js";
 import { asError, local, RingbackError } from "./errors.js";
 import { type Entry, type Incoming, isOperation } from "./resume.js";
 import type { Context, Transport } from "./transport.js";
 import type { Problem } from "./types.js";
 
 const PROTOCOL = "ringback.v1";
-const NAME = "websocket";
 /** Seconds between a server's signs of life, until it has said what they are. */
 const HEARTBEAT = 25;
 /** Seconds that an answer to a ping may take when there is a reason to doubt. */
@@ -70,12 +69,10 @@ export class WebSocketTransport implements Transport {
     const { http, options } = context;
     const Socket = options.WebSocket ?? WebSocket;
     this.#socket = new Socket(`${http.url.replace(/^http/, "ws")}ws`, [PROTOCOL]);
-    http.traffic(NAME, "out", "open");
     this.#timer = setTimeout(() => this.#fail({ error: DEAD(), broken: true }), OPENING * 1000);
     this.#socket.onmessage = ({ data }) => {
       if (this.#started) this.#alive();
       const frame = frameOf(data);
-      http.traffic(NAME, "in", frame ? summary(frame) : "?", String(data));
       if (frame) this.#frame(frame);
     };
     this.#socket.onclose = ({ code, reason }) => this.#closed(code, reason);
@@ -112,7 +109,7 @@ export class WebSocketTransport implements Transport {
     for (const entry of entries) this.#beginning.add(entry);
     const { signal } = this.#stop;
     import("./fallback.js")
-      .then(({ Pages }) => new Pages(this.#context, NAME, signal).begin(entries))
+      .then(({ Pages }) => new Pages(this.#context, signal).begin(entries))
       .catch((error: unknown) => this.#fail({ error: asError(error) }))
       .finally(() => {
         for (const entry of entries) this.#beginning.delete(entry);
@@ -179,9 +176,6 @@ export class WebSocketTransport implements Transport {
     const id = String(++this.#count);
     const text = JSON.stringify({ ...action, id });
     if (this.#socket.readyState === 1) {
-      const { token: _, ...shown } = action;
-      const what = `${action["action"]} ${action["filter"] ?? ""}`.trim();
-      this.#context.http.traffic(NAME, "out", what, JSON.stringify(shown));
       this.#socket.send(text);
     }
     return id;
@@ -225,7 +219,7 @@ export class WebSocketTransport implements Transport {
 
   #frame(frame: Frame): void {
     const { positions, http } = this.#context;
-    const { type, id, filter = null, position = null, topic = "", problem } = frame;
+    const { type, id, filter, problem } = frame;
     if (type === "welcome") {
       this.#heartbeat = frame.heartbeat ?? HEARTBEAT;
       this.#welcomed = true;
@@ -245,25 +239,20 @@ export class WebSocketTransport implements Transport {
       this.#asked.delete(filter);
       positions.end(positions.wired(filter), problem ? new RingbackError(problem) : null);
     } else {
-      told(positions, frame, filter, position, topic);
+      told(positions, frame);
       if (type === "current") this.change();
     }
   }
 
   #closed(code: number, reason: string): void {
-    this.#context.http.traffic(NAME, "in", "close", reason, code);
     const error = local(`close-${code}`, reason || `The connection was closed (${code}).`);
-    if (reconnects(code)) {
-      this.#fail({ error, after: this.#after, broken: code === 1006 && !this.#started });
-    } else if (code === 4429) {
-      this.#fail({ error, after: 30 });
-    } else if (code < 4000) {
-      this.#fail({ error, broken: true });
-    } else if ([4401, 4403, 4409].includes(code)) {
-      this.#fail({ error, refused: { token: this.#token } });
-    } else {
-      this.#fail({ error, stay: true });
-    }
+    const { broken, stay, after } = {
+      broken: code === 1006 ? !this.#started : code < 4000 && !reconnects(code),
+      stay: code >= 4000 && !reconnects(code),
+      after: code === 4429 ? CAP : this.#after,
+    };
+    const refused = [4401, 4403, 4409].includes(code) && { token: this.#token };
+    this.#fail({ error, broken, after, stay: stay && code !== 4429, ...(refused && { refused }) });
   }
 
   #fail(failure: Parameters<Context["down"]>[0]): void {
@@ -273,22 +262,12 @@ export class WebSocketTransport implements Transport {
   }
 }
 
-/** What the positions make of a frame that tells of topics and operations. */
-export function told(
-  positions: Context["positions"],
-  frame: Frame,
-  filter: string | null = frame.filter ?? null,
-  position: string | null = frame.position ?? null,
-  topic: string = frame.topic ?? "",
-): boolean {
-  const { type } = frame;
+/** What the positions make of a frame that tells of topics and operations: whether it was new. */
+export function told(positions: Context["positions"], frame: Frame): boolean {
+  const { type, filter = null, position = null, topics = null, topic = "" } = frame;
   if (type === "message") return positions.message(frame as Incoming, filter);
-  if (type === "current" && filter && position) positions.current(filter, position);
-  if (type === "gap") positions.gap({ topics: frame.topics ?? null, position }, filter);
+  if (type === "gap") positions.gap({ topics, position }, filter);
   if (type === "snapshot" && position) positions.snapshot(topic, position, frame.data);
+  if (type === "current" && filter && position) positions.current(filter, position);
   return true;
-}
-
-function summary({ type, topic, filter, kind, problem }: Frame): string {
-  return [type, kind, topic ?? filter, problem?.title].filter(Boolean).join(" ");
 }
