@@ -33,7 +33,7 @@ export function useDetail(id: string): DetailView {
     let timer: ReturnType<typeof setTimeout>;
     const read = async (): Promise<void> => {
       try {
-        const token = await signIn.token().catch(() => undefined);
+        const token = await signIn.soon();
         const looked = await api.look(id, { token, signal });
         dispatch({ type: "read", looked });
         setSource(looked);

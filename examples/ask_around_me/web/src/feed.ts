@@ -49,7 +49,7 @@ export function useAround(centre: Point): Around {
     let timer: ReturnType<typeof setTimeout>;
     const read = async (failures: number): Promise<void> => {
       try {
-        const token = await signIn.token().catch(() => undefined);
+        const token = await signIn.soon();
         const around = await api.around({ lat, lng }, config.radius, { token, signal });
         dispatch({ type: "read", around, centre: { lat, lng }, radius: config.radius });
         setCover({

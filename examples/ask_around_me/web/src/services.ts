@@ -40,7 +40,7 @@ export async function begin(): Promise<Services> {
   const forced = new Store(recall("transport", transportOf) ?? null);
   const first = forced.get();
   const client = connect<AskApi>("/", {
-    getToken: signIn.token,
+    getToken: signIn.next,
     onTraffic,
     transports: first === null ? ALL : [first],
     fetch: network.fetch,

@@ -13,6 +13,24 @@ import type { Person, Session } from "./types.js";
 /** Milliseconds before its end that a token is not used any more: it has to last for a request. */
 const MARGIN = 30_000;
 
+/** Milliseconds that a read waits for a token. */
+const PATIENCE = 2_000;
+/** Milliseconds until it is tried again. */
+const AGAIN = 3_000;
+
+/** Resolves when there may be a network again: the browser says so, or time has passed. */
+function network(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      window.removeEventListener("online", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    window.addEventListener("online", done);
+  });
+}
+
 /** Says that there may be a cookie: nobody who never signed in is asked for. */
 const HINT = "signed-in";
 
@@ -23,6 +41,8 @@ export class SignIn {
   );
   readonly #api: Api;
   #session: { token: string; until: number } | null = null;
+  /** What the client has. */
+  #given: string | undefined;
   #refreshing: Promise<string | undefined> | null = null;
 
   constructor(api: Api) {
@@ -38,7 +58,17 @@ export class SignIn {
     this.#forget();
   }
 
-  /** A token that is good for a while; undefined: nobody is signed in. For `connect`'s `getToken`. */
+  /**
+   * A token for the client, never one that it had before: it asks when its token is about to end,
+   * or was refused.
+   */
+  readonly next = async (): Promise<string | undefined> => {
+    if (this.#given !== undefined && this.#given === this.#session?.token) this.distrust();
+    this.#given = await this.token();
+    return this.#given;
+  };
+
+  /** A token that is good for a while; undefined: nobody is signed in. */
   readonly token = async (): Promise<string | undefined> => {
     if (this.person.get() === null) return undefined;
     if (this.#session !== null && Date.now() < this.#session.until) return this.#session.token;
@@ -48,19 +78,31 @@ export class SignIn {
     return this.#refreshing;
   };
 
+  /** A token, if there is one soon: for what can do without. */
+  readonly soon = (): Promise<string | undefined> =>
+    Promise.race([
+      this.token().catch(() => undefined),
+      new Promise<undefined>((resolve) => setTimeout(resolve, PATIENCE, undefined)),
+    ]);
+
   /** The token was refused: the next one is a fresh one. */
   distrust(): void {
     if (this.#session !== null) this.#session.until = 0;
   }
 
   async #refresh(): Promise<string | undefined> {
-    try {
-      return this.#take(await this.#api.refresh());
-    } catch (error) {
-      // Only the server knows that there is no session; without a network nothing is known.
-      if (!(error instanceof ApiError) || error.status === 0 || error.status >= 500) throw error;
-      this.#forget();
-      return undefined;
+    for (;;) {
+      try {
+        return this.#take(await this.#api.refresh());
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.status >= 500) throw error;
+        if (error.status !== 0) {
+          this.#forget();
+          return undefined;
+        }
+        // Without a network nobody knows: whatever needs a token waits with it.
+        await network(AGAIN);
+      }
     }
   }
 

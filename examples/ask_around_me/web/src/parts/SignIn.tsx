@@ -26,8 +26,8 @@ export function SignInProvider({ children }: { children: ReactNode }) {
   const { signIn } = useServices();
   const [waiting, setWaiting] = useState<((done: boolean) => void) | null>(null);
   const ensure = useCallback(async () => {
-    if (signIn.person.get() === undefined) await signIn.token().catch(() => undefined);
-    if (signIn.person.get()) return true;
+    // Not known yet, without a network: what is asked waits with the session for it.
+    if (signIn.person.get() !== null) return true;
     return new Promise<boolean>((resolve) => setWaiting(() => resolve));
   }, [signIn]);
   const end = useCallback(
@@ -66,7 +66,7 @@ function SignInDialog({ onEnd }: { onEnd: (done: boolean) => void }) {
     setBusy(true);
     try {
       await signIn.signIn(name);
-      client.setToken(await signIn.token());
+      client.setToken(await signIn.next());
       announce(`You are ${signIn.person.get()?.name ?? name}.`);
       done.current = true;
       dialog.current?.close();
