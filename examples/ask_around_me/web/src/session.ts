@@ -54,7 +54,14 @@ export class SignIn {
   }
 
   async signOut(): Promise<void> {
-    await this.#api.signOut();
+    const before = this.person.get();
+    this.person.set(null); // first: the server ends what uses the token, and no other is to be got
+    try {
+      await this.#api.signOut();
+    } catch (error) {
+      this.person.set(before);
+      throw error;
+    }
     this.#forget();
   }
 

@@ -145,9 +145,13 @@ export function Identity() {
   const announce = useAnnounce();
   const out = useMemo(
     () => async () => {
-      await signIn.signOut();
-      client.setToken(undefined);
-      announce("You are signed out.");
+      try {
+        await signIn.signOut();
+        client.setToken(undefined);
+        announce("You are signed out.");
+      } catch {
+        announce("You are still signed in: the server cannot be reached.");
+      }
     },
     [signIn, client, announce],
   );
@@ -171,7 +175,7 @@ export function Identity() {
         <p className="muted">
           Signed in as <strong>{person.name}</strong>
         </p>
-        <button type="button" onClick={() => void out().catch(() => {})}>
+        <button type="button" onClick={() => void out()}>
           Sign out
         </button>
       </div>
