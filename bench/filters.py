@@ -38,6 +38,7 @@ class Nobody:
     """A follower that takes frames and does nothing."""
 
     subject = None
+    descriptor = None
 
     def __init__(self, format: Silent) -> None:
         self.format = format

@@ -37,6 +37,8 @@ LINES = Lines()
 class Listener:
     """A follower."""
 
+    descriptor: int | None = None
+
     def __init__(self, format: Lines = LINES, subject: str | None = None) -> None:
         self.format = format
         self.subject = subject

@@ -1,7 +1,7 @@
 """Connections that follow topics: how bytes leave, and when a connection is cut.
 
-``Raw`` owns its transport: a write is the transport's own, which costs nothing but the system
-call. ``Queued`` speaks through an ASGI server, a message at a time. Both are bounded by a byte
+``Raw`` owns its transport: a write is the transport's own, or the hub's to its socket, which costs
+nothing but the system call. ``Queued`` speaks through an ASGI server, a message at a time. Both are bounded by a byte
 budget: who does not read fast enough is cut, told to come back and replay, and nobody waits.
 
 While a connection is congested (the system takes no more of its bytes for now), its writes are
@@ -11,6 +11,7 @@ counted, and of topics of which only the newest message matters only that is hel
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
@@ -24,6 +25,8 @@ from ringback.hub import Format, Hub
 CONGESTED = 64 * 1024
 """Bytes that wait to be sent beyond which a connection is congested, and no further page of a
 replay is read for it."""
+WRITABLE = os.name == "posix"
+"""Whether ``os.write`` writes to sockets."""
 CLOSE_WITHIN = 5.0
 """Seconds in which a connection that was cut has to take what is still to be sent."""
 
@@ -73,6 +76,11 @@ class Connection:
     def write_newest(self) -> Callable[[str, bytes], object]:
         """Takes the newest frame of a topic."""
         return self._write_newest
+
+    @property
+    def descriptor(self) -> int | None:
+        """The socket that frames may be written to, where there is one and nothing waits."""
+        return None
 
     @property
     def put(self) -> Callable[[bytes], object]:
@@ -153,15 +161,23 @@ class Connection:
 class Raw(Connection, Taker):
     """A connection that owns its transport."""
 
-    __slots__ = ("_ending", "server", "transport")
+    __slots__ = ("_descriptor", "_ending", "server", "transport")
 
     transport: asyncio.Transport
 
     def __init__(self, hub: Hub, keeper: Keeper, format: Format, budget: int) -> None:
         super().__init__(hub, keeper, format, budget)
+        self._descriptor: int | None = None
         self._ending: asyncio.TimerHandle | None = None
         self.server: set[Any] | None = None
         """The server's own set of connections, which it waits for when it stops."""
+
+    @property
+    def descriptor(self) -> int | None:
+        # What waits in the transport has to be sent first: then ``congested`` is set. The socket is
+        # closed after ``connection_lost``, by which this has left the hub: until then the number
+        # is no other connection's.
+        return None if self.congested else self._descriptor
 
     @property
     def put(self) -> Callable[[bytes], object]:
@@ -180,6 +196,8 @@ class Raw(Connection, Taker):
         # pauses whoever does not take it all. Otherwise it gathers writers in a set, and goes
         # through it in whatever order: at thousands of connections that misses the caches.
         self.transport.set_write_buffer_limits(high=0)
+        if WRITABLE and transport.get_extra_info("sslcontext") is None:
+            self._descriptor = transport.get_extra_info("socket").fileno()
         self.keeper.add(self)
 
     def pause_writing(self) -> None:

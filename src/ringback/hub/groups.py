@@ -1,164 +1,23 @@
-"""Who gets a message: followers grouped by filter, and one write for each.
+"""Followers grouped by filter: who gets what, worked out for all of them together.
 
-A message is framed once for each wire format, what one turn of the event loop brings is joined
-once for all who are to get the same, and each connection gets one write of those bytes. There
-is no code that runs for each follower but that write: who matches, who may and which bytes is
-worked out for all of them together, and remembered until somebody comes or goes.
+Who matches and who may is remembered until somebody comes or goes.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 from ringback.core.filters import Filter, Index
 from ringback.core.model import Message, Position
 from ringback.core.policies import TopicPolicy
+from ringback.hub.audiences import Audience, Follower, Group, Guard, lets, write_all
 
-Guard = Callable[[str], bool]
-"""Whether a follower may see this topic, for one who may not see all that its filter matches."""
 Policies = Callable[[str], TopicPolicy | None]
 
 KNOWN_AUDIENCES = 50_000
 """Topics of which is remembered who gets their messages."""
 MAX_REMEMBERED = 500_000
 """Followers of all these together, some 80 bytes each."""
-
-
-log = logging.getLogger("ringback.hub")
-
-
-def lets(guard: Guard, topic: str) -> bool:
-    """Whether a guard lets; one that fails, being the application's, lets nobody."""
-    try:
-        return guard(topic)
-    except Exception:
-        log.exception("Whether somebody may follow %s could not be told: refused.", topic)
-        return False
-
-
-def taken(follower: Follower, message: Message) -> bool:
-    """Whether a follower takes a message; one that cannot tell does not."""
-    try:
-        return follower.takes(message)
-    except Exception:
-        log.exception("Whether somebody may get %s could not be told: refused.", message.topic)
-        return False
-
-
-class Format(Protocol):
-    """How messages look on one wire. Followers with the same format share their frames."""
-
-    def message(self, message: Message) -> bytes:
-        """A message, framed."""
-
-    def gap(self, topics: Sequence[str], position: Position) -> bytes:
-        """That messages of these topics are gone; empty: perhaps of any. And where to go on."""
-
-
-class Follower(Protocol):
-    """A connection, as the hub sees it."""
-
-    @property
-    def format(self) -> Format: ...
-
-    @property
-    def subject(self) -> str | None:
-        """Whose connection it is: for presence."""
-
-    def takes(self, message: Message) -> bool:
-        """Whether it is to get a message whose followers decide: one that is ``particular``."""
-
-    @property
-    def write(self) -> Callable[[bytes], object]:
-        """Takes frames. Never waits and never raises: who cannot keep up is cut by its owner."""
-
-    @property
-    def write_newest(self) -> Callable[[str, bytes], object]:
-        """Takes a topic's newest frame, in place of an earlier one that is still to be sent."""
-
-
-def framed(format: Format, message: Message) -> bytes:
-    """A message in a format; a gap, if that fails: it must not take the others with it."""
-    try:
-        return format.message(message)
-    except Exception:
-        log.exception(
-            "A message of %s could not be framed: its followers are told of a gap.", message.topic
-        )
-        return format.gap((message.topic,), message.position)
-
-
-class Group:
-    """All who follow by the same filter."""
-
-    __slots__ = ("filter", "guarded", "members", "several", "version")
-
-    def __init__(self, filter: Filter) -> None:
-        self.filter = filter
-        self.members: dict[Follower, Guard | None] = {}
-        self.guarded = 0
-        self.several = 0
-        """Members who follow by other filters too: two groups may have them in common."""
-        self.version = 0
-
-
-class Audience:
-    """Who gets the messages of one topic."""
-
-    __slots__ = ("alone", "coalesce", "common", "count", "newest", "versions", "ways")
-
-    def __init__(
-        self,
-        groups: Sequence[Group],
-        topic: str,
-        *,
-        coalesce: bool,
-        message: Message | None = None,
-    ) -> None:
-        """``message``: the one message it is for, where each follower decides."""
-        self.versions = [(group, group.version) for group in groups]
-        self.coalesce = coalesce
-        found: dict[Follower, None] = {}
-        for group in groups:
-            if group.guarded:
-                found.update(
-                    (follower, None)
-                    for follower, guard in group.members.items()
-                    if guard is None or lets(guard, topic)
-                )
-            else:
-                found.update(dict.fromkeys(group.members))
-        if message is not None:
-            found = {follower: None for follower in found if taken(follower, message)}
-        self.count = len(found)
-        self.common = not coalesce and message is None and not any(g.guarded for g in groups)
-        """Whether all topics that these groups follow have this one audience."""
-        self.alone = (
-            message is None
-            and len(groups) == 1
-            and not groups[0].several
-            and (self.common or groups[0].filter.exact)
-        )
-        """Whether nobody in it is in another audience too."""
-        self.ways: dict[Format, list[Callable[[bytes], object]]] = {}
-        self.newest: dict[Format, list[Callable[[str, bytes], object]]] = {}
-        for follower in found:
-            if coalesce:
-                self.newest.setdefault(follower.format, []).append(follower.write_newest)
-            else:
-                self.ways.setdefault(follower.format, []).append(follower.write)
-
-    def of(self, message: Message) -> Audience:
-        """Those in it who take this message."""
-        groups = [group for group, _ in self.versions]
-        return Audience(groups, message.topic, coalesce=self.coalesce, message=message)
-
-    @property
-    def current(self) -> bool:
-        """Whether nobody has come or gone since."""
-        return all(group.version == version for group, version in self.versions)
 
 
 class Groups:
@@ -304,13 +163,13 @@ class Groups:
         for message in messages:
             audience = self.audience(message.topic)
             if message.attributes is not None and message.particular:
-                _write_all(batches)  # what is for a part of an audience stays in its order
+                write_all(batches)  # what is for a part of an audience stays in its order
                 batches.clear()
                 audience = audience.of(message)
             if audience.count:
                 batches.setdefault(audience, []).append(message)
                 self.delivered += audience.count
-        _write_all(batches)
+        write_all(batches)
 
     def tell_gap(self, topics: Sequence[str], position: Position) -> None:
         """Tell whoever follows these topics, or everybody if they are not known."""
@@ -322,54 +181,3 @@ class Groups:
                 for follower, guard in group.members.items():
                     if guard is None or lets(guard, topic):
                         follower.write(follower.format.gap((topic,), position))
-
-
-def _write_all(batches: dict[Audience, list[Message]]) -> None:
-    if len(batches) == 1 or all(audience.alone for audience in batches):
-        for audience, batch in batches.items():
-            _write(audience, batch)
-    else:
-        _write_in_order(batches)
-
-
-def _write(audience: Audience, batch: list[Message]) -> None:
-    if audience.coalesce:
-        for format, newest in audience.newest.items():
-            for message in batch:
-                frame = framed(format, message)
-                for write in newest:
-                    write(message.topic, frame)
-        return
-    for format, ways in audience.ways.items():
-        frames = b"".join([framed(format, message) for message in batch])
-        for way in ways:
-            way(frames)
-
-
-def _write_in_order(batches: dict[Audience, list[Message]]) -> None:
-    """Where somebody is in several audiences, its messages stay in the order of their positions:
-    it would otherwise resume after one that it had, and miss one that it had not.
-    """
-    pairs = [(message, audience) for audience, batch in batches.items() for message in batch]
-    pairs.sort(key=lambda pair: pair[0].position.offset)
-    outgoing: dict[Callable[[bytes], object], list[bytes]] = {}
-    for message, audience in pairs:
-        if audience.coalesce:
-            _send(outgoing)
-            _write(audience, [message])
-            continue
-        for format, ways in audience.ways.items():
-            frame = framed(format, message)
-            for way in ways:
-                outgoing.setdefault(way, []).append(frame)
-    _send(outgoing)
-
-
-def _send(outgoing: dict[Callable[[bytes], object], list[bytes]]) -> None:
-    joined: dict[tuple[int, ...], bytes] = {}
-    for way, frames in outgoing.items():
-        key = tuple(map(id, frames))
-        if key not in joined:
-            joined[key] = b"".join(frames)
-        way(joined[key])
-    outgoing.clear()

@@ -13,8 +13,9 @@ from ringback.core.filters import AnyFilter, AnyOf, Filter
 from ringback.core.model import Kind, Message, Position, Publication
 from ringback.core.policies import PRESENCE, Topics
 from ringback.errors import StoreUnavailable
+from ringback.hub.audiences import Follower, Format, Guard, framed, lets, taken
 from ringback.hub.bells import Bells, never
-from ringback.hub.groups import Follower, Format, Groups, Guard, framed, lets, taken
+from ringback.hub.groups import Groups
 from ringback.hub.presence import Presence, Presences
 from ringback.ports import EVERYTHING, QUEUE, Engine, Hints, Journal, Relay
 

@@ -43,6 +43,8 @@ class _Waiter:
     wire format, so as to be handed messages and not frames.
     """
 
+    descriptor = None
+
     def __init__(
         self, subject: str | None, ring: Callable[[], None], takes: Callable[[Message], bool]
     ) -> None:

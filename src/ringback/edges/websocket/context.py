@@ -50,6 +50,9 @@ class Link(Protocol):
     @property
     def write_newest(self) -> Callable[[str, bytes], object]: ...
 
+    @property
+    def descriptor(self) -> int | None: ...
+
     def room(self) -> Awaitable[None]:
         """Wait until the connection takes more."""
 

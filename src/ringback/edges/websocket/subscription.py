@@ -55,6 +55,8 @@ class Newest:
 
     __slots__ = ("messages", "subject", "takes")
 
+    descriptor = None
+
     def __init__(self, subject: str | None, takes: Callable[[Message], bool]) -> None:
         self.messages: dict[str, Message] = {}
         self.subject = subject
