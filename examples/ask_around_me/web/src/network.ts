@@ -8,6 +8,9 @@ import { Store } from "./state/store.js";
 /** What a browser rejects a request with when there is no network. */
 const gone = (): TypeError => new TypeError("Failed to fetch: the network is cut");
 
+/** Statuses whose answers have no body; to make one with a body throws (Fetch §2.2.6). */
+const BODILESS: ReadonlySet<number> = new Set([204, 205, 304]);
+
 export class Network {
   readonly isCut = new Store(false);
   readonly #requests = new Set<AbortController>();
@@ -47,7 +50,7 @@ export class Network {
 
   /** The answer; while its body is read, it can be cut. */
   #watched(response: Response, controller: AbortController): Response {
-    if (response.body === null) {
+    if (response.body === null || BODILESS.has(response.status)) {
       this.#requests.delete(controller);
       return response;
     }
