@@ -12,14 +12,16 @@ export interface Place {
   readonly source: "home" | "here" | "map";
 }
 
-/** Shows a circle of 8 km on a phone, and streets' names are still out of the way. */
-export const ZOOM = 11;
+/** Shows a circle of 8 km: of 310 pixels on a phone, of twice that where there is room. */
+export function firstZoom(): number {
+  return matchMedia("(min-width: 56rem) and (min-height: 44rem)").matches ? 12 : 11;
+}
 
 const NAME = "place";
 
 export function firstPlace(config: Config): Place {
   const { lat, lng } = config.home;
-  return recall(NAME, restorePlace) ?? { at: { lat, lng }, zoom: ZOOM, source: "home" };
+  return recall(NAME, restorePlace) ?? { at: { lat, lng }, zoom: firstZoom(), source: "home" };
 }
 
 export function keepPlace(place: Place): void {

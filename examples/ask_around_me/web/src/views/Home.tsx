@@ -9,7 +9,7 @@ import { Icon } from "../parts/icons.js";
 import { useAnnounce, useServices, useStore } from "../services.js";
 import type { Near } from "../state/board.js";
 import { useNow } from "../state/hooks.js";
-import { locate, type Place, placeName, ZOOM } from "../state/place.js";
+import { firstZoom, locate, type Place, placeName } from "../state/place.js";
 import { hashOf } from "../state/route.js";
 
 /** Milliseconds: the ages of questions are told in minutes. */
@@ -132,7 +132,7 @@ function Locate({ onPlace }: { onPlace: (place: Place) => void }) {
     setBusy(true);
     setError(null);
     try {
-      onPlace({ at: await locate(), zoom: ZOOM, source: "here" });
+      onPlace({ at: await locate(), zoom: firstZoom(), source: "here" });
     } catch (cause) {
       setError(cause instanceof Error ? cause.message : "That did not work.");
     }
