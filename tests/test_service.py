@@ -49,7 +49,7 @@ async def test_the_parts_of_a_state_are_those_it_had(data: Path) -> None:
         assert ended.part_count == 3
         parts = await running.service.parts(state)
         assert [msgspec.json.decode(part)["data"] for part in parts] == [1, 2]
-        later = await running.service.parts(ended, running.service.position(state))
+        later, _ = await running.service.parts_after(ended, running.service.position(state))
         assert [msgspec.json.decode(part)["data"] for part in later] == [3]
 
 

@@ -5,7 +5,9 @@ import contextlib
 from pathlib import Path
 
 import httpx
+import pytest
 
+from ringback.service import operations
 from tests.edges.application import Caller, Tracked, problem_of, served
 from tests.serving import until
 
@@ -52,6 +54,21 @@ async def test_partial_results_are_shown_and_can_be_had_from_a_position(caller: 
     await operation.until(status="succeeded")
     later = await operation.get(query={"after": shown["position"]})
     assert [part["data"]["number"] for part in later.json()["parts"]] == [3]
+
+
+async def test_all_partial_results_can_be_read_however_many(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "SHOWN_PARTS", 10)
+    operation = await caller.submit("steps", {"count": 12})
+    shown = await operation.until(status="succeeded")
+    assert [part["index"] for part in shown["parts"]] == list(range(2, 12))
+    epoch = shown["position"].partition("-")[0]
+    first = (await operation.get(query={"after": f"{epoch}-0"})).json()
+    assert [part["index"] for part in first["parts"]] == list(range(10))
+    rest = (await operation.get(query={"after": first["position"]})).json()
+    assert [part["index"] for part in rest["parts"]] == [10, 11]
+    assert rest["position"] == shown["position"]
 
 
 async def test_head_has_the_headers_alone(caller: Caller) -> None:

@@ -96,6 +96,15 @@ describe.each(TRANSPORTS)("%s", (name) => {
     expect(again.task).toBe("count");
   });
 
+  test("parts are read from the first on, though no snapshot has that many", async () => {
+    const first = await client().submit("count", { upto: 2_300, every: 0 });
+    await first.result();
+    const again = client().follow(first.id, first.token);
+    const parts = await all(again.parts());
+    expect(parts).toEqual(Array.from({ length: 2_300 }, (_, i) => i));
+    expect(again.snapshot.part_count).toBe(2_300);
+  });
+
   test("one that nobody knows fails", async () => {
     const none = client().follow("0198a5c2-7a6b-7c3e-9d1f-2b4c6d8e0f12");
     await expect(none.result()).rejects.toMatchObject({ code: "unknown-operation" });

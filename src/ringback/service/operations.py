@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import random
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -263,24 +263,42 @@ class Service:
             query = msgspec.structs.replace(query, subject=claims.subject)
         return await self.engine.list(query)
 
-    async def parts(self, state: OperationState, after: Position | None = None) -> list[Any]:
-        """The partial results of the current attempt, as ``{index, data}`` objects of JSON."""
+    async def parts(self, state: OperationState) -> list[Any]:
+        """The newest partial results of the current attempt, as ``{index, data}`` of JSON."""
+        parts = [part async for part, _ in self._parts(state, None)]
+        return parts[-SHOWN_PARTS:]
+
+    async def parts_after(
+        self, state: OperationState, after: Position
+    ) -> tuple[list[Any], Position]:
+        """The first of them after a position, and where to go on: whoever asks again from there
+        gets all, however many there are.
+        """
+        parts: list[Any] = []
+        last = after
+        async for part, position in self._parts(state, after):
+            if len(parts) == SHOWN_PARTS:
+                return parts, last
+            parts.append(part)
+            last = position
+        return parts, self.position(state)
+
+    async def _parts(
+        self, state: OperationState, after: Position | None
+    ) -> AsyncIterator[tuple[Any, Position]]:
         if not state.part_count:
-            return []
+            return
         page_after = Position(self.engine.epoch, state.parts_after)
         if after is not None and after.epoch == page_after.epoch:
             page_after = Position(after.epoch, max(after.offset, state.parts_after))
-        parts: list[Any] = []
         while True:
             page = await self.engine.read(state.topic, page_after, 500)
             # A part that came after this state was loaded is not of it: a follower gets it next.
-            parts.extend(
-                msgspec.Raw(message.data)
-                for message in page.messages
-                if message.kind is Kind.PART and message.position.offset <= state.version
-            )
+            for message in page.messages:
+                if message.kind is Kind.PART and message.position.offset <= state.version:
+                    yield msgspec.Raw(message.data), message.position
             if not page.messages or page.position.offset >= state.version:
-                return parts[-SHOWN_PARTS:]
+                return
             page_after = page.position
 
     def position(self, state: OperationState) -> Position:

@@ -40,7 +40,7 @@ def links(request: Request, operation: str) -> dict[str, str]:
 async def representation(
     service: Service, request: Request, state: OperationState, after: Position | None = None
 ) -> dict[str, Any]:
-    """The representation, with partial results (those after a position, if one is given)."""
+    """The representation, with partial results (if a position is given, the first after it)."""
     fields = await shown(service, state, after)
     fields["links"] = links(request, state.id)
     return fields
@@ -51,9 +51,12 @@ async def shown(
 ) -> dict[str, Any]:
     """The same for where there are no links to follow."""
     fields = operation_fields(state)
-    fields["position"] = str(service.position(state))
-    if state.part_count:
-        fields["parts"] = await service.parts(state, after)
+    position = service.position(state)
+    if state.part_count and after is not None:
+        fields["parts"], position = await service.parts_after(state, after)
+    elif state.part_count:
+        fields["parts"] = await service.parts(state)
+    fields["position"] = str(position)
     return fields
 
 
