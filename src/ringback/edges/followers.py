@@ -1,8 +1,9 @@
 """Connections that follow topics: how bytes leave, and when a connection is cut.
 
 ``Raw`` owns its transport: a write is the transport's own, or the hub's to its socket, which costs
-nothing but the system call. ``Queued`` speaks through an ASGI server, a message at a time. Both are bounded by a byte
-budget: who does not read fast enough is cut, told to come back and replay, and nobody waits.
+nothing but the system call. ``Queued`` speaks through an ASGI server, a message at a time. Both are
+bounded by a byte budget: who does not read fast enough is cut, told to come back and replay, and
+nobody waits.
 
 While a connection is congested (the system takes no more of its bytes for now), its writes are
 counted, and of topics of which only the newest message matters only that is held.

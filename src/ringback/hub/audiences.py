@@ -14,6 +14,7 @@ import logging
 import os
 from array import array
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Protocol
 
 from ringback.core.filters import Filter
@@ -120,14 +121,17 @@ class Direct:
 
     def write(self, data: bytes) -> None:
         """Send to all; what a socket does not take, its connection does."""
-        send, size = os.write, len(data)
-        for number, descriptor in enumerate(self.descriptors):
+        descriptors, taken = iter(self.descriptors), list[int]()
+        while len(taken) < len(self.followers):
             try:
-                sent = send(descriptor, data)
-            except OSError:  # full, or broken: its transport finds out which
-                sent = 0
-            if sent != size:
-                self.followers[number].write(data[sent:])
+                taken.extend(map(os.write, descriptors, repeat(data)))  # a loop without bytecode
+            except OSError:  # one is full, or broken: its transport finds out which
+                taken.append(0)
+        size = len(data)
+        if taken.count(size) < len(taken):
+            for follower, sent in zip(self.followers, taken, strict=True):
+                if sent != size:
+                    follower.write(data[sent:])
 
 
 class Audience:
