@@ -8,7 +8,7 @@ CODE := $(wildcard src tests docs bench examples hatch_build.py)
 # What .venv is made from: uv.lock, and what the build's hook builds (see pyproject.toml).
 SOURCES := pyproject.toml uv.lock scripts/setup hatch_build.py package.json package-lock.json \
 	$(wildcard clients/js/package.json clients/js/scripts/* examples/*/web/package.json \
-		examples/*/web/build.mjs) $(shell find clients/js/src examples/*/web/src -type f 2>/dev/null)
+		examples/*/web/*.mjs) $(shell find clients/js/src examples/*/web/src -type f 2>/dev/null)
 # Extra arguments for demo, test, bench and soak: make test ARGS="-k hub -n 0"
 ARGS ?=
 

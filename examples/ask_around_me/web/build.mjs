@@ -4,16 +4,22 @@
 // The script and the style sheet carry a hash of their content in their names, so that browsers
 // may keep them for good; index.html names them and is asked for each time.
 
+import { createHash } from "node:crypto";
 import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { coarse, fine } from "./outlines.mjs";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const outdir = resolve(process.argv[2] ?? `${HERE}../static`);
 
 await rm(outdir, { recursive: true, force: true });
 await mkdir(outdir, { recursive: true });
+const outlines = {
+  coarse: await place("outlines-coarse", await coarse()),
+  fine: await place("outlines-fine", await fine()),
+};
 const { metafile } = await build({
   absWorkingDir: HERE,
   entryPoints: { app: "src/main.tsx" },
@@ -28,7 +34,7 @@ const { metafile } = await build({
   jsx: "automatic",
   // The client's sources, and nothing that had to be built before.
   conditions: ["ringback-source"],
-  define: { "process.env.NODE_ENV": '"production"' },
+  define: { "process.env.NODE_ENV": '"production"', OUTLINES: JSON.stringify(outlines) },
   minify: true,
   sourcemap: "linked",
   legalComments: "none",
@@ -47,3 +53,10 @@ await writeFile(
     .replace("{{style}}", `/static/${basename(entry[1].cssBundle)}`),
 );
 await copyFile(`${HERE}src/icon.svg`, `${outdir}/icon.svg`);
+
+/** Puts a file into the folder under a name with its hash; what it is asked for with. */
+async function place(name, content) {
+  const hash = createHash("sha256").update(content).digest("hex").slice(0, 8).toUpperCase();
+  await writeFile(`${outdir}/${name}-${hash}.bin`, content);
+  return `/static/${name}-${hash}.bin`;
+}

@@ -5,7 +5,8 @@
 // on all but the last; signed ones are zigzag-encoded. A file is: steps in a degree; how many
 // rings of land, and the rings; how many lines of borders, and the lines. A ring or a line is: how
 // many points; for each of them the steps east and north of the point before it, also across rings.
-// A ring's first point does not come again at its end.
+// A ring's first point does not come again at its end. Beyond 180° longitudes go on, so that nothing
+// jumps; Antarctica goes around the world along its coast and back along the pole.
 
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -17,7 +18,7 @@ const { resolve } = createRequire(import.meta.url);
 /** 0.005°, about 500 m: finer than 1:50 000 000 is right. */
 const STEPS = 200;
 /** Square degrees: a point whose triangle with its neighbours is smaller says nothing. */
-const LEAST = 3e-3;
+const LEAST = 4e-4;
 
 /** For a world on one screen: 1:110 000 000, no borders. */
 export async function coarse() {
@@ -73,8 +74,21 @@ function pack(rings, lines) {
 
 /** In whole steps, without points that fall on the one before them. */
 function rounded(points) {
-  const all = points.map((point) => point.map((degrees) => Math.round(degrees * STEPS)));
+  const all = unwound(points).map((point) => point.map((degrees) => Math.round(degrees * STEPS)));
   return all.filter(
     ([x, y], index) => index === 0 || x !== all[index - 1][0] || y !== all[index - 1][1],
   );
+}
+
+/** Without jumps between 180° and −180°. A ring that goes around the pole is closed along it. */
+function unwound(points) {
+  let turns = 0;
+  const all = points.map(([lng, lat], index) => {
+    const jump = index === 0 ? 0 : lng - points[index - 1][0];
+    if (Math.abs(jump) > 180) turns -= 360 * Math.sign(jump);
+    return [lng + turns, lat];
+  });
+  const [first, last] = [all[0], all[all.length - 1]];
+  if (Math.abs(last[0] - first[0]) < 359) return all;
+  return [...all, [last[0], -90], [first[0], -90], first];
 }

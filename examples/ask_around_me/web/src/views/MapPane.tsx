@@ -2,7 +2,8 @@
 
 import { useCallback, useEffect, useMemo } from "react";
 import { tidy } from "../geo.js";
-import { AreaMap, type Marker } from "../parts/StandInMap.js";
+import { AreaMap } from "../map/AreaMap.js";
+import type { Marker } from "../map/types.js";
 import { useServices } from "../services.js";
 import type { Near } from "../state/board.js";
 import type { Overlay } from "../state/overlay.js";
