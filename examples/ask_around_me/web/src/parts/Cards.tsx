@@ -3,6 +3,7 @@
 import { memo } from "react";
 import { ago, average, count, distance, halves } from "../format.js";
 import { useServices, useStore } from "../services.js";
+import { focusOn } from "../state/hooks.js";
 import type { Pending } from "../state/outbox.js";
 import { hashOf } from "../state/route.js";
 import type { Answer, Question } from "../types.js";
@@ -97,6 +98,7 @@ export function PendingCard({ entry }: { entry: Pending }) {
   const { asking, failure } = entry;
   const again = async (): Promise<void> => {
     if (!(await ensure())) return;
+    focusOn("h1");
     const id = outbox.again(asking.id);
     if (id !== asking.id) uploads.move(asking.id, id);
   };
@@ -112,6 +114,7 @@ export function PendingCard({ entry }: { entry: Pending }) {
             onAgain={() => void again()}
             dismiss="Do not ask"
             onDismiss={() => {
+              focusOn("h1");
               outbox.dismiss(asking.id);
               uploads.drop(asking.id);
             }}

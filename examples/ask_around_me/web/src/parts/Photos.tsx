@@ -5,6 +5,7 @@ import type { Upload } from "ringback";
 import { atMost, bytes } from "../format.js";
 import { useOperation } from "../ringback.js";
 import { useServices } from "../services.js";
+import { focusOn } from "../state/hooks.js";
 import type { Photo } from "../types.js";
 import type { Sending } from "../uploads.js";
 import { Fault } from "./Fault.js";
@@ -130,7 +131,10 @@ export function SendingRow({ sending }: { sending: Sending }) {
             failure={failure}
             onAgain={failure.reason === null ? () => uploads.again(key) : undefined}
             dismiss="Leave it out"
-            onDismiss={() => uploads.remove(key)}
+            onDismiss={() => {
+              focusOn("h1");
+              uploads.remove(key);
+            }}
           />
         )}
       </div>

@@ -24,6 +24,11 @@ export function useRoute(): Route {
   return useMemo(() => routeOf(hash), [hash]);
 }
 
+/** Gives the focus to what stays, before what has it goes. */
+export function focusOn(selector: string): void {
+  document.querySelector<HTMLElement>(selector)?.focus();
+}
+
 /** `false` until something has been so for a while: for what would only flash. */
 export function useLasting(is: boolean, ms: number): boolean {
   const [lasting, setLasting] = useState(false);

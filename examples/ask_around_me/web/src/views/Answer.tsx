@@ -14,6 +14,7 @@ import { OperationState } from "../parts/State.js";
 import { useSubmit } from "../ringback.js";
 import { useAnnounce } from "../services.js";
 import type { Given } from "../state/answers.js";
+import { focusOn } from "../state/hooks.js";
 import type { Failure } from "../state/outbox.js";
 import type { Answer, Answered, Point, Question } from "../types.js";
 
@@ -123,15 +124,27 @@ export function AnswerForm(props: AnswerFormProps) {
   const { given, pending, failure } = answering;
   return (
     <section className="panel answer" aria-labelledby="own">
-      <h2 id="own">{given === null ? "Your answer" : "You answered"}</h2>
+      <h2 id="own" tabIndex={-1}>
+        {given === null ? "Your answer" : "You answered"}
+      </h2>
       {question.kind === "stars" ? <StarsForm {...props} /> : <PlaceForm {...props} />}
       {pending !== null && <OperationState operation={pending.operation} />}
       {failure !== null && (
         <Fault
           failure={failure}
-          onAgain={failure.reason === null ? answering.again : undefined}
+          onAgain={
+            failure.reason === null
+              ? () => {
+                  answering.again();
+                  focusOn("#own");
+                }
+              : undefined
+          }
           dismiss="Leave it"
-          onDismiss={answering.forget}
+          onDismiss={() => {
+            answering.forget();
+            focusOn("#own");
+          }}
         />
       )}
     </section>
@@ -148,7 +161,7 @@ function StarsForm({ answering }: AnswerFormProps) {
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        if (!isNew) return;
+        if (!isNew || sending) return;
         setDraft(null);
         void give({ stars: value, place: null });
       }}
@@ -159,7 +172,7 @@ function StarsForm({ answering }: AnswerFormProps) {
         onChange={setDraft}
       />
       <div className="row">
-        <button type="submit" className="primary" disabled={!isNew || sending}>
+        <button type="submit" className="primary" aria-disabled={!isNew || sending}>
           {value === 0
             ? "Choose your stars"
             : given === null
@@ -179,7 +192,7 @@ function PlaceForm({ question, answering, draft, onDraft, middle }: AnswerFormPr
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        if (draft === null) return;
+        if (draft === null || sending) return;
         onDraft(null);
         void give({ stars: null, place: draft });
       }}
@@ -190,7 +203,7 @@ function PlaceForm({ question, answering, draft, onDraft, middle }: AnswerFormPr
           : `${describe(question.at, place)}${draft === null ? "" : ", not sent yet"}.`}
       </p>
       <div className="row">
-        <button type="submit" className="primary" disabled={draft === null || sending}>
+        <button type="submit" className="primary" aria-disabled={draft === null || sending}>
           {given === null ? "Send this place" : "Change to this place"}
         </button>
         <button type="button" onClick={() => onDraft(middle)}>
@@ -217,9 +230,11 @@ function Withdraw({ answering, onDone }: { answering: Answering; onDone: () => v
     <button
       type="button"
       className="quiet"
-      disabled={sending}
+      aria-disabled={sending}
       onClick={() => {
+        if (sending) return;
         onDone();
+        focusOn("#own");
         void give(null);
       }}
     >

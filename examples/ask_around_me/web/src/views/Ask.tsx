@@ -7,6 +7,7 @@ import { PhotoPicker, Preview } from "../parts/Photos.js";
 import { useSignIn } from "../parts/SignIn.js";
 import { StarsShown } from "../parts/Stars.js";
 import { useAnnounce, useServices } from "../services.js";
+import { focusOn } from "../state/hooks.js";
 import { BARE, useOverlay } from "../state/overlay.js";
 import { hashOf } from "../state/route.js";
 import type { Kind, Point } from "../types.js";
@@ -143,7 +144,10 @@ export function Ask({ centre }: { centre: Point }) {
               <Preview
                 key={`${file.name} ${file.size} ${file.lastModified}`}
                 file={file}
-                onRemove={() => setFiles((before) => before.filter((each) => each !== file))}
+                onRemove={() => {
+                  focusOn(".picker input");
+                  setFiles((before) => before.filter((each) => each !== file));
+                }}
               />
             ))}
           </ul>
