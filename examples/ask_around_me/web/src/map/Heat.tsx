@@ -5,19 +5,12 @@ import { distance } from "../format.js";
 import { direction, metres } from "../geo.js";
 import type { HeatCell, Point } from "../types.js";
 import { nearestCopy, project, type Spot, toScreen, type View, worldSize } from "./mercator.js";
+import { SHADES, shadeOf } from "./shade.js";
 
-/** Shades that eyes tell apart; the style sheet has as many. */
-export const SHADES = 5;
 /** Pixels: a cell that is wider has its count written in it. */
 const ROOM = 30;
 /** The zoom whose pixels the outlines are drawn in, before they are scaled. */
 const DRAWN = 14;
-
-/** 1 … SHADES, by the share of the fullest cell. */
-export function shadeOf(count: number, fullest: number): number {
-  if (fullest <= 1) return SHADES;
-  return Math.max(1, Math.ceil((SHADES * count) / fullest));
-}
 
 interface HeatProps {
   readonly view: View;

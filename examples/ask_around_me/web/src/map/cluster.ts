@@ -50,7 +50,7 @@ export function clusters(markers: readonly Marker[], zoom: number): readonly Clu
 /** A box and those beside it; the last column's neighbour is the first one. */
 function around(column: number, row: number, columns: number): readonly string[] {
   const boxes = new Set<string>();
-  // Columns are a little wider than CROWDED; rows go on one further, being cut by the same number.
+  // A box is at least CROWDED wide and high: nothing nearer lies beyond these nine.
   for (const dx of [-1, 0, 1]) {
     for (const dy of [-1, 0, 1]) boxes.add(`${(column + dx + columns) % columns} ${row + dy}`);
   }
