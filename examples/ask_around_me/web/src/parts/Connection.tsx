@@ -26,7 +26,7 @@ function chip({ status, transport, retryAt }: Connection, now: number): [string,
       return ["Connecting", by];
     case "waiting": {
       const seconds = retryAt === null ? 0 : secondsUntil(retryAt, now);
-      return ["Reconnecting", seconds > 0 ? `in ${seconds} s` : "now"];
+      return ["Retrying", seconds > 0 ? `in ${seconds} s` : "now"];
     }
     case "offline":
       return ["Offline", ""];
