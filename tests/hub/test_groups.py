@@ -42,6 +42,18 @@ async def test_several_audiences_of_one_filter_stay_in_order(data: Path) -> None
         assert both.newest == {"gauge/1": b'["gauge/1",5]\n'}
 
 
+async def test_topics_that_came_to_be_known_apart_stay_in_order(data: Path) -> None:
+    """When somebody comes for another topic, what is shared is worked out anew, as it is asked."""
+    async with hubbub(data) as (engine, hub):
+        follower, other = Listener(), Listener()
+        hub.attach(follower, parse("a/+"))
+        assert hub.listeners("a/1") == 1
+        hub.attach(other, parse("b"))
+        await publish(engine, "a/1", "a/2", "a/1")
+        await until(lambda: len(follower.got) == 3)
+        assert follower.got == [["a/1", 1], ["a/2", 2], ["a/1", 3]]
+
+
 async def test_filters_of_one_text_are_not_one(data: Path) -> None:
     """A topic may have the name that another filter has for a text."""
     odd = Filter("secret:x", ("secret", "#"), lambda topic: topic == "secret/x")

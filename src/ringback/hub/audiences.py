@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import os
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import repeat
 from typing import Protocol
 
@@ -197,11 +197,19 @@ class Audience:
 
 def write_all(batches: dict[Audience, list[Message]]) -> None:
     """Write to each audience its messages."""
-    if len(batches) == 1 or all(audience.alone for audience in batches):
+    if len(batches) == 1 or _disjoint(batches):
         for audience, batch in batches.items():
             _write(audience, batch)
     else:
         _write_in_order(batches)
+
+
+def _disjoint(audiences: Collection[Audience]) -> bool:
+    """Whether nobody is in two of them. Of one group there may be several, each of topics of its
+    own, if some came to be known after what is shared had been forgotten.
+    """
+    groups = {audience.versions[0][0] for audience in audiences if audience.alone}
+    return len(groups) == len(audiences)
 
 
 def _write(audience: Audience, batch: list[Message]) -> None:
