@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from pathlib import Path
 
-from ringback.edges.followers import Queued
+from ringback.edges.followers import Queued, Raw
 from ringback.edges.places import Keeper
 from ringback.hub import Hub
 from tests.hub.following import LINES, hubbub
+from tests.serving import until
 
 BUDGET = 100
+MORE = 16 * 1024 * 1024
+"""Bytes, more than a system takes of a connection that nobody reads."""
 
 
 class Slow(Queued):
@@ -60,3 +65,45 @@ async def test_a_frame_that_is_held_is_not_counted_again_for_every_other(data: P
             slow.write_newest(f"t/{topic}", Frame(b"x"))
         assert not slow.over
         assert 0 < Frame.asked <= 2 * BUDGET
+
+
+class Before(asyncio.Protocol):
+    """Who had a connection before it was handed over, and answers more than is read."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.write(b"x" * MORE)
+
+    def pause_writing(self) -> None:
+        self.paused = True
+
+
+async def test_nothing_goes_past_what_waits_of_the_answer_before(data: Path) -> None:
+    """Of a client that asks for more before it has read what it asked for: the transport has told
+    whoever had the connection that it takes no more, and tells that only once.
+    """
+    async with hubbub(data) as (_, hub):
+        loop = asyncio.get_running_loop()
+        before = Before()
+        server = await loop.create_server(lambda: before, "127.0.0.1", 0)
+        with socket.socket() as client:
+            client.setblocking(False)
+            await loop.sock_connect(client, server.sockets[0].getsockname())
+            await until(lambda: before.paused)
+            assert before.transport is not None
+            connection = Raw(hub, Keeper(), LINES, BUDGET)
+            before.transport.set_protocol(connection)
+            connection.connection_made(before.transport)
+            assert connection.descriptor is None
+            left = MORE
+            while left:
+                left -= len(await loop.sock_recv(client, min(left, 1 << 20)))
+            await until(lambda: connection.descriptor is not None)
+            connection.transport.abort()
+            await until(lambda: not len(connection.keeper))
+        server.close()

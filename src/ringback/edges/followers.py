@@ -197,6 +197,8 @@ class Raw(Connection, Taker):
         # pauses whoever does not take it all. Otherwise it gathers writers in a set, and goes
         # through it in whatever order: at thousands of connections that misses the caches.
         self.transport.set_write_buffer_limits(high=0)
+        if self.waiting:  # of an earlier answer, as when whoever had the connection was paused
+            self.congest()
         if WRITABLE and transport.get_extra_info("sslcontext") is None:
             self._descriptor = transport.get_extra_info("socket").fileno()
         self.keeper.add(self)
@@ -208,6 +210,7 @@ class Raw(Connection, Taker):
         self.relieve()
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._descriptor = None  # it is closed next, and may be another connection's then
         if self._ending is not None:
             self._ending.cancel()
         self._hub.leave(self)
