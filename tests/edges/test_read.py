@@ -64,11 +64,17 @@ async def test_all_partial_results_can_be_read_however_many(
     shown = await operation.until(status="succeeded")
     assert [part["index"] for part in shown["parts"]] == list(range(2, 12))
     epoch = shown["position"].partition("-")[0]
-    first = (await operation.get(query={"after": f"{epoch}-0"})).json()
-    assert [part["index"] for part in first["parts"]] == list(range(10))
-    rest = (await operation.get(query={"after": first["position"]})).json()
-    assert [part["index"] for part in rest["parts"]] == [10, 11]
-    assert rest["position"] == shown["position"]
+    first = await operation.get(query={"after": f"{epoch}-0"})
+    assert [part["index"] for part in first.json()["parts"]] == list(range(10))
+    assert "etag" not in first.headers, "nothing has changed since, and yet there is more"
+    after = first.json()["position"]
+    rest = await operation.get(query={"after": after})
+    assert [part["index"] for part in rest.json()["parts"]] == [10, 11]
+    assert rest.json()["position"] == shown["position"]
+    again = await operation.get(
+        query={"after": shown["position"]}, **{"If-None-Match": rest.headers["etag"]}
+    )
+    assert again.status_code == 304
 
 
 async def test_head_has_the_headers_alone(caller: Caller) -> None:

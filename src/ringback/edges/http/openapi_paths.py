@@ -131,7 +131,12 @@ SHOW: Json = {
         _IF_NONE_MATCH,
         _IF_MATCH,
         PREFER,
-        _query("after", f"{_POSITION}: only partial results after it are shown.", TEXT),
+        _query(
+            "after",
+            f"{_POSITION}: only partial results after it are shown, the first 1,000, and "
+            "`position` is where to go on.",
+            TEXT,
+        ),
     ],
     "responses": {
         "200": shown(
