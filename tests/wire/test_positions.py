@@ -12,16 +12,18 @@ AT = st.builds(
 OPERATIONS = st.dictionaries(st.uuids().map(lambda id: f"operations/{id}"), AT, max_size=4)
 
 
-@given(AT, OPERATIONS)
-def test_what_is_packed_is_unpacked(topics: Position, operations: dict[str, Position]) -> None:
-    text = pack(topics, operations)
-    assert unpack(text) == (topics, operations)
+@given(AT, OPERATIONS, st.booleans())
+def test_what_is_packed_is_unpacked(
+    topics: Position, operations: dict[str, Position], retained: bool
+) -> None:
+    text = pack(topics, operations, retained=retained)
+    assert unpack(text) == (topics, operations, retained)
     assert text.isprintable()
 
 
 @given(st.text())
 def test_any_text_is_some_position(text: str) -> None:
-    topics, operations = unpack(text)
+    topics, operations, _ = unpack(text)
     assert topics.offset >= 0
     assert all(name.startswith("operations/") for name in operations)
 
@@ -30,8 +32,10 @@ def test_what_is_no_position_is_a_foreign_one() -> None:
     assert unpack("nonsense,operations/x:nonsense,other/y:e-1,e-2") == (
         FOREIGN,
         {"operations/x": FOREIGN},
+        False,
     )
     assert unpack("e-12,operations/x:e-5") == (
         Position("e", 12),
         {"operations/x": Position("e", 5)},
+        False,
     )

@@ -4,6 +4,7 @@ All topics have one position. Each operation has a log of its own, whose positio
 
     e-12
     e-12,operations/0198c2e4-…:e-5
+    e-12,retained
 """
 
 from __future__ import annotations
@@ -15,14 +16,19 @@ from ringback.core.topics import OPERATIONS
 
 FOREIGN = Position("?", 0)
 """Stands for a position that is none of ours: it reads as a gap."""
+RETAINED = "retained"
+"""Appended while the last values of topics, up to that position, are still on their way."""
 
 
-def pack(topics: Position, operations: Mapping[str, Position]) -> str:
-    """The text; ``operations`` are the positions by the operations' topics."""
-    return ",".join([str(topics), *(f"{topic}:{at}" for topic, at in operations.items())])
+def pack(topics: Position, operations: Mapping[str, Position], *, retained: bool = False) -> str:
+    """The text; ``operations`` are the positions by the operations' topics. ``retained``: whoever
+    is cut off here has not got all last values.
+    """
+    others = [f"{topic}:{at}" for topic, at in operations.items()]
+    return ",".join([str(topics), *others, *[RETAINED] * retained])
 
 
-def unpack(text: str) -> tuple[Position, dict[str, Position]]:
+def unpack(text: str) -> tuple[Position, dict[str, Position], bool]:
     """What was packed; what is no position reads as ``FOREIGN``."""
     topics, *others = text.split(",")
     operations: dict[str, Position] = {}
@@ -30,4 +36,4 @@ def unpack(text: str) -> tuple[Position, dict[str, Position]]:
         topic, colon, at = each.rpartition(":")
         if colon and topic.startswith(OPERATIONS):
             operations[topic] = Position.parse(at) or FOREIGN
-    return Position.parse(topics.strip()) or FOREIGN, operations
+    return Position.parse(topics.strip()) or FOREIGN, operations, RETAINED in others

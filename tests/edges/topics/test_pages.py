@@ -57,6 +57,20 @@ async def test_the_last_value_comes_first(data: Path) -> None:
         assert page(await http.get(f"/topics?filter=%23&after={position}"))[0] == []
 
 
+async def test_a_page_after_a_stream_that_was_cut_among_the_last_values_has_them(
+    data: Path,
+) -> None:
+    async with served(data) as (_, http):
+        (at,) = await publish(http, "gauge/a", 1)
+        await publish(http, "gauge/b", 2)
+        found, position = page(await http.get(f"/topics?filter=%23&after={at},retained"))
+        assert (found, position) == ([1], at)
+        assert page(await http.get(f"/topics?filter=%23&after={position}"))[0] == [2]
+        foreign = (await http.get("/topics?filter=%23&after=elsewhere-1,retained")).json()
+        assert foreign["gap"]
+        assert [message["data"] for message in foreign["messages"]] == [1, 2]
+
+
 async def test_last_values_that_do_not_fit_are_a_gap(data: Path) -> None:
     async with served(data) as (_, http):
         for number in range(4):

@@ -95,6 +95,57 @@ async def test_last_values_come_first_and_are_no_positions(data: Path, path: str
             assert source.events[-1].id == new
 
 
+@pytest.mark.parametrize("with_operation", [False, True], ids=["topics", "operation"])
+async def test_who_is_cut_among_the_last_values_gets_the_rest(
+    data: Path, path: str, with_operation: bool
+) -> None:
+    """And what came since the stream began, of topics that retain nothing too."""
+    async with served(data, path) as (_, http):
+        filters, token = ["gauge/+", "log/a"], list[str]()
+        if with_operation:
+            told = (await http.post("/tasks/count", json={"to": 1})).json()
+            filters.append(f"operations/{told['id']}")
+            token.append(told["token"])
+        topics = [f"gauge/{number}" for number in range(20)]
+        for topic in topics:
+            await publish(http, topic, [topic, "x" * 5_000])
+        async with Source(http.base_url, *filters, cuts=[30_000], token=token) as source:
+            await source.ended()
+            last_id = source.parser.last_id
+        cut = {event.data["topic"] for event in source.events if event.kind == "message"}
+        assert 0 < len(cut) < len(topics)
+        await publish(http, "gauge/3", "newer")
+        await publish(http, "log/a", "meanwhile")
+        async with Source(http.base_url, *filters, last_id=last_id, token=token) as again:
+            await until(lambda: again.data[-1:] == ["meanwhile"])
+            messages = [event for event in again.events if event.kind == "message"]
+            found = {event.data["topic"]: event.data["data"] for event in messages}
+            assert found.keys() == {*topics, "log/a"}
+            assert found["gauge/3"] == "newer"
+            assert "gap" not in again.kinds
+            await until(lambda: offset(again.parser.last_id) >= offset(messages[-1].id))
+        assert "retained" not in again.parser.last_id
+        async with Source(
+            http.base_url, *filters, last_id=again.parser.last_id, token=token
+        ) as level:
+            await publish(http, "log/a", "on")
+            await until(lambda: level.data[-1:] == ["on"])
+            assert level.data == ["on"], "it had all last values"
+
+
+async def test_after_the_last_values_a_stream_says_that_it_has_them(data: Path, path: str) -> None:
+    async with served(data, path) as (_, http):
+        await publish(http, "gauge/a", 1)
+        async with Source(http.base_url, "gauge/+") as source:
+            await source.until(1)
+            await until(lambda: source.parser.last_id and "," not in source.parser.last_id)
+            last_id = source.parser.last_id
+        async with Source(http.base_url, "gauge/+", last_id=last_id) as again:
+            await publish(http, "gauge/b", 2)
+            await again.until(1)
+            assert again.data == [2]
+
+
 async def test_several_operations_are_followed_with_a_token_each(data: Path, path: str) -> None:
     async with served(data, path) as (_, http):
         told = [(await http.post("/tasks/count", json={"to": n})).json() for n in (2, 3)]

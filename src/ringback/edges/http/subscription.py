@@ -57,6 +57,8 @@ class Subscription:
     """None: from the oldest that is kept."""
     begins: bool = True
     """Whether it is from now on, and not from ``after``."""
+    retained: bool = False
+    """Whether it goes on after a stream that was cut off before it had all last values."""
 
     @property
     def expires_at(self) -> float | None:
@@ -66,7 +68,7 @@ class Subscription:
 
     def retains(self, topics: Topics) -> bool:
         """Whether a topic it is about may have a last value to begin with."""
-        if not self.begins:
+        if not (self.begins or self.retained):
             return False
         return any(
             policy is not None and policy.keep is not None and policy.keep.retained
@@ -116,7 +118,9 @@ class Subscriptions:
         found.begins = False
         if text == EARLIEST:
             return {}
-        found.after, operations = unpack(text)
+        found.after, operations, retained = unpack(text)
+        # Of another life of the store all that is kept comes, after a gap.
+        found.retained = retained and found.after.epoch == self._service.engine.epoch
         return operations
 
     def _add(self, found: Subscription, filter: Filter) -> None:

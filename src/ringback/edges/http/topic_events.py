@@ -57,27 +57,36 @@ class Beginning(Events):
 class PackedEvents(Events):
     """The format of one stream that follows operations too."""
 
-    def __init__(self, topics: Position | None, *, retained: bool) -> None:
-        """``topics``: where it stands in all topics; None: before the first message."""
-        self.topics = topics or BEGINNING
+    def __init__(self) -> None:
+        self.topics = BEGINNING
+        """Where it stands in all topics."""
         self.operations: dict[str, Position] = {}
         """Where it stands in the operations' logs, by their topics."""
-        self._begins_at = self.topics.offset if retained else 0
+        self._retained = False
+        """Whether last values, up to there, are still to come."""
+
+    def begin(self, topics: Position | None, *, retained: bool) -> None:
+        """``topics``: where it stands in all topics; None: before the first message."""
+        self.topics = topics or BEGINNING
+        self._retained = retained
 
     def message(self, message: Message) -> bytes:
         position = message.position
-        if not position.epoch or position.offset <= self._begins_at:
+        if not position.epoch or (self._retained and position.offset <= self.topics.offset):
             return body_of(message)
-        self.topics = position
+        self._stand(position)
         return b"id: %b\n%b" % (self.id.encode(), body_of(message))
 
     def gap(self, topics: Sequence[str], position: Position) -> bytes:
-        self.topics = position
+        self._stand(position)
         return sse.event("gap", gap_data(topics, position), self.id)
 
     def heartbeat(self, position: Position) -> bytes:
-        self.topics = position
+        self._stand(position)
         return mark(self.id)
+
+    def _stand(self, position: Position) -> None:
+        self.topics, self._retained = position, False
 
     def of_operation(self, message: Message) -> bytes:
         """A message of an operation's log."""
@@ -96,7 +105,7 @@ class PackedEvents(Events):
     @property
     def id(self) -> str:
         """Where the stream stands in all it follows."""
-        return pack(self.topics, self.operations)
+        return pack(self.topics, self.operations, retained=self._retained)
 
 
 def mark(id: str) -> bytes:

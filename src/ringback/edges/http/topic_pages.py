@@ -122,10 +122,14 @@ class TopicPages:
     ) -> tuple[Page, bool]:
         """What there is at once; also whether there is nothing to read after it."""
         engine, takes = self._service.engine, self._taking(wanted)
-        if not wanted.begins:
+        retains = wanted.retains(self._service.publisher.topics)
+        if wanted.after is not None and retains:
+            page = Page(messages=(), position=wanted.after)
+        elif not wanted.begins:
             return await self._read(filter, sees, takes, wanted.after, limit, given_up)
-        page = await engine.follow(None, 1)
-        if not wanted.retains(self._service.publisher.topics):
+        else:
+            page = await engine.follow(None, 1)
+        if not retains:
             return page, True
         newest, cut = await last_values(
             engine,

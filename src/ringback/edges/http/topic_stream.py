@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ringback.core.model import Message
+from ringback.core.model import Message, Position
 from ringback.edges.http.message import Request
 from ringback.edges.http.subscription import Followed, Subscription
 from ringback.edges.http.topic_events import EVENTS, Beginning, Events, PackedEvents, mark
@@ -14,6 +14,7 @@ from ringback.edges.streams import Chunks, QueuedStream, RawStream, Stream, Stre
 from ringback.hub import Format, Hub
 from ringback.service import Service
 from ringback.wire import sse
+from ringback.wire.positions import pack
 
 RECONNECT = 2.0
 """Seconds an EventSource waits before it comes back."""
@@ -48,21 +49,27 @@ class _Stream(Stream[Subscription]):
 
     def opening(self, wanted: Subscription) -> bytes:
         """Where the stream begins, for whoever is cut before there is an event."""
-        opening, events = sse.retry(RECONNECT), self.events
-        if not wanted.begins:
+        opening, events, retained = sse.retry(RECONNECT), self.events, self._retains(wanted)
+        position = self._hub.position if wanted.begins else wanted.after
+        if isinstance(events, PackedEvents):
+            events.begin(position, retained=retained)
+        if not wanted.begins or position is None:
             return opening + b"\n"
         if isinstance(events, PackedEvents):
             return opening + mark(events.id)
-        return opening + mark(str(self._hub.position))
+        return opening + mark(pack(position, {}, retained=retained))
+
+    def _retains(self, wanted: Subscription) -> bool:
+        return wanted.retains(self.all.topics)
 
     def follow(self, request: Request, wanted: Subscription) -> None:
-        retained = wanted.retains(self.all.topics)
-        if wanted.begins and not retained:
+        if wanted.begins and not self._retains(wanted):
             for filter, guard in wanted.filters.items():
                 self._hub.attach(self, filter, guard)
             self.level = True
         elif wanted.filters:
-            self.work(self._join(wanted, retained))
+            # From where it was said to begin: not a moment has passed since.
+            self.work(self._join(wanted, self._hub.position if wanted.begins else wanted.after))
         else:
             self.level = True
         if wanted.forgotten:
@@ -70,23 +77,25 @@ class _Stream(Stream[Subscription]):
         for each in wanted.operations:
             self.work(self._follow_operation(request, each))
 
-    async def _join(self, wanted: Subscription, retained: bool) -> None:
-        position = self._hub.position
+    async def _join(self, wanted: Subscription, after: Position | None) -> None:
         format: Format | None = None
-        if retained and not isinstance(self.events, PackedEvents):
-            format = Beginning(position)
+        retained = self._retains(wanted)
+        if retained and after is not None and not isinstance(self.events, PackedEvents):
+            format = Beginning(after)
             if isinstance(self.format, Chunks):
                 format = Chunks(format)
         await self._hub.join_all(
             self,
             wanted.filters,
-            position if wanted.begins else wanted.after,
+            after,
             retained=retained,
             room=self.room,
             limit=self.all.settings.max_replay,
             format=format,
         )
         self.level = True
+        if retained:
+            self.say(self.heartbeat())  # who is cut from here on has the last values
 
     async def _follow_operation(self, request: Request, followed: Followed) -> None:
         if await self.all.operations.follow(self, request, followed):
@@ -123,8 +132,7 @@ class Streaming(Streams[Subscription]):
     def format(self, wanted: Subscription, *, chunked: bool) -> Format:
         if not wanted.operations:
             return CHUNKS if chunked else EVENTS
-        position = self.hub.position if wanted.begins else wanted.after
-        events = PackedEvents(position, retained=wanted.retains(self.topics))
+        events = PackedEvents()
         for each in wanted.operations:
             if each.after is not None:
                 events.operations[each.state.topic] = each.after
