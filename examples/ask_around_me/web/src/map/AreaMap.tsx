@@ -12,7 +12,7 @@ import { useGestures } from "./gestures.js";
 import { length, scaleBar } from "./grid.js";
 import { Heat, Legend } from "./Heat.js";
 import { Markers } from "./Markers.js";
-import { MAX_ZOOM, type Spot, toPoint, toScreen, type View } from "./mercator.js";
+import { leastZoom, MAX_ZOOM, type Spot, toPoint, toScreen, type View } from "./mercator.js";
 import { Rings } from "./Rings.js";
 import { TileLayer } from "./TileLayer.js";
 import type { AreaMapProps, Tiles } from "./types.js";
@@ -52,7 +52,7 @@ export function AreaMap(props: AreaMapProps) {
   const onCluster = useCallback(
     ({ first }: Cluster) => {
       const { view: current, glide } = moves;
-      glide(current.current.zoom + INTO, toScreen(current.current, first.at));
+      glide(INTO, toScreen(current.current, first.at));
     },
     [moves],
   );
@@ -66,8 +66,8 @@ export function AreaMap(props: AreaMapProps) {
     [moves],
   );
   const closer = (by: number): void => {
-    const { width, height, zoom: now } = moves.view.current;
-    moves.glide(now + by, { x: width / 2, y: height / 2 });
+    const { width, height } = moves.view.current;
+    moves.glide(by, { x: width / 2, y: height / 2 });
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -123,7 +123,12 @@ export function AreaMap(props: AreaMapProps) {
         >
           <Icon name="plus" />
         </button>
-        <button type="button" aria-label="Zoom out" onClick={() => closer(-CLOSER)}>
+        <button
+          type="button"
+          aria-label="Zoom out"
+          aria-disabled={view.zoom <= leastZoom(view.height)}
+          onClick={() => closer(-CLOSER)}
+        >
           <svg className="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
             <path d="M5 12h14" />
           </svg>

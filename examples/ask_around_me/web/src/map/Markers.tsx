@@ -92,7 +92,8 @@ const Placed = memo(function Placed(props: PlacedProps) {
           aria-current={first.active ? "true" : undefined}
           aria-label={isOne ? nameOf(first) : `${all.length} questions near here: zoom in`}
           onClick={() => (isOne ? onMarker(first.id) : onCluster(cluster))}
-          onFocus={() => onHidden(first.at)}
+          // By keys alone: what is pressed was seen.
+          onFocus={(event) => event.currentTarget.matches(":focus-visible") && onHidden(first.at)}
         >
           {isOne ? <Sign kind={first.kind} /> : all.length}
           <span className="map-tip-text" aria-hidden="true">

@@ -60,13 +60,20 @@ export function useCamera(
     told.current = { center: at, zoom: to };
     report.current(at, to);
   }, []);
-  const stop = useCallback(() => cancelAnimationFrame(frame.current), []);
+  /** Where a movement leads that has not ended: the next one goes on from there. */
+  const goal = useRef<View | null>(null);
+  const stop = useCallback(() => {
+    cancelAnimationFrame(frame.current);
+    goal.current = null;
+  }, []);
   /** From part 0 to 1 of a movement; at once where no motion is wanted. */
   const run = useCallback(
     (at: (part: number) => View) => {
       stop();
+      goal.current = at(1);
       if (isCalm()) {
         look(at(1));
+        stop();
         rest();
         return;
       }
@@ -74,8 +81,12 @@ export function useCamera(
       const step = (now: number): void => {
         const part = Math.min(1, Math.max(0, (now - begin) / GLIDE));
         look(at(ease(part)));
-        if (part < 1) frame.current = requestAnimationFrame(step);
-        else rest();
+        if (part < 1) {
+          frame.current = requestAnimationFrame(step);
+          return;
+        }
+        goal.current = null;
+        rest();
       };
       frame.current = requestAnimationFrame(step);
     },
@@ -84,13 +95,15 @@ export function useCamera(
   const moves = useMemo(
     (): Moves => ({
       ...{ view: current, look, rest, stop },
-      glide: (to: number, at: Spot) => {
+      glide: (by: number, at: Spot) => {
         const from = current.current;
+        const to = (goal.current ?? from).zoom + by;
         run((part) => zoomAt(from, from.zoom + (to - from.zoom) * part, at));
       },
       pan: (dx: number, dy: number) => {
         const from = current.current;
-        run((part) => panBy(from, dx * part, dy * part));
+        const to = panBy(goal.current ?? from, dx, dy);
+        run((part) => between(from, to, part));
       },
     }),
     [look, rest, run, stop],

@@ -1,7 +1,7 @@
 /** Pointers, wheel and double click: what they make of the view. */
 
 import { type RefObject, useEffect, useRef } from "react";
-import { panBy, type Spot, type View, zoomAt } from "./mercator.js";
+import { clamp, panBy, type Spot, type View, zoomAt } from "./mercator.js";
 
 /** Pixels that a pointer may tremble and still click. */
 const TREMBLE = 5;
@@ -16,6 +16,8 @@ const LINE = 16;
 const FRICTION = 220;
 /** Pixels in a millisecond: slower than this a throw has ended. */
 const REST = 0.02;
+/** Pixels in a millisecond: a throw is no faster, and goes no further than FRICTION of it. */
+const FASTEST = 3;
 /** Milliseconds: a pointer that has rested so long throws nothing. */
 const HELD = 60;
 
@@ -24,7 +26,8 @@ export interface Camera {
   readonly look: (view: View) => void;
   /** The view has come to rest. */
   readonly rest: () => void;
-  readonly glide: (zoom: number, at: Spot) => void;
+  /** Zoom by so much, around a pixel. */
+  readonly glide: (by: number, at: Spot) => void;
   readonly stop: () => void;
 }
 
@@ -51,7 +54,7 @@ function listen(element: HTMLElement, camera: Camera, onClick: (at: Spot) => voi
   const down = new Map<number, Spot>();
   let start: Spot = { x: 0, y: 0 };
   let isDragging = false;
-  let speed = { x: 0, y: 0, at: 0 };
+  let speed: Speed = { x: 0, y: 0, at: 0 };
   let frame = 0;
   const ends = new AbortController();
   const { signal } = ends;
@@ -62,7 +65,7 @@ function listen(element: HTMLElement, camera: Camera, onClick: (at: Spot) => voi
   const isOwn = (event: Event) =>
     event.target instanceof Element && event.target.closest("[data-chrome]") === null;
   const isGround = (event: Event) =>
-    isOwn(event) && (event.target as Element).closest("button, a, [data-cell]") === null;
+    isOwn(event) && (event.target as Element).closest("button, a") === null;
 
   const halt = (): void => {
     cancelAnimationFrame(frame);
@@ -111,14 +114,13 @@ function listen(element: HTMLElement, camera: Camera, onClick: (at: Spot) => voi
       const before = [...down.values()];
       down.set(event.pointerId, to);
       const after = [...down.values()];
-      const passed = Math.max(1, event.timeStamp - speed.at);
       const dx = to.x - from.x;
       const dy = to.y - from.y;
-      speed = {
-        x: 0.6 * speed.x + (0.4 * dx) / passed,
-        y: 0.6 * speed.y + (0.4 * dy) / passed,
-        at: event.timeStamp,
-      };
+      // Two fingers throw nothing, and neither does the one that stays.
+      speed =
+        after.length > 1
+          ? { x: 0, y: 0, at: event.timeStamp }
+          : faster(speed, dx, dy, event.timeStamp);
       camera.look(
         after.length < 2
           ? panBy(camera.view.current, -dx, -dy)
@@ -128,8 +130,10 @@ function listen(element: HTMLElement, camera: Camera, onClick: (at: Spot) => voi
     { signal },
   );
   const up = (event: PointerEvent): void => {
-    if (!down.delete(event.pointerId) || down.size > 0 || !isDragging) return;
-    const isThrown = event.timeStamp - speed.at < HELD && event.type === "pointerup" && !isCalm();
+    if (!down.delete(event.pointerId) || down.size > 0) return;
+    const isFast = event.timeStamp - speed.at < HELD && event.type === "pointerup";
+    const isThrown = isDragging && isFast && !isCalm();
+    // Also without a drag: a press stops what was gliding.
     if (isThrown && Math.hypot(speed.x, speed.y) > REST) coast();
     else camera.rest();
   };
@@ -152,7 +156,7 @@ function listen(element: HTMLElement, camera: Camera, onClick: (at: Spot) => voi
     "dblclick",
     (event) => {
       if (!isGround(event)) return;
-      camera.glide(camera.view.current.zoom + (event.shiftKey ? -1 : 1), spotOf(event));
+      camera.glide(event.shiftKey ? -1 : 1, spotOf(event));
     },
     { signal },
   );
@@ -177,6 +181,18 @@ function listen(element: HTMLElement, camera: Camera, onClick: (at: Spot) => voi
     clearTimeout(resting);
     cancelAnimationFrame(frame);
   };
+}
+
+interface Speed extends Spot {
+  readonly at: number;
+}
+
+/** Pixels in a millisecond, of late. */
+function faster(speed: Speed, dx: number, dy: number, at: number): Speed {
+  const passed = Math.max(1, at - speed.at);
+  const axis = (before: number, by: number) =>
+    clamp(0.6 * before + (0.4 * by) / passed, -FASTEST, FASTEST);
+  return { x: axis(speed.x, dx), y: axis(speed.y, dy), at };
 }
 
 function pinch(view: View, before: readonly Spot[], after: readonly Spot[]): View {
