@@ -38,6 +38,8 @@ export function Heat({ view, cells, from }: HeatProps) {
         <title id={legend}>Where people answered; arrows lead from cell to cell</title>
         <g transform={`translate(${x} ${y}) scale(${2 ** (view.zoom - DRAWN)})`}>
           <Cells cells={cells} fullest={fullest} from={from} anchor={anchor} onTold={setTold} />
+          {/* Above its neighbours, which would cover half of its edge. */}
+          {cell !== undefined && <path className="map-told" d={outlinePath(cell, anchor)} />}
         </g>
       </svg>
       <svg className="map-heat" width={view.width} height={view.height} aria-hidden="true">

@@ -100,6 +100,9 @@ type Axis = (value: number) => number;
 /** Land goes on to the pole, beyond the square's end: no coast runs there. */
 const isEnd = (y: number): boolean => y > 1 - 1e-6;
 
+/** Islands on it are cut in two there, and have no coast where they are cut. */
+const isDateLine = (x: number): boolean => Math.abs(x - Math.round(x)) < 1e-9;
+
 function addRing(
   rings: Path2D,
   coast: Path2D,
@@ -114,7 +117,8 @@ function addRing(
     const x = points[at] ?? 0;
     const y = points[at + 1] ?? 0;
     const before = index === 0 ? null : at === 0 ? points.length - 2 : at - 2;
-    const runsAlongEnd = isEnd(y) || (before !== null && isEnd(points[before + 1] ?? 0));
+    const isCut = before !== null && isDateLine(x) && isDateLine(points[before] ?? 0);
+    const runsAlongEnd = isCut || isEnd(y) || (before !== null && isEnd(points[before + 1] ?? 0));
     if (index === 0) rings.moveTo(px(x), py(y));
     else if (index < count) rings.lineTo(px(x), py(y));
     if (isDown && !runsAlongEnd) coast.lineTo(px(x), py(y));
