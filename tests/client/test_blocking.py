@@ -244,3 +244,19 @@ def test_a_script_that_forgets_to_close(served: ServerProcess, gates: Path) -> N
         out, _ = running.communicate(timeout=LIMIT)
     assert out == "1\n"
     assert running.returncode == 0
+
+
+def test_a_script_that_ends_in_the_middle_of_the_parts(served: ServerProcess, gates: Path) -> None:
+    text = (
+        "import sys\n"
+        "from ringback.client import Client\n"
+        "parts = iter(Client(sys.argv[1]).submit('count', {'to': 50}))\n"
+        "print(next(parts))\n"
+    )
+    with script(served, gates, text) as running:
+        try:
+            out, err = running.communicate(timeout=LIMIT)
+        finally:
+            running.kill()
+    assert (out, err) == ("0\n", "")
+    assert running.returncode == 0

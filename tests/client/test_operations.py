@@ -166,6 +166,18 @@ async def test_the_same_key_is_the_same_operation(client: AsyncClient) -> None:
         await client.submit("count", {"to": 2}, key="a key of some length")
     other = await client.submit("count", {"to": 1})
     assert other.id != first.id
+    quoted = await client.submit("count", {"to": 1}, key='"quoted" and \\')
+    assert (await client.submit("count", {"to": 1}, key='"quoted" and \\')).id == quoted.id
+
+
+async def test_what_no_header_can_carry(client: AsyncClient, url: str) -> None:
+    for key in ("Schlüssel", "two\nlines"):
+        with pytest.raises(InvalidInput, match="in a header"):
+            await client.submit("count", {"to": 1}, key=key)
+    async with AsyncClient(url, token="of a file\n") as careless:
+        with pytest.raises(InvalidInput, match="strip it") as caught:
+            await careless.submit("count", {"to": 1})
+    assert "of a file\n" not in str(caught.value), "it is a secret"
 
 
 async def test_not_before(client: AsyncClient) -> None:
@@ -178,6 +190,8 @@ async def test_not_before(client: AsyncClient) -> None:
         ready = datetime.fromisoformat(operation.snapshot["ready_at"])
         assert ready > datetime.now(UTC) + timedelta(minutes=55)
         await operation.cancel()
+    at_once = await client.submit("count", {"to": 1}, delay=timedelta(microseconds=1))
+    assert await at_once.result() == 1
 
 
 async def test_what_the_server_refuses_is_raised_at_once(client: AsyncClient) -> None:

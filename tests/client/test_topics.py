@@ -1,5 +1,7 @@
 """Topics through the Python client."""
 
+import asyncio
+
 import pytest
 
 from ringback.client import AsyncClient, Gap
@@ -101,3 +103,25 @@ async def test_what_may_not_be_followed_is_raised(client: AsyncClient) -> None:
     with pytest.raises(InvalidInput):
         async with client.subscribe("a/#/b"):
             pass
+
+
+async def test_who_stops_waiting_does_not_end_it(client: AsyncClient) -> None:
+    async with client.subscribe("a/1") as messages:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(messages), 0.05)
+        first = await client.publish("a/1", 1)
+        assert (await anext(messages)).data == 1
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(messages), 0.05)
+        assert messages.position == first.position, "what was handed out, and nothing later"
+
+
+async def test_several_who_wait_share_the_messages(client: AsyncClient) -> None:
+    async with client.subscribe("a/1") as messages:
+        waiting = [asyncio.ensure_future(anext(messages)) for _ in range(3)]
+        for n in range(3):
+            await client.publish("a/1", n)
+        assert sorted(message.data for message in await asyncio.gather(*waiting)) == [0, 1, 2]
+        last = [asyncio.ensure_future(messages.following()) for _ in range(2)]
+        await asyncio.sleep(0)  # both wait
+    assert await asyncio.gather(*last) == [None, None]

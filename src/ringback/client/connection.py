@@ -20,7 +20,7 @@ from ringback.client.answers import Fields, not_ours, problem_of, unreachable
 from ringback.client.credentials import Credentials, GetToken
 from ringback.client.tries import PAUSE_FIRST, TOLD_AT, Tries, worth_trying
 from ringback.core.model import TERMINAL
-from ringback.errors import ConfigurationError, RingbackError
+from ringback.errors import ConfigurationError, InvalidInput, RingbackError
 from ringback.wire.sse_client import Decoder, ReceivedEvent
 
 CONNECT_TIMEOUT = 5.0
@@ -41,6 +41,10 @@ Notice = Callable[[str], None]
 Body = bytes | Callable[[], AsyncIterable[bytes]]
 """What a request carries; a function, where it is read anew for each try."""
 JSON = {"content-type": "application/json"}
+UNSENDABLE = (
+    "This cannot be sent in a header: a token, a key or a position has no line breaks and no "
+    "characters beyond ASCII. One that was read from a file may end with a line break: strip it."
+)
 T = TypeVar("T")
 
 
@@ -277,7 +281,7 @@ class Connection:
                 self.url + path,
                 content=body() if callable(body) else body,
                 params=parameters,
-                headers={**authorization, **(headers or {})},
+                headers=_sendable({**authorization, **(headers or {})}),
             )
             try:
                 answer = await self._http.send(request, stream=stream)
@@ -344,7 +348,16 @@ def ends(event: ReceivedEvent) -> bool:
 
 def keyed(key: str) -> dict[str, str]:
     """The header that has a request accepted once, however often it is sent."""
-    return {"idempotency-key": f'"{key}"'}
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')  # RFC 9651 §3.3.3
+    return {"idempotency-key": f'"{escaped}"'}
+
+
+def _sendable(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Headers, as they are. Raises ``InvalidInput``, which tells no value: it may be a token."""
+    for value in headers.values():
+        if not (value.isascii() and value.isprintable()):
+            raise InvalidInput(UNSENDABLE)
+    return headers
 
 
 def checked_url(url: str) -> str:

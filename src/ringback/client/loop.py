@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import sys
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
@@ -50,7 +51,9 @@ class Loop:
 
     @property
     def closed(self) -> bool:
-        return self._loop.is_closed()
+        # When Python itself ends, a daemon does nothing more: what is tidied up then (an iterator
+        # that was left in the middle) would wait for it for ever.
+        return self._loop.is_closed() or sys.is_finalizing()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for it. What ends the wait, Ctrl-C for one, ends the work first."""

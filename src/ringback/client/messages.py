@@ -97,6 +97,7 @@ class AsyncSubscription:
                 raise InvalidInput(f"{filter} is an operation: follow it with follow(id, token).")
         self.filters = tuple(filters)
         self._place = Place(after)
+        self._position = after
         self._on_gap = on_gap
         self._events = connection.events("/topics", self._place, filters=filters)
         self._early: deque[ReceivedEvent] = deque()
@@ -105,8 +106,8 @@ class AsyncSubscription:
 
     @property
     def position(self) -> str | None:
-        """What a later subscription goes on after."""
-        return self._place.after
+        """What a later subscription goes on after: the last message that was handed out."""
+        return self._position
 
     async def ready(self) -> None:
         """Wait until the server follows the topics for us."""
@@ -131,6 +132,7 @@ class AsyncSubscription:
             event = self._early.popleft() if self._early else await self._next()
             if event is None:
                 continue
+            self._position = event.position or self._position
             if event.kind == "message":
                 return _message.decode(event.data)
             if event.kind == "gap":
@@ -138,14 +140,24 @@ class AsyncSubscription:
         return None
 
     async def _next(self) -> ReceivedEvent | None:
-        """Read on. In a task of its own, so that whoever closes this can end it."""
-        self._reading = asyncio.ensure_future(self._read())
-        try:
-            return await self._reading
-        except asyncio.CancelledError:
-            if self._closed:
+        """Read on. In a task of its own: whoever closes this can end it, and who stops waiting
+        (a timeout, Ctrl-C) does not, so that what comes then is there for the next who waits.
+        """
+        while not self._closed:
+            if self._reading is None:
+                self._reading = asyncio.ensure_future(self._read())
+            reading = self._reading
+            await asyncio.wait([reading])
+            if self._reading is not reading:
+                continue  # somebody else who waited has taken it
+            self._reading = None
+            if reading.cancelled():
                 return None
-            raise
+            event = reading.result()
+            if event is None:
+                self._position = self._place.after
+            return event
+        return None
 
     async def _read(self) -> ReceivedEvent | None:
         async for event in self._events:
@@ -162,9 +174,10 @@ class AsyncSubscription:
     async def aclose(self) -> None:
         """Stop following. Whoever waits for a message finds the end."""
         self._closed = True
-        if self._reading is not None and not self._reading.done():
+        if self._reading is not None:
             self._reading.cancel()
-            await asyncio.wait([self._reading])
+            # Whatever came of it: nobody asks any more.
+            await asyncio.gather(self._reading, return_exceptions=True)
         await self._events.aclose()
 
     async def __aenter__(self) -> Self:

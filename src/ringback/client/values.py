@@ -55,8 +55,9 @@ def _unfit(type: object, error: Exception) -> UnfitResult:
 
 
 def seconds(duration: float | timedelta) -> str:
-    """A duration as a parameter."""
-    return str(duration.total_seconds() if isinstance(duration, timedelta) else duration)
+    """A duration as a parameter: in decimals, since the server takes no exponents."""
+    found = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    return f"{found:f}"
 
 
 def moment(time: datetime | float) -> str:
