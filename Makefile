@@ -1,6 +1,6 @@
 # One place for the commands; CI calls the same ones. Needs Python >= 3.11, git and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix bench docs soak autobahn FORCE
+.PHONY: help setup demo test check fix bench docs screenshots soak autobahn FORCE
 
 BIN := .venv/bin
 STAMP := .venv/.ringback-setup
@@ -28,12 +28,17 @@ endif
 $(STAMP): $(SOURCES)
 	@scripts/setup $@
 
+# So does a page that was taken away: without it there is no demo.
+ifeq ($(wildcard examples/ask_around_me/static/index.html),)
+$(STAMP): FORCE
+endif
+
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## make .venv and what is built; does nothing while nothing of it changed
 
-demo: setup ## run the demo
+demo: setup ## run the demo, Ask Around Me; ARGS=files for the other one
 	@$(BIN)/ringback demo $(ARGS)
 
 test: setup check ## everything a change has to pass: the checks, then the tests
@@ -56,6 +61,9 @@ bench: setup ## measure; figures are of this machine only
 
 docs: setup ## check that links and anchors in the documents lead somewhere
 	@$(BIN)/python docs/check.py
+
+screenshots: setup ## take the pictures in docs/images anew, in Chromium
+	@$(BIN)/python -m tests.examples.ask_around_me.browser.screenshots
 
 soak: setup ## the long tests under load, which `make test` leaves out
 	@$(BIN)/pytest -m soak $(ARGS)

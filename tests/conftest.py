@@ -7,6 +7,31 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import chromium
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not tested, and the cure, where nobody overlooks it."""
+    skipped = [
+        report
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple) and chromium.SKIPPED in report.longrepr[2]
+    ]
+    if skipped:
+        terminalreporter.section("the pages were NOT tested", red=True)
+        terminalreporter.write_line(
+            f"{len(skipped)} tests were skipped: {chromium.SKIPPED}. {chromium.CURE}", red=True
+        )
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    """Where the browser is; without one there is nothing to test in."""
+    path = chromium.find()
+    if path is None:
+        pytest.skip(f"{chromium.SKIPPED}. {chromium.CURE}")
+    return path
+
 
 @pytest.fixture(autouse=True, scope="session")
 def temporary_folder() -> Iterator[None]:

@@ -14,12 +14,16 @@ from ringback.errors import Conflict, Forbidden, NotFound
 from ringback.serve import Started
 
 from .api import HOME, not_stored, same_origin
+from .files import BUILT
 from .model import Point
 from .neighbours import Neighbours
+from .plausible import NAMES
 from .tasks import LEASE, PACE
 
 STEP = "0.5"
 """Seconds that each step waits, so that a person sees it."""
+NEIGHBOURS = "ASK_AROUND_ME_NEIGHBOURS"
+"""Names how many simulated neighbours there are: all, unless it is set; 0: one is alone."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ class Demo:
         return supervisor.pids if supervisor is not None else []
 
 
+def is_built() -> bool:
+    """Whether there is a page to show."""
+    return (BUILT / "index.html").is_file()
+
+
 def slow_down() -> None:
     """Have steps wait, here and in the workers that are started from here."""
     os.environ.setdefault(PACE, STEP)
@@ -43,7 +52,8 @@ def slow_down() -> None:
 
 def begin(app: FastAPI, started: Started) -> Demo:
     """Let the demo's routes be there, and the neighbours live; to be called on the event loop."""
-    neighbours = Neighbours(started.url, Point(lat=HOME.lat, lng=HOME.lng))
+    count = int(os.environ.get(NEIGHBOURS, len(NAMES)))
+    neighbours = Neighbours(started.url, Point(lat=HOME.lat, lng=HOME.lng), NAMES[:count])
     neighbours.start()
     app.state.demo = made = Demo(started, neighbours)
     return made

@@ -12,6 +12,7 @@ import logging
 import random
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -101,14 +102,16 @@ class Neighbour:
 class Neighbours:
     """All of them, and the place where they live."""
 
-    def __init__(self, url: str, place: Point) -> None:
-        self._people = [Neighbour(name, url) for name in plausible.NAMES]
+    def __init__(self, url: str, place: Point, names: Sequence[str]) -> None:
+        self._people = [Neighbour(name, url) for name in names]
         self._moved = asyncio.Event()
         self._living: asyncio.Task[None] | None = None
         self.move(place)
 
     def start(self) -> None:
-        """Let them live; to be called on the event loop."""
+        """Let them live, where there are any; to be called on the event loop."""
+        if not self._people:
+            return
         self._living = asyncio.get_running_loop().create_task(self._live(), name="neighbours")
 
     async def stop(self) -> None:
@@ -124,7 +127,7 @@ class Neighbours:
         """Have them live somewhere else."""
         self.place = place
         self._acts = self._asked = 0
-        self._topics = random.sample(plausible.TOPICS, len(plausible.TOPICS))
+        self._topics = plausible.topics()
         self._moved.set()
 
     async def _live(self) -> None:

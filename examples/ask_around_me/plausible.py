@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from .model import Kind, Point
 
@@ -60,6 +60,18 @@ TOPICS = [
         )
     ),
 ]
+
+
+def topics() -> list[Topic]:
+    """All of them in some order, in which both kinds take turns: each is there from the first."""
+    mixed = random.sample(TOPICS, len(TOPICS))
+    turns = dict.fromkeys(get_args(Kind), 0)
+
+    def turn(topic: Topic) -> int:
+        turns[topic.kind] += 1
+        return turns[topic.kind]
+
+    return sorted(mixed, key=turn)
 
 
 def stars(question: str, text: str) -> float:

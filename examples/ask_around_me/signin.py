@@ -39,6 +39,8 @@ SECRET = "ask-around-me.secret"  # noqa: S105 - a file's name
 COOKIE = "ask-around-me"
 TOKEN_LIFETIME = 3600
 """Seconds: what a stolen token is good for."""
+LIFETIME = "ASK_AROUND_ME_TOKEN_LIFETIME"
+"""Names other seconds, for those who want to see a page get its next token."""
 SESSION_LIFETIME = 30 * 86400
 """Seconds after which somebody who did not come by has to give a name again. Revocations are
 kept for longer than that."""
@@ -117,7 +119,8 @@ class SignIn:
     async def _session(self, person: Person) -> tuple[Session, str]:
         await self._meet(person)
         now = int(time.time())
-        until = now + TOKEN_LIFETIME
+        lifetime = int(os.environ.get(LIFETIME, TOKEN_LIFETIME))
+        until = now + lifetime
         shared = {"sub": person.id, "name": person.name, "iat": now}
         own = dict(shared, exp=until)
         if self._settings.jwt_issuer is not None:
@@ -127,7 +130,7 @@ class SignIn:
         session = Session(
             token=jwt.encode({"alg": ALGORITHM}, own, self._key),
             expires_at=datetime.fromtimestamp(until, UTC),
-            expires_in=TOKEN_LIFETIME,
+            expires_in=lifetime,
             person=person,
         )
         lasting = dict(shared, exp=now + SESSION_LIFETIME)

@@ -1,7 +1,7 @@
 """Where the browser is: one that is installed. None is downloaded.
 
 `CHROMIUM` in the environment names it; else the usual names and places are looked at. Each test
-needs it, so where there is none they are all skipped, and the run says so at its end.
+in a browser needs it, so where there is none they are all skipped, and the run says so at its end.
 """
 
 import os
@@ -14,6 +14,7 @@ PLACES = (
     Path("/Applications/Chromium.app/Contents/MacOS/Chromium"),
     Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),
 )
+SKIPPED = "no Chromium is installed"
 CURE = (
     "Install Chromium (Debian, Ubuntu: apt install chromium; macOS: brew install --cask chromium), "
     f"or say where it is: {VARIABLE}=/path/to/chromium make test"
@@ -25,6 +26,8 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-dev-shm-usage",  # containers have little of it
 )
+LOOPBACK_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.*"
+"""An argument that keeps a page from everything but this machine."""
 
 
 def find() -> str | None:

@@ -1,4 +1,4 @@
-"""A real Chromium on the real demo. Where there is no Chromium, the run says so loudly."""
+"""A real Chromium on the real demo."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
@@ -12,30 +12,9 @@ from tests.e2e import chromium
 from tests.e2e.demonstration import Demonstration
 from tests.e2e.page import DemoPage
 
-SKIPPED = "no Chromium is installed"
 WIDE = {"width": 1280, "height": 900}
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was not tested, and the cure, where nobody overlooks it."""
-    skipped = [
-        report
-        for report in terminalreporter.stats.get("skipped", [])
-        if isinstance(report.longrepr, tuple) and SKIPPED in report.longrepr[2]
-    ]
-    if skipped:
-        terminalreporter.section("the demo was NOT tested", red=True)
-        terminalreporter.write_line(
-            f"{len(skipped)} tests were skipped: {SKIPPED}. {chromium.CURE}", red=True
-        )
-
-
-@pytest.fixture(scope="session")
-def browser_path() -> str:
-    path = chromium.find()
-    if path is None:
-        pytest.skip(f"{SKIPPED}. {chromium.CURE}")
-    return path
+AWAY = ("Failed to load resource", "WebSocket connection to")
+"""What Chromium itself says when a server does not answer, or refuses."""
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +61,7 @@ def watch(page: Page, faults: list[str]) -> None:
         "console",
         lambda message: (
             faults.append(message.text)
-            if message.type == "error" and "Failed to load resource" not in message.text
+            if message.type == "error" and not any(each in message.text for each in AWAY)
             else None
         ),
     )

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +19,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 class Demonstration:
     """The demo, in processes of its own; restarted on the same port and store."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, show: str = "files", environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._show = show
+        self._environment = environment or {}
         self.data = folder / "data"
         self.log = folder / "demo.log"
         self.port = 0
@@ -34,11 +39,11 @@ class Demonstration:
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "ringback", "demo", "--json"),
+                    *(sys.executable, "-m", "ringback", "demo", self._show, "--json"),
                     *("--port", str(self.port), "--data", str(self.data)),
                 ],
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+                env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **self._environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -4,33 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
+from tests.e2e.axe import check
 from tests.e2e.conftest import watch
 from tests.e2e.demonstration import Demonstration
 from tests.e2e.page import DemoPage
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
-
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-async def check(page: Page, when: str) -> None:
-    """No violation in the page as it stands; and nothing to be scrolled to at the side."""
-    await page.evaluate(AXE_SCRIPT)
-    found: dict[str, Any] = await page.evaluate(
-        "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", RULES
-    )
-    told = [
-        f"{violation['id']}: {violation['help']}\n  {node['html']}\n  {node['failureSummary']}"
-        for violation in found["violations"]
-        for node in violation["nodes"]
-    ]
-    assert not told, f"{when}:\n" + "\n".join(told)
-    assert await page.evaluate(
-        "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-    ), f"{when}: the page is wider than its window"
 
 
 # Contrast differs by scheme, and the size of targets by width: each is seen once.

@@ -54,6 +54,38 @@ def server_started(rb: Ringback, started: Started, *, json: bool) -> None:
     )
 
 
+def demo_started(
+    rb: Ringback,
+    started: Started,
+    title: str,
+    tries: Sequence[str],
+    other: str,
+    *,
+    kept: bool,
+    json: bool,
+) -> None:
+    """What to open and what to try, for somebody who has not seen it; as JSON, like a server."""
+    if json:
+        server_started(rb, started, json=True)
+        return
+    name, _, rest = title.partition(":")
+    out()
+    out(f"  {styled(name, 'bold')}{styled(f':{rest}', 'dim')}")
+    out()
+    pids = started.supervisor.pids if started.supervisor is not None else []
+    store = _store(rb) if kept else f"{_store(rb)}, deleted at the end"
+    rows = (
+        ("open", [styled(started.url, "bold cyan")]),
+        ("try", tries),
+        ("worker", [f"process {', '.join(map(str, pids))}, apart from this one"]),
+        ("store", [store]),
+        ("or", [other]),
+    )
+    _rows([row for row in rows if row[0] != "worker" or pids])
+    out()
+    out(styled("  Stop with Ctrl-C.", "dim"))
+
+
 def worker_started(rb: Ringback, *, json: bool) -> None:
     """The same, of a process that only works."""
     if json:
@@ -92,9 +124,13 @@ def _tasks(rb: Ringback) -> str:
 
 def _block(rb: Ringback, rows: Sequence[tuple[str, Sequence[str]]]) -> None:
     out(f"{styled('ringback', 'bold')} {__version__}  {one_line(rb.name)}")
-    for name, lines in (*rows, ("store", [_store(rb)]), ("tasks", [_tasks(rb)])):
+    _rows((*rows, ("store", [_store(rb)]), ("tasks", [_tasks(rb)])))
+    out(styled("  Stop with Ctrl-C; a second one ends it at once.", "dim"))
+
+
+def _rows(rows: Sequence[tuple[str, Sequence[str]]]) -> None:
+    for name, lines in rows:
         head = styled(f"  {name:<8}", "dim")
         for line in lines:
             out(f"{head} {line}")
             head = " " * 10
-    out(styled("  Stop with Ctrl-C; a second one ends it at once.", "dim"))

@@ -90,6 +90,10 @@ async def test_a_killed_worker_is_replaced_and_what_it_did_is_done(started: Any)
 def test_what_neighbours_say_is_valid_wherever_they_live() -> None:
     assert len({topic.text for topic in plausible.TOPICS}) == len(plausible.TOPICS) == 24
     assert all(len(topic.text) <= 100 for topic in plausible.TOPICS)
+    order = plausible.topics()
+    assert sorted(order) == sorted(plausible.TOPICS)
+    for number in range(0, len(order), 2):
+        assert {topic.kind for topic in order[number : number + 2]} == {"stars", "place"}
     for lat, lng in ((47.4, 8.5), (0.0, 180.0), (-16.8, -179.999), (89.5, 0.0)):
         at = Point(lat=lat, lng=lng)
         for number in range(50):

@@ -45,6 +45,8 @@ export async function begin(): Promise<Services> {
     transports: first === null ? ALL : [first],
     fetch: network.fetch,
     WebSocket: network.WebSocket,
+    // The demo's tabs each have a wire of their own to look at, and to cut.
+    share: config.demo === null,
   });
   forced.subscribe(() => {
     const transport = forced.get();

@@ -10,7 +10,10 @@ import { keep, recall } from "./state/kept.js";
 import { Store } from "./state/store.js";
 import type { Person, Session } from "./types.js";
 
-/** Milliseconds before its end that a token is not used any more: it has to last for a request. */
+/**
+ * Milliseconds before its end that a token is not used any more: it has to last for a request. Of
+ * one that lasts no minute, half its time.
+ */
 const MARGIN = 30_000;
 
 /** Milliseconds that a read waits for a token. */
@@ -121,7 +124,8 @@ export class SignIn {
 
   #take({ token, expires_in, person }: Session): string {
     // By this clock, whatever the server's says.
-    this.#session = { token, until: Date.now() + expires_in * 1000 - MARGIN };
+    const lasts = expires_in * 1000;
+    this.#session = { token, until: Date.now() + lasts - Math.min(MARGIN, lasts / 2) };
     keep(HINT, true);
     const known = this.person.get();
     if (known?.id !== person.id || known.name !== person.name) this.person.set(person);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -20,27 +20,41 @@ if TYPE_CHECKING:
 EXAMPLE = "ringback.examples.ask_around_me"
 
 
+UNBUILT = (
+    "The page of Ask Around Me is not built in this checkout. Cure: let this machine reach "
+    "registry.npmjs.org (behind a proxy, set HTTPS_PROXY; for a mirror, npm config set registry "
+    "URL), then `make setup`. Without it there is `ringback demo files`."
+)
+
+
 class Show(StrEnum):
     """What there is to see."""
 
-    FILES = "files"
     ASK_AROUND_ME = "ask-around-me"
+    FILES = "files"
 
 
 class Shown(NamedTuple):
-    """What is served, and what follows when it is."""
+    """What is served, what is said of it, and what follows when it is served."""
 
     rb: Ringback
     app: Callable[..., Any]
     target: str
+    title: str
+    tries: Sequence[str]
+    """What to try."""
+    other: str
+    """What else there is to see."""
     begin: Callable[[Started], object]
 
 
 def demo(
     show: Annotated[
         Show,
-        typer.Argument(help="files: photos and tables; ask-around-me: people ask one another."),
-    ] = Show.FILES,
+        typer.Argument(
+            help="ask-around-me: people nearby ask one another; files: photos and tables."
+        ),
+    ] = Show.ASK_AROUND_ME,
     port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help="The port; 8000. 0: any free one.", metavar="PORT"),
@@ -56,10 +70,11 @@ def demo(
 ) -> None:
     """Serve a page that shows what Ringback does.
 
-    It has a worker process of its own, which the page can kill.
+    It shows what goes over the wire beside it, and has a worker process of its own, which it can
+    kill.
     """
     logs.set_up(log_level)
-    from ringback.cli.banner import server_started
+    from ringback.cli.banner import demo_started
     from ringback.serve import run_to_end, serve
 
     try:
@@ -75,8 +90,14 @@ def demo(
         ) from None
 
     def ready(started: Started) -> None:
-        server_started(shown.rb, started, json=json)
+        demo_started(
+            *(shown.rb, started, shown.title, shown.tries, shown.other),
+            kept=is_kept,
+            json=json,
+        )
         shown.begin(started)
+
+    is_kept = data is not None
 
     with ExitStack() as stack:
         if data is None:
@@ -92,7 +113,18 @@ def demo(
 def _files() -> Shown:
     from ringback import demo as files
 
-    return Shown(files.rb, files.app, "ringback.demo:rb", lambda started: None)
+    return Shown(
+        files.rb,
+        files.app,
+        "ringback.demo:rb",
+        "Files: photos developed and tables read, in steps that you see",
+        (
+            "drop photos or a CSV on it, in slow motion",
+            "kill the worker: another goes on where it was",
+        ),
+        "ringback demo: people nearby ask one another",
+        lambda started: None,
+    )
 
 
 def _ask_around_me() -> Shown:
@@ -101,10 +133,18 @@ def _ask_around_me() -> Shown:
     # By name: where it is depends on whether this is a checkout.
     served = import_module(f"{EXAMPLE}.app")
     example = import_module(f"{EXAMPLE}.demo")
+    if not example.is_built():
+        raise ConfigurationError(UNBUILT)
     example.slow_down()
     return Shown(
         served.rb,
         served.app,
         f"{EXAMPLE}.tasks:rb",
+        "Ask Around Me: people nearby ask one another, on a map",
+        (
+            "open it twice, side by side: what is asked in one is in the other in a moment",
+            "press Wire: choose the transport, cut the network, kill the worker",
+        ),
+        "ringback demo files: photos and tables",
         lambda started: example.begin(served.app, started),
     )
