@@ -71,9 +71,11 @@ export class Positions {
     this.live = null;
   }
 
-  /** Those of one filter of which the connection knows. */
-  wired(filter: string): Entry[] {
-    return [...this.entries].filter((entry) => entry.wired && entry.filter === filter);
+  /** Those of one filter of which the connection knows, or `asked`: perhaps will know. */
+  wired(filter: string, asked?: boolean): Entry[] {
+    return [...this.entries].filter(
+      (entry) => (entry.wired || (asked && !entry.at)) && entry.filter === filter,
+    );
   }
 
   /** A subscription is confirmed; `now`: it was asked for without a position. */
@@ -142,10 +144,10 @@ export class Positions {
   #own(filter: string, message: Incoming): boolean {
     const position = message.position ?? null;
     let fresh = false;
-    for (const entry of this.wired(filter)) {
-      // With its filter one that is current gets last values: older, and they move nothing.
-      if (!entry.joined && position !== null) {
-        if (entry.at !== null && !higher(position, entry.at)) continue;
+    for (const entry of this.wired(filter, true)) {
+      // Before the reply to who asked from now on come last values: older, and they move nothing.
+      if (entry.at && !entry.joined && position) {
+        if (!higher(position, entry.at)) continue;
         entry.at = position;
       }
       fresh = true;
@@ -163,9 +165,9 @@ export class Positions {
   /** Messages up to a position are lost: to those of a filter, or to all that are current. */
   gap(gap: Gap, filter?: string | null): void {
     const { position, topics } = gap;
-    for (const entry of filter ? this.wired(filter) : [...this.entries]) {
+    for (const entry of filter ? this.wired(filter, true) : [...this.entries]) {
       if (!filter && !entry.joined) continue;
-      if (position !== null && !entry.joined) entry.at = position;
+      if (position && !entry.joined) entry.at &&= position;
       else if (this.#had(entry, position)) continue;
       if (filter || !topics?.length || topics.some((topic) => entry.fits(topic))) entry.gap(gap);
     }

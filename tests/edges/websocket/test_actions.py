@@ -116,6 +116,16 @@ async def test_a_last_value_comes_first(server: Server) -> None:
         assert (live["data"], live.get("filter")) == (4, None)
 
 
+async def test_the_reply_is_behind_the_last_values(server: Server) -> None:
+    """Whoever is cut off among them has no position after which the rest would be lost."""
+    await server.publish("last/a", 1)
+    await server.publish("last/b", 2)
+    async with server.talk() as talk:
+        await talk.send(action="subscribe", id="s", filter="last/+")
+        came = await talk.until("reply")
+        assert [each.get("data") for each in came] == [1, 2, None]
+
+
 async def test_last_values_that_are_too_many_are_a_gap(server: Server) -> None:
     made = [Publication(f"last/{n:04}", b"1", keep=Keep(retained=True)) for n in range(1_001)]
     await server.application.started.service.publisher.publish(made)

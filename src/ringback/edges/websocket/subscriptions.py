@@ -100,7 +100,8 @@ class Subscriptions:
         self, action: channel.Subscribe, subscription: Subscription
     ) -> None:
         """From now on, and before that the last values. What comes while they are read takes the
-        place of those: with the reply, the subscription is current.
+        place of those. The reply is last: whoever is cut off before it knows no position yet, and
+        asks again for all of them.
         """
         session, filter = self._session, subscription.filter
         hub = session.context.hub
@@ -119,7 +120,6 @@ class Subscriptions:
             position = self._attach(subscription)
         finally:
             hub.detach(newest, filter)
-        session.reply(action.id, {"position": str(position)})
         came = newest.messages
         values = [m for m in found if m.topic not in came]
         values += [message for message in came.values() if self._is_retained(message.topic)]
@@ -129,6 +129,7 @@ class Subscriptions:
             frames.append(replayed.gap((), position))
         if any(frames):
             session.link.write(b"".join(frames))
+        session.reply(action.id, {"position": str(position)})
 
     async def _subscribe_operation(self, action: channel.Subscribe) -> None:
         session = self._session
