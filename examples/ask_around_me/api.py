@@ -6,12 +6,15 @@ nothing in between.
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Cookie, Depends, Query, Request, Response
+from fastapi import APIRouter, Cookie, Depends, HTTPException, Query, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Message
 
 from ringback import Claims, TaskFailed
 from ringback.errors import Forbidden, NotFound
@@ -22,6 +25,31 @@ from .service import area, authenticate, rb, sign_in, single, store
 
 MIN_RADIUS = 100.0
 """Metres."""
+MAX_BODY = 4096
+"""Bytes that are read of a request: a name is the most that is sent here."""
+
+
+class Small(APIRoute):
+    """A route that reads no large body: FastAPI itself reads whatever is sent, before anything of
+    it is checked."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def bounded(request: Request) -> Response:
+            left = MAX_BODY
+
+            async def receive() -> Message:
+                nonlocal left
+                message = await request.receive()
+                left -= len(message.get("body", b""))
+                if left < 0:
+                    raise HTTPException(413, "Content Too Large")
+                return message
+
+            return await handle(Request(request.scope, receive))
+
+        return bounded
 
 
 def not_stored(response: Response) -> None:
@@ -48,7 +76,7 @@ async def caller(request: Request) -> Claims | None:
 Caller = Annotated[Claims | None, Depends(caller)]
 SessionCookie = Annotated[str | None, Cookie(alias=signin.COOKIE)]
 
-router = APIRouter(prefix="/api", dependencies=[Depends(not_stored)])
+router = APIRouter(prefix="/api", dependencies=[Depends(not_stored)], route_class=Small)
 
 
 # Reading

@@ -6,6 +6,7 @@ message. Its version says which of two is newer.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal
@@ -17,8 +18,8 @@ MAX_TEXT = 100
 """Characters of a question."""
 MAX_NAME = 40
 """Characters."""
-REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Characters that turn the order of what follows, on all of a page if they are not ended."""
+UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+"""Control characters, halves of others, and what turns the order of all that follows on a page."""
 DECIMALS = 5
 """Of degrees: about a metre."""
 STEPS = 10
@@ -48,9 +49,10 @@ class Point(BaseModel):
 def _one_line(text: str) -> str:
     """Without what would break a line or hide in it, and with single spaces."""
     text = " ".join(text.split())
-    if any(unicodedata.category(each) in ("Cc", "Cs") or each in REORDERING for each in text):
+    if UNFIT.search(text):
         raise ValueError("there are characters in it that cannot be shown")
-    if not text:
+    # Letters, numbers, punctuation, symbols; marks and what only formats are seen with these.
+    if not any(unicodedata.category(each)[0] in "LNPS" for each in text[:MAX_TEXT]):
         raise ValueError("there is nothing in it")
     return text
 

@@ -13,6 +13,8 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ringback import TaskFailed
+
 from .questions import SIDES, refused
 
 TYPES = ("image/jpeg", "image/png", "image/webp")
@@ -46,7 +48,9 @@ def decoded(file: BinaryIO) -> Image.Image:
         raise refused(
             "not-a-picture", "This is no picture. Send a JPEG, a PNG or a WebP."
         ) from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (TaskFailed, MemoryError):
+        raise
+    except Exception as error:  # of damaged files Pillow raises whatever it stumbles over
         raise refused("not-a-picture", f"The picture is damaged: {error}.") from error
 
 

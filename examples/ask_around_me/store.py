@@ -73,6 +73,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / FILE
+        self._file.touch(mode=0o600)  # its owner's only, whatever the folder is; -wal as well
         with self._opened() as db:
             db.execute("PRAGMA journal_mode = WAL")  # who reads never waits for who writes
             db.executescript(SCHEMA)

@@ -14,6 +14,7 @@ from tests.examples.ask_around_me.people import Json, Person, served
 GPS = 0x8825
 ORIENTATION = 0x0112
 DESCRIPTION = 0x010E
+MAKE = 0x010F
 
 
 def picture(
@@ -34,6 +35,16 @@ def with_exif(orientation: int) -> bytes:
     exif.get_ifd(GPS)[2] = (47.0, 22.0, 36.0)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return picture(exif=exif, comment=b"a secret comment", icc_profile=profile)
+
+
+def with_damaged_exif() -> bytes:
+    """Its width is a text, at which Pillow stumbles with an error of its own parts."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    exif[MAKE] = "Maker"
+    whole = picture(exif=exif)
+    assert whole.count(b"\x01\x0f\x00\x02") == 1
+    return whole.replace(b"\x01\x0f\x00\x02", b"\x01\x00\x00\x02")
 
 
 async def send(person: Person, question: str, data: bytes, type: str = "image/jpeg") -> Json:
@@ -139,6 +150,7 @@ async def test_a_question_there_has_to_be(data: Path, question: str) -> None:
         picture("GIF"),  # a decoder that is not tried
         picture("BMP"),
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        with_damaged_exif(),
     ],
 )
 async def test_what_is_no_picture(data: Path, content: bytes) -> None:

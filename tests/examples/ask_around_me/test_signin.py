@@ -4,6 +4,7 @@ import asyncio
 import stat
 import time
 import uuid
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -27,7 +28,7 @@ async def test_a_name_is_enough(data: Path) -> None:
         assert answer.headers["cache-control"] == "no-store"
         other = (await client.post("/api/session", json={"name": "Ada Lovelace"})).json()
         assert other["person"]["id"] != session["person"]["id"], "a name is not a person"
-        for wrong in ("", " ", "x" * 41, "a\x07"):
+        for wrong in ("", " ", "x" * 41, "a\x07", "\u200b\u200b", "\u0301", "a\u202e"):
             assert (await client.post("/api/session", json={"name": wrong})).status_code == 422
 
 
@@ -114,15 +115,37 @@ async def test_pages_of_other_sites_may_not_sign_in(data: Path) -> None:
         assert own.status_code == 200
 
 
+async def test_no_large_body_is_read(data: Path) -> None:
+    async with served(data) as url, httpx.AsyncClient(base_url=url) as client:
+        for body in ({"content": b'{"name":"' + b"a" * 5000 + b'"}'}, {"content": chunks()}):
+            answer = await client.post(
+                "/api/session", headers={"content-type": "application/json"}, **body
+            )
+            assert answer.status_code == 413
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    """A body that does not say how long it will be."""
+    for _ in range(100):
+        yield b" " * 100
+
+
 async def test_the_secret_is_kept_and_readable_by_its_owner_only(data: Path) -> None:
+    await asyncio.to_thread(data.mkdir, mode=0o755)
     async with served(data) as url, Person.of(url) as ada:
         token = ada.headers["Authorization"]
+        assert await asyncio.to_thread(_read_by_others, data) == []
     file = data / signin.SECRET
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     async with served(data) as url, httpx.AsyncClient(base_url=url) as again:
         headers = {"Authorization": token}
         answer = await again.get("/api/questions", params=HERE, headers=headers)
         assert answer.status_code == 200
+
+
+def _read_by_others(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file() and file.stat().st_mode & 0o77]
 
 
 async def test_a_store_that_is_busy_for_long_is_said_to_be_so(
