@@ -7,6 +7,54 @@ import { fileURLToPath } from "node:url";
 const HERE = fileURLToPath(new URL("..", import.meta.url));
 const HOOKS = "src/react/index.ts";
 
+/**
+ * Properties that only this package's own modules see: short ones in what is served, where each
+ * byte is loaded by every page. Never one of a public type, of the wire, of what tabs say to each
+ * other (they may be of two versions), or of the platform: test/bundle.test.ts looks.
+ */
+export const INTERNAL = [
+  "accept",
+  "asError",
+  "begin",
+  "beyond",
+  "broken",
+  "changed",
+  "check",
+  "confirm",
+  "down",
+  "fail",
+  "fits",
+  "freshKey",
+  "held",
+  "higher",
+  "http",
+  "isOperation",
+  "isPath",
+  "joined",
+  "kit",
+  "known",
+  "literal",
+  "live",
+  "local",
+  "lost",
+  "mark",
+  "matcher",
+  "passes",
+  "patience",
+  "pause",
+  "persist",
+  "positions",
+  "probing",
+  "refused",
+  "refuses",
+  "renewed",
+  "reopen",
+  "stay",
+  "tokens",
+  "up",
+  "wired",
+];
+
 const COMMON = {
   absWorkingDir: HERE,
   bundle: true,
@@ -41,5 +89,6 @@ export function served(outdir) {
     entryPoints: { ringback: "src/index.ts" },
     chunkNames: "ringback/[name]-[hash]",
     minify: true,
+    mangleProps: new RegExp(`^(${INTERNAL.join("|")})$`),
   };
 }

@@ -32,19 +32,23 @@ export function reconnects(code: number): boolean {
   return [1001, 1005, 1006, 1011, 1012, 1013, 1014].includes(code);
 }
 
-/** After so many milliseconds, or when the network is back; rejects when the signal aborts. */
-export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
+/** After so many milliseconds, or when the network is back, or one of the signals aborts. */
+export function pause(
+  milliseconds: number,
+  ...signals: (AbortSignal | undefined)[]
+): Promise<void> {
+  return new Promise((resolve) => {
     const over = new AbortController();
     const end = (): void => {
       clearTimeout(timer);
       over.abort();
-      if (signal?.aborted) reject(signal.reason);
-      else resolve();
+      resolve();
     };
     const timer = setTimeout(end, milliseconds);
     globalThis.addEventListener?.("online", end, over);
-    signal?.addEventListener("abort", end, over);
-    if (signal?.aborted) end();
+    for (const signal of signals) {
+      signal?.addEventListener("abort", end, over);
+      if (signal?.aborted) end();
+    }
   });
 }

@@ -1,7 +1,7 @@
 /** The client: what a page works with. */
 
 import { asError } from "./errors.js";
-import { Http, persist } from "./http.js";
+import { Http } from "./http.js";
 import { freshKey } from "./key.js";
 import { kit } from "./kit.js";
 import { Link } from "./link.js";
@@ -111,8 +111,7 @@ export function connect<A extends Api = AnyApi>(
       const headers = { "Idempotency-Key": `"${idempotencyKey ?? freshKey()}"` };
       const request = { method: "POST", json: input ?? {}, headers, signal };
       type Accepted = OperationState<never, never> & { token: string };
-      const answer = await persist(() => http.request<Accepted>(path, request), signal);
-      const { token, ...state } = answer.data;
+      const { token, ...state } = (await http.persist<Accepted>(path, request)).data;
       return new FollowedOperation<never, never>(link, http, state.id).accept(state, token);
     },
     follow: <R, P>(id: string, token?: string) =>
@@ -145,6 +144,7 @@ export function connect<A extends Api = AnyApi>(
       link.renewed();
     },
     close() {
+      http.close();
       link.close();
       void tabs?.then((all) => all.close());
     },

@@ -48,15 +48,18 @@ export function problemOf(response: Response, text: string): RingbackError {
   return new RingbackError(problem, retryAfter(response.headers));
 }
 
-/** Seconds, where the answer says when to come again (RFC 9110 §10.2.3; dates are passed over). */
+/**
+ * Seconds, where the answer says when to come again (RFC 9110 §10.2.3). Dates are passed over, and
+ * more than a timer can count to.
+ */
 export function retryAfter(headers: Headers): number | undefined {
   const text = headers.get("Retry-After");
-  return text && /^\d+$/.test(text) ? +text : undefined;
+  return text && /^\d{1,6}$/.test(text) ? +text : undefined;
 }
 
 /** Whatever was thrown, as one of ours. */
 export function asError(error: unknown): RingbackError {
-  return error instanceof RingbackError ? error : local("network", String(error), error);
+  return error instanceof RingbackError ? error : local("network", "No answer came.", error);
 }
 
 /** Whether it is a refusal of what was asked for, and would be one again. */

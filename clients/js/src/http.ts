@@ -1,11 +1,11 @@
 /** Requests: with the token, and with the server's problems as errors. */
 
 import { Backoff, pause } from "./backoff.js";
-import { local, problemOf, RingbackError } from "./errors.js";
+import { asError, closed, problemOf, RingbackError } from "./errors.js";
 import type { Tokens } from "./tokens.js";
 import type { Options } from "./types.js";
 
-/** Milliseconds that a request may take until its answer begins. */
+/** Milliseconds until something of the answer has come, and then until more has. */
 const PATIENCE = 30_000;
 
 /** What a request is made of, beyond its path. */
@@ -17,8 +17,10 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
   /** In place of the client's own: an operation's. */
   readonly token?: string | undefined;
-  /** Milliseconds until the answer has to begin. */
+  /** Milliseconds that nothing may come. */
   readonly patience?: number;
+  /** Called when the request is sent. */
+  readonly sent?: () => void;
 }
 
 /** An answer of JSON. */
@@ -36,6 +38,7 @@ export class Http {
   readonly #options: Options;
   /** What has to be there before anything is sent. */
   readonly #ready: Promise<unknown> | undefined;
+  readonly #closing = new AbortController();
 
   constructor(url: string, tokens: Tokens, options: Options, ready?: Promise<unknown>) {
     this.url = url;
@@ -44,15 +47,58 @@ export class Http {
     this.#ready = ready;
   }
 
+  /** Ask no more: what is being asked rejects. */
+  close(): void {
+    this.#closing.abort(closed());
+  }
+
   /** Ask, and read all of the answer. Rejects with a `RingbackError`, or as the signal says. */
   async request<T = unknown>(path: string, options: RequestOptions = {}): Promise<Answer<T>> {
-    const response = await this.open(path, options);
+    const stop = new AbortController();
+    const halt = (): void => stop.abort();
+    const ends = [options.signal, this.#closing.signal];
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const alive = (): void => {
+      clearTimeout(timer);
+      timer = setTimeout(halt, options.patience ?? PATIENCE);
+    };
     try {
-      const text = await response.text();
-      const data = (text ? JSON.parse(text) : null) as T;
-      return { status: response.status, headers: response.headers, data };
+      for (const end of ends) {
+        end?.addEventListener("abort", halt);
+        if (end?.aborted) halt();
+      }
+      const response = await this.open(path, { ...options, signal: stop.signal, sent: alive });
+      const { status, headers, body } = response;
+      const reader = body?.getReader();
+      const decoder = new TextDecoder();
+      let text = "";
+      for (let piece = await reader?.read(); piece?.value; piece = await reader?.read()) {
+        alive();
+        text += decoder.decode(piece.value, { stream: true });
+      }
+      // What a proxy has cut off to nothing is no answer.
+      const empty = status === 304 || options.method === "HEAD";
+      return { status, headers, data: empty ? (null as T) : JSON.parse(text) };
     } catch (error) {
-      throw failure(error, options.signal);
+      for (const end of ends) end?.throwIfAborted();
+      // What `getToken` throws before is the page's own.
+      throw timer === undefined ? error : asError(error);
+    } finally {
+      clearTimeout(timer);
+      for (const end of ends) end?.removeEventListener("abort", halt);
+    }
+  }
+
+  /** Ask until there is an answer, or it fails for good, or the signal says to stop. */
+  async persist<T = unknown>(path: string, options: RequestOptions = {}): Promise<Answer<T>> {
+    const ends = [options.signal, this.#closing.signal];
+    for (const backoff = new Backoff(); ; ) {
+      try {
+        return await this.request<T>(path, options);
+      } catch (error) {
+        if (!passes(error) || ends.some((end) => end?.aborted)) throw error;
+        await pause((error.retryAfter || backoff.next()) * 1000, ...ends);
+      }
     }
   }
 
@@ -75,49 +121,19 @@ export class Http {
     const body = json === undefined ? options.body : JSON.stringify(json);
     if (json !== undefined) headers["Content-Type"] = "application/json";
     await this.#ready;
-    const late = new AbortController();
-    const stop = (): void => late.abort();
-    const timer = setTimeout(stop, options.patience ?? PATIENCE);
-    // It goes on to stop a body that is still read.
-    signal?.addEventListener("abort", stop);
-    if (signal?.aborted) stop();
-    try {
-      const send = this.#options.fetch ?? fetch;
-      return await send(this.url + path, {
-        method,
-        headers,
-        signal: late.signal,
-        cache: "no-store",
-        ...(body !== undefined && { body }),
-      });
-    } catch (error) {
-      throw failure(error, signal);
-    } finally {
-      clearTimeout(timer);
-    }
+    options.sent?.();
+    const send = this.#options.fetch ?? fetch;
+    return send(this.url + path, {
+      method,
+      headers,
+      cache: "no-store",
+      ...(signal && { signal }),
+      ...(body !== undefined && { body }),
+    });
   }
-}
-
-/** What a request that failed rejects with. */
-export function failure(error: unknown, signal: AbortSignal | undefined): unknown {
-  if (signal?.aborted) return signal.reason;
-  return error instanceof RingbackError ? error : local("network", "No answer came.", error);
 }
 
 /** Whether it may pass: no network, or a server that is not there or has too much to do. */
 export function passes(error: unknown): error is RingbackError {
   return error instanceof RingbackError && [0, 429, 502, 503, 504].includes(error.status);
-}
-
-/** Try until it is done, or fails for good, or the signal says to stop. */
-export async function persist<T>(attempt: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-  for (const backoff = new Backoff(); ; ) {
-    signal?.throwIfAborted();
-    try {
-      return await attempt();
-    } catch (error) {
-      if (!passes(error)) throw error;
-      await pause((error.retryAfter ?? backoff.next()) * 1000, signal);
-    }
-  }
 }

@@ -6,7 +6,7 @@
 import { pause } from "./backoff.js";
 import { asError, closed, local, RingbackError, refuses, retryAfter } from "./errors.js";
 import { isPath, literal, matcher } from "./filters.js";
-import { failure, passes, persist } from "./http.js";
+import { passes } from "./http.js";
 import { freshKey } from "./key.js";
 import { beyond, higher } from "./positions.js";
 import { isOperation } from "./resume.js";
@@ -16,7 +16,6 @@ export const kit = {
   asError,
   beyond,
   closed,
-  failure,
   freshKey,
   higher,
   isOperation,
@@ -26,7 +25,6 @@ export const kit = {
   matcher,
   passes,
   pause,
-  persist,
   refuses,
   retryAfter,
 } as const;

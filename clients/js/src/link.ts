@@ -6,6 +6,7 @@
  */
 
 import { Backoff, CAP } from "./backoff.js";
+import { call } from "./call.js";
 import { closed, type RingbackError } from "./errors.js";
 import type { Http } from "./http.js";
 import { kit } from "./kit.js";
@@ -20,6 +21,8 @@ const PROBES = 300;
 /** Seconds; who holds for less each time, so many times in a row, does not work from here. */
 const SHORT = 5;
 const SHORTS = 3;
+
+const offline = (): boolean => globalThis.navigator?.onLine === false;
 
 /** Makes a transport by its name. */
 export type Make = (name: TransportName, context: Context) => Transport;
@@ -51,18 +54,18 @@ export class Link {
   #probing: ReturnType<typeof setTimeout> | undefined;
   #changed = false;
   #over = false;
-  readonly #closing = new AbortController();
 
   constructor(http: Http, options: Options, names: readonly TransportName[], make: Make) {
     this.#http = http;
     this.#options = options;
     this.#names = names;
     this.#make = make;
-    const { signal } = this.#closing;
-    for (const name of ["online", "offline", "pageshow"]) {
-      globalThis.addEventListener?.(name, this.#look, { signal });
-    }
-    globalThis.document?.addEventListener("visibilitychange", this.#look, { signal });
+    this.#listen("addEventListener");
+  }
+
+  #listen(how: "addEventListener" | "removeEventListener"): void {
+    for (const name of ["online", "offline", "pageshow"]) globalThis[how]?.(name, this.#look);
+    globalThis.document?.[how]("visibilitychange", this.#look);
   }
 
   /** Follow something more. */
@@ -106,7 +109,7 @@ export class Link {
   /** End all of it, for good. */
   close(): void {
     this.#over = true;
-    this.#closing.abort();
+    this.#listen("removeEventListener");
     this.#drop();
     this.positions.end(this.positions.entries, null);
     this.#say("closed");
@@ -133,16 +136,14 @@ export class Link {
   }
 
   #look = (event: Event): void => {
-    if (event.type === "offline" || this.connection.status === "offline") {
+    if (event.type === "offline") {
       if (!this.positions.entries.size) return;
-      if (event.type === "offline") {
-        this.#drop();
-        this.#say("offline");
-      } else if (event.type === "online") {
-        this.reopen();
-      }
-    } else if (globalThis.document?.visibilityState !== "hidden") {
-      if (this.#transport) this.#transport.check();
+      this.#drop();
+      this.#say("offline");
+    } else if (globalThis.document?.visibilityState !== "hidden" || event.type === "online") {
+      // A page that was frozen is not told of the network, neither when it goes nor when it comes.
+      if (this.connection.status === "offline") offline() || this.reopen();
+      else if (this.#transport) this.#transport.check();
       else if (this.connection.status === "waiting") this.#open();
       if (event.type === "online" && this.#rung) this.#try();
     }
@@ -163,14 +164,13 @@ export class Link {
     clearTimeout(this.#wait);
     if (this.#over || !this.positions.entries.size) return;
     const name = this.#names[this.#rung];
-    const offline = globalThis.navigator?.onLine === false;
-    this.#say(offline ? "offline" : "connecting");
-    if (offline || !name) return;
+    this.#say(offline() ? "offline" : "connecting");
+    if (offline() || !name) return;
     const mine = (): boolean => this.#transport === transport;
     const transport: Transport = this.#begin(
       name,
       false,
-      () => mine() && this.#up(),
+      (via) => mine() && this.#up(via),
       (failure) => mine() && this.#down(failure),
     );
     this.#transport = transport;
@@ -179,7 +179,7 @@ export class Link {
   #begin(
     name: TransportName,
     probing: boolean,
-    up: () => unknown,
+    up: Context["up"],
     down: (failure: Failure) => unknown,
   ): Transport {
     const { positions } = this;
@@ -187,9 +187,9 @@ export class Link {
     return this.#make(name, context);
   }
 
-  #up(): void {
+  #up(via?: TransportName | null): void {
     this.#since = Date.now();
-    this.#say("connected");
+    this.#say("connected", null, null, via);
     this.#transport?.start();
     if (this.#rung) this.#plan();
   }
@@ -234,7 +234,7 @@ export class Link {
     const { error, refused, broken, stay, after } = failure;
     const seconds = this.#since === null ? null : (Date.now() - this.#since) / 1000;
     this.#drop();
-    if (seconds !== null) {
+    if (seconds !== null && !broken) {
       this.#backoff.held(seconds);
       this.#probes.held(seconds);
     }
@@ -252,7 +252,7 @@ export class Link {
       this.#open();
     } else {
       if (broken || short || seconds === null) this.#rung = 0;
-      this.#pause(after ?? error?.retryAfter ?? this.#backoff.next(), error);
+      this.#pause(after ?? (error?.retryAfter || this.#backoff.next()), error);
     }
   }
 
@@ -281,9 +281,9 @@ export class Link {
     status: ConnectionStatus,
     error: RingbackError | null = null,
     retryAt: number | null = null,
+    via: TransportName | null = this.#names[this.#rung] ?? null,
   ): void {
-    const idle = status === "idle" || status === "closed" || status === "offline";
-    const transport = idle ? null : (this.#names[this.#rung] ?? null);
+    const transport = ["idle", "closed", "offline"].includes(status) ? null : via;
     const now = this.connection;
     if (
       now.status === status &&
@@ -293,6 +293,6 @@ export class Link {
     )
       return;
     this.connection = Object.freeze({ status, transport, retryAt, error });
-    for (const listener of [...this.listeners]) listener(this.connection);
+    for (const listener of [...this.listeners]) call(listener, this.connection);
   }
 }

@@ -1,7 +1,6 @@
 /** Partial results that no snapshot has: loaded for operations with very many of them. */
 
 import type { Http } from "./http.js";
-import type { Kit } from "./kit.js";
 import type { OperationState } from "./types.js";
 
 /**
@@ -9,7 +8,6 @@ import type { OperationState } from "./types.js";
  * without a hole, and whether any are missing.
  */
 export async function missing<R, P>(
-  { persist }: Kit,
   http: Http,
   path: string,
   token: string | undefined,
@@ -18,9 +16,7 @@ export async function missing<R, P>(
 ): Promise<void> {
   for (let after = from, whole = -1; ; ) {
     const query = new URLSearchParams({ after });
-    const request = (): Promise<{ data: OperationState<R, P> }> =>
-      http.request(`${path}?${query}`, { token });
-    const { data } = await persist(request);
+    const { data } = await http.persist<OperationState<R, P>>(`${path}?${query}`, { token });
     const taken = take(data);
     if (!taken.more || taken.whole === whole) return;
     ({ whole } = taken);

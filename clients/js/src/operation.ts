@@ -2,8 +2,7 @@
 
 import { call } from "./call.js";
 import { asError, closed, local, RingbackError } from "./errors.js";
-import { type Http, persist } from "./http.js";
-import { kit } from "./kit.js";
+import type { Http } from "./http.js";
 import type { Link } from "./link.js";
 import { beginning, OPERATIONS } from "./positions.js";
 import { Queue } from "./queue.js";
@@ -143,7 +142,7 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
     if (status === "succeeded") {
       if (result_size === undefined) return (result ?? null) as R;
       const path = `${this.#path}/result`;
-      return (await persist(() => this.#http.request<R>(path, { token: this.token }))).data;
+      return (await this.#http.persist<R>(path, { token: this.token })).data;
     }
     if (status === "failed" && error) throw new RingbackError(error);
     if (status === "cancelled") throw local("cancelled", "It was cancelled.");
@@ -152,9 +151,7 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
 
   async cancel(): Promise<void> {
     if (!this.id) return this.close(); // an upload that nobody knows of yet
-    await persist(() =>
-      this.#http.request(`${this.#path}/cancel`, { method: "POST", token: this.token }),
-    );
+    await this.#http.persist(`${this.#path}/cancel`, { method: "POST", token: this.token });
   }
 
   onChange(listener: () => void): () => void {
@@ -284,7 +281,7 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
     this.#filling = true;
     import("./missing.js")
       .then(({ missing }) =>
-        missing<R, P>(kit, this.#http, this.#path, this.token, beginning(at), ({ parts = [] }) => {
+        missing<R, P>(this.#http, this.#path, this.token, beginning(at), ({ parts = [] }) => {
           for (const part of parts) this.#part(part);
           this.changed();
           return { whole: this.#whole, more: this.#lacks() };

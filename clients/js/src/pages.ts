@@ -3,7 +3,8 @@
  * requests, each on its own account, so that what is refused concerns nobody else.
  */
 
-import type { RequestOptions } from "./http.js";
+import type { RingbackError } from "./errors.js";
+import type { Answer, RequestOptions } from "./http.js";
 import type { Entry, Incoming } from "./resume.js";
 import type { Context } from "./transport.js";
 
@@ -29,6 +30,8 @@ export function query(filters: Iterable<string>, after: string | null): string {
 export class Pages {
   readonly #context: Context;
   readonly #options: RequestOptions;
+  /** Answers that came. */
+  #came = 0;
 
   constructor(context: Context, signal: AbortSignal) {
     this.#context = context;
@@ -51,19 +54,42 @@ export class Pages {
   async #group(group: Entry[]): Promise<void> {
     const first = group[0];
     if (!first) return;
-    const { refuses, isOperation } = this.#context.kit;
+    const { isOperation } = this.#context.kit;
     try {
       if (isOperation(first)) return await this.#operation(first);
       while (await this.#page(group));
       for (const entry of this.#left(group)) entry.current();
     } catch (error) {
-      const { tokens } = this.#context.http;
-      // A token that is not good concerns everything; that there is none, this alone.
-      const all = refuses(error) && error.status === 401 && !first.token && (await tokens.get());
-      if (all || !refuses(error)) throw error;
-      if (group.length === 1) this.#context.positions.end(group, error);
+      if (!(await this.concerns(first, error))) throw error;
+      if (group.length === 1) this.#context.positions.end(group, error as RingbackError);
       else await Promise.all(group.map((entry) => this.#group([entry])));
     }
+  }
+
+  /**
+   * Ask; again, where it may pass and others have come through since: of very many that are asked
+   * for at once, one that fails must not undo the others.
+   */
+  async get<T>(path: string, options: RequestOptions): Promise<Answer<T>> {
+    for (;;) {
+      const came = this.#came;
+      try {
+        const answer = await this.#context.http.request<T>(path, options);
+        this.#came++;
+        return answer;
+      } catch (error) {
+        const { passes, pause } = this.#context.kit;
+        if (!passes(error) || options.signal?.aborted || this.#came === came) throw error;
+        await pause((error.retryAfter || Math.random()) * 1000, options.signal);
+      }
+    }
+  }
+
+  /** Whether this is a refusal of what was asked for. A token that is not good concerns all. */
+  async concerns({ token }: Entry, error: unknown): Promise<boolean> {
+    const { kit, http } = this.#context;
+    if (!kit.refuses(error)) return false;
+    return error.status !== 401 || !!token || !(await http.tokens.get());
   }
 
   #left(group: Entry[]): Entry[] {
@@ -72,7 +98,7 @@ export class Pages {
 
   /** The next page; whether there may be another. */
   async #page(group: Entry[]): Promise<boolean> {
-    const { positions, http, kit } = this.#context;
+    const { positions, kit } = this.#context;
     const asked = this.#left(group).filter((entry) => !entry.joined);
     const after = asked[0]?.at ?? null;
     if (!asked.length) return false;
@@ -80,7 +106,7 @@ export class Pages {
       asked.map((entry) => entry.filter),
       after,
     );
-    const { data } = await http.request<Page>(`${path}&limit=${LIMIT}`, this.#options);
+    const { data } = await this.get<Page>(`${path}&limit=${LIMIT}`, this.#options);
     let more = false;
     for (const entry of this.#left(asked)) {
       positions.confirm(entry);
@@ -104,12 +130,12 @@ export class Pages {
 
   /** One operation as it stands. */
   async #operation(entry: Entry): Promise<void> {
-    const { positions, http, kit } = this.#context;
+    const { positions, kit } = this.#context;
     let wired: string | null | undefined;
     for (let behind = true; behind; ) {
       const after = entry.at ? `?${new URLSearchParams({ after: entry.at })}` : "";
       const options = { ...this.#options, token: entry.token };
-      const { data } = await http.request<{ position: string }>(entry.filter + after, options);
+      const { data } = await this.get<{ position: string }>(entry.filter + after, options);
       if (!positions.entries.has(entry)) return;
       positions.stands(entry, data.position, data);
       positions.confirm(entry);

@@ -1,5 +1,6 @@
 /** Long polling, and polling with pauses: plain requests, for where nothing else comes through. */
 
+import type { RingbackError } from "./errors.js";
 import { type Page, Pages, query } from "./pages.js";
 import type { Entry } from "./resume.js";
 import { together } from "./together.js";
@@ -19,13 +20,14 @@ interface Polled<T> {
   /** null: nothing has changed. */
   readonly data: T | null;
   readonly headers: Headers;
-  readonly waited: boolean;
+  /** Ask again only after a pause: the server did not wait, or not for long. */
+  readonly early: boolean;
 }
 
 /** One loop for all topics, and one for each operation. */
 export class PollTransport implements Transport {
   readonly #context: Context;
-  readonly #name: "long-polling" | "polling";
+  readonly #waits: boolean;
   readonly #stop = new AbortController();
   readonly #pages: Pages;
   readonly #known = new Set<Entry>();
@@ -38,12 +40,14 @@ export class PollTransport implements Transport {
 
   constructor(context: Context, name: "long-polling" | "polling") {
     this.#context = context;
-    this.#name = name;
+    this.#waits = name === "long-polling";
     this.#pages = new Pages(context, this.#stop.signal);
-    // There is nothing to open: that requests come through is seen as they do.
+    // There is nothing to open: that requests come through is seen as they do. A proxy may keep
+    // this one for itself, and answer all the same.
     context.http.request("healthz", { signal: this.#stop.signal }).then(
       () => context.up(),
-      (error: unknown) => this.#fail(error),
+      (error: unknown) =>
+        context.kit.refuses(error) && error.status !== 401 ? context.up() : this.#fail(error),
     );
   }
 
@@ -104,7 +108,9 @@ export class PollTransport implements Transport {
   async #loop(): Promise<void> {
     const { positions } = this.#context;
     let idle: number = PAUSES[0];
-    for (let wired = this.#followed(); wired.length; wired = this.#followed()) {
+    for (;;) {
+      const wired = this.#followed();
+      if (!wired.length || this.#stop.signal.aborted) return;
       for (const entry of wired) entry.at = positions.of(entry);
       const after = together(this.#context.kit, positions, wired);
       this.#poll = new AbortController();
@@ -119,13 +125,12 @@ export class PollTransport implements Transport {
           signal,
         );
         if (this.#stop.signal.aborted) return;
-        if (!page.data) continue;
-        const { messages, gap, missed, position } = page.data;
+        const { messages, gap, missed, position } = page.data as Page;
         if (gap) positions.gap({ topics: missed.length ? missed : null, position });
         for (const message of messages) positions.message(message);
         positions.mark(position);
         idle = messages.length ? PAUSES[0] : Math.min(PAUSES[1], idle * 1.5);
-        if (!page.waited && !messages.length) await this.#context.kit.pause(idle, signal);
+        if (page.early && !messages.length) await this.#context.kit.pause(idle, signal);
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         if (!signal.aborted) await this.#refused(error, wired);
@@ -170,12 +175,12 @@ export class PollTransport implements Transport {
           positions.confirm(entry);
         }
         const seconds = this.#context.kit.retryAfter(answer.headers) ?? 1;
-        if (!answer.waited)
+        if (answer.early && !(this.#waits && answer.data))
           await this.#context.kit.pause(Math.min(seconds * 1000, PAUSES[1]), signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (!this.#context.kit.refuses(error)) throw error;
-        positions.end([entry], error);
+        if (!(await this.#pages.concerns(entry, error))) throw error;
+        positions.end([entry], error as RingbackError);
       }
     }
   }
@@ -187,7 +192,7 @@ export class PollTransport implements Transport {
     token?: string,
     conditional = true,
   ): Promise<Polled<T>> {
-    const waits = this.#name === "long-polling" && this.#waiting < WAITING && conditional;
+    const waits = this.#waits && this.#waiting < WAITING && conditional;
     const asked = Date.now();
     this.#asked = asked;
     if (waits) {
@@ -195,14 +200,15 @@ export class PollTransport implements Transport {
       headers = { ...headers, Prefer: `wait=${WAIT}` };
     }
     try {
-      const answer = await this.#context.http.request<T>(path, {
-        headers,
-        signal,
-        token,
-        patience: waits ? WAIT * 1000 + MARGIN : MARGIN,
-      });
+      const patience = waits ? WAIT * 1000 + MARGIN : MARGIN;
+      const options = { headers, signal, token, patience };
+      const answer = waits
+        ? await this.#context.http.request<T>(path, options)
+        : await this.#pages.get<T>(path, options);
       this.#cut = 0;
-      return { ...answer, waited: waits || !conditional };
+      // One that was full, or a proxy that drops what was preferred, does not wait.
+      const early = conditional && !(waits && Date.now() - asked > PAUSES[0]);
+      return { ...answer, early };
     } catch (error) {
       // One that was cut while it waited, again and again: something here does not let it wait.
       const cut =

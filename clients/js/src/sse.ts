@@ -95,8 +95,9 @@ export class SseTransport implements Transport {
     const stream = new AbortController();
     const path = pathOf(this.#context.kit, carried, (entry) => positions.of(entry) ?? "");
     const stop = (): void => stream.abort();
+    await http.tokens.get(); // which may take the page as long as it likes
     const timer = setTimeout(stop, FIRST);
-    this.#stop.signal.addEventListener("abort", stop);
+    this.#stop.signal.addEventListener("abort", stop, { signal: stream.signal });
     let reader: Reader | undefined;
     let first: ReadableStreamReadResult<Uint8Array> | undefined;
     try {
@@ -108,14 +109,15 @@ export class SseTransport implements Transport {
       if (type.startsWith("text/event-stream")) first = await reader?.read();
     } catch (error) {
       if (!this.#context.kit.refuses(error)) {
-        if (stream.signal.aborted)
-          return this.#fail(this.#context.kit.local("sse", "Nothing came."), undefined, true);
-        throw error;
+        if (this.#context.kit.passes(error)) throw error;
+        // Plain requests come through, or did just now.
+        return this.#fail(this.#context.kit.local("sse", "Nothing came.", error), undefined, true);
       }
       // Which of them it is about, they are asked for one by one; who remains is opened again.
       positions.lost();
       await this.#pages.begin(all);
-      if (all.every((entry) => positions.entries.has(entry))) throw error;
+      if (all.every((entry) => positions.entries.has(entry)))
+        return this.#fail(error, undefined, error.status !== 401);
       this.#again = true;
       return;
     } finally {
@@ -145,6 +147,7 @@ export class SseTransport implements Transport {
   async #read(stream: AbortController, reader: Reader, first: Uint8Array): Promise<void> {
     const { signal } = stream;
     const decoder = new TextDecoder();
+    let pieces = 0;
     let retries = 0;
     let after: number | undefined;
     const parser = new SseParser(
@@ -156,7 +159,7 @@ export class SseTransport implements Transport {
     );
     try {
       for (let piece: Uint8Array | undefined = first; piece && !signal.aborted; ) {
-        this.#alive();
+        this.#alive(!pieces++);
         parser.push(decoder.decode(piece, { stream: true }));
         if (signal.aborted) return;
         piece = (await reader.read()).value;
@@ -164,15 +167,16 @@ export class SseTransport implements Transport {
       if (!signal.aborted)
         this.#fail(this.#context.kit.local("network", "The stream has ended."), after);
     } catch (error) {
-      if (!signal.aborted) this.#fail(this.#context.kit.failure(error, undefined), after);
+      if (!signal.aborted) this.#fail(error, after);
     }
   }
 
-  #alive(): void {
+  /** Something came; where nothing does after the `first`, somebody on the way keeps it. */
+  #alive(first: boolean): void {
     this.#heard = Date.now();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(
-      () => this.#fail(this.#context.kit.local("network", "Silent.")),
+      () => this.#fail(this.#context.kit.local("network", "Silent."), undefined, first),
       SILENCE,
     );
   }

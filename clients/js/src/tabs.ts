@@ -9,7 +9,7 @@ import type { Link } from "./link.js";
 import { pathMatcher } from "./patterns.js";
 import type { Entry, Incoming } from "./resume.js";
 import type { Context, Transport } from "./transport.js";
-import type { Problem } from "./types.js";
+import type { Problem, TransportName } from "./types.js";
 
 /** Milliseconds between signs of life of the tab that carries. */
 const BEAT = 5_000;
@@ -35,6 +35,8 @@ interface Told {
   /** Who carries. */
   readonly by?: string;
   readonly beat?: true;
+  /** By what. */
+  readonly via?: TransportName | null;
   readonly key?: number;
   readonly message?: Incoming;
   readonly stands?: unknown;
@@ -121,15 +123,18 @@ export class Tabs {
   #lead(): Promise<void> {
     this.#leads = true;
     this.#decided();
-    this.#beat = setInterval(() => this.#tell({ beat: true }), BEAT);
+    const beat = (): void => this.#tell({ beat: true });
+    this.#beat = setInterval(beat, BEAT);
     this.#follower?.retire();
     this.#follower = null;
-    this.#tell({ beat: true });
+    this.#link.listeners.add(beat);
+    beat();
     return closed(this.#over.signal);
   }
 
   #tell(told: Told): void {
-    if (!this.#over.signal.aborted) this.#channel.postMessage({ ...told, by: this.#own });
+    const via = this.#link.connection.transport;
+    if (!this.#over.signal.aborted) this.#channel.postMessage({ ...told, by: this.#own, via });
   }
 
   #serve({ from, wants }: Wants): void {
@@ -203,6 +208,7 @@ class Follower implements Transport {
   readonly #keys = new Map<Entry, number>();
   #instead: Transport | null = null;
   #by: string | undefined;
+  #via: TransportName | null | undefined;
   /** Goes on from one follower to the next, so that none hears what was for another. */
   #count = Date.now() * 1000;
   #up = false;
@@ -267,7 +273,7 @@ class Follower implements Transport {
   }
 
   /** What the tab that carries says. */
-  hear({ by, key, message, stands, gap, confirmed, current, end, position }: Told): void {
+  hear({ by, via, key, message, stands, gap, confirmed, current, end, position }: Told): void {
     if (this.#over || this.#instead) return;
     // Another carries, which knows nothing of this one yet.
     if (this.#by && this.#by !== by) {
@@ -276,9 +282,10 @@ class Follower implements Transport {
     }
     this.#by = by;
     this.#alive(SILENCE);
-    if (!this.#up) {
+    if (!this.#up || this.#via !== via) {
       this.#up = true;
-      this.#context.up();
+      this.#via = via;
+      this.#context.up(via);
     }
     const entry = [...this.#keys].find(([, each]) => each === key)?.[0];
     const { positions } = this.#context;

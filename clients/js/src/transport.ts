@@ -4,7 +4,7 @@ import type { RingbackError } from "./errors.js";
 import type { Http } from "./http.js";
 import type { Kit } from "./kit.js";
 import type { Positions } from "./resume.js";
-import type { Options } from "./types.js";
+import type { Options, TransportName } from "./types.js";
 
 /** Why a transport carries nothing any more. */
 export interface Failure {
@@ -27,8 +27,11 @@ export interface Context {
   readonly options: Options;
   /** Another transport carries as yet: touch nothing until started. */
   readonly probing: boolean;
-  /** It can carry: the link starts it, once no other carries. */
-  up(): unknown;
+  /**
+   * It can carry: the link starts it, once no other carries. One that carries by another tab says by
+   * what that does, each time that it changes.
+   */
+  up(via?: TransportName | null): unknown;
   /** It is over; nothing comes of it after this. */
   down(failure: Failure): unknown;
 }

@@ -71,7 +71,7 @@ interface Told {
 }
 
 async function send(
-  { pause, passes, persist, asError, freshKey }: Kit,
+  { pause, passes, asError, freshKey }: Kit,
   http: Http,
   file: Blob,
   options: UploadOptions,
@@ -94,7 +94,7 @@ async function send(
       upload: { offset: number };
     };
     const request = { method: "POST", json, headers, signal };
-    const { data } = await persist(() => http.request<Declared>("uploads", request), signal);
+    const { data } = await http.persist<Declared>("uploads", request);
     const { upload, token: own, ...state } = data;
     ({ id } = data);
     token = own;
@@ -131,7 +131,7 @@ async function send(
   /** Where to go on. */
   async function look(): Promise<void> {
     const request = { method: "HEAD", signal, token };
-    heard((await persist(() => http.request(`uploads/${id}`, request), signal)).headers);
+    heard((await http.persist(`uploads/${id}`, request)).headers);
   }
 
   function heard(headers: Headers): void {

@@ -11,7 +11,7 @@ const PROTOCOL = "ringback.v1";
 const HEARTBEAT = 25;
 /** Seconds that an answer to a ping may take when there is a reason to doubt. */
 const DOUBT = 5;
-/** Seconds until it has to be open, and the server has greeted. */
+/** Seconds until it has to be open and the server has greeted, and then until it has answered. */
 const OPENING = 10;
 const DEAD = (): RingbackError => local("network", "The connection is dead.");
 /** Problems that pass: the same may be allowed a little later. */
@@ -69,7 +69,7 @@ export class WebSocketTransport implements Transport {
     const { http, options } = context;
     const Socket = options.WebSocket ?? WebSocket;
     this.#socket = new Socket(`${http.url.replace(/^http/, "ws")}ws`, [PROTOCOL]);
-    this.#timer = setTimeout(() => this.#fail({ error: DEAD(), broken: true }), OPENING * 1000);
+    this.#expect();
     this.#socket.onmessage = ({ data }) => {
       if (this.#started) this.#alive();
       const frame = frameOf(data);
@@ -80,7 +80,7 @@ export class WebSocketTransport implements Transport {
 
   start(): void {
     this.#started = true;
-    this.#alive();
+    this.#expect();
     this.change();
   }
 
@@ -146,7 +146,6 @@ export class WebSocketTransport implements Transport {
     if (!NOT_NOW.includes(error.code)) {
       this.#asked.delete(filter);
       this.#context.positions.end(group, error);
-      return;
     }
     setTimeout(
       () => {
@@ -179,6 +178,12 @@ export class WebSocketTransport implements Transport {
       this.#socket.send(text);
     }
     return id;
+  }
+
+  /** Where nothing comes now, nothing comes through at all. */
+  #expect(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#fail({ error: DEAD(), broken: true }), OPENING * 1000);
   }
 
   /** Something came: it is alive for another while. */
@@ -214,7 +219,11 @@ export class WebSocketTransport implements Transport {
   }
 
   #up(): void {
-    if (!this.#started && !this.#stop.signal.aborted) this.#context.up();
+    const { up, probing } = this.#context;
+    if (this.#started || this.#stop.signal.aborted) return;
+    // Another carries: first it has to be sure that more than the greeting comes through.
+    if (probing) this.#answers.set(this.#send({ action: "ping" }), () => up());
+    else up();
   }
 
   #frame(frame: Frame): void {
@@ -224,7 +233,7 @@ export class WebSocketTransport implements Transport {
       this.#heartbeat = frame.heartbeat ?? HEARTBEAT;
       this.#welcomed = true;
       void this.#authenticate();
-    } else if (type === "reply" || type === "error") {
+    } else if (["reply", "error", "pong"].includes(type)) {
       const answer = this.#answers.get(id ?? "");
       this.#answers.delete(id ?? "");
       answer?.(frame);
@@ -238,6 +247,7 @@ export class WebSocketTransport implements Transport {
     } else if (type === "end" && filter) {
       this.#asked.delete(filter);
       positions.end(positions.wired(filter), problem ? new RingbackError(problem) : null);
+      this.change();
     } else {
       told(positions, frame);
       if (type === "current") this.change();

@@ -39,6 +39,11 @@ test("the second tab opens no connection, and is told all the same", async () =>
   expect(parts).toEqual([0, 1, 2, 3, 4]);
   expect(await operation.result()).toBe(5);
   expect(traffic.filter(({ transport }) => transport !== "http")).toEqual([]);
+  // It tells by what the first one is told.
+  first.use(["sse"]);
+  await until(() => other.connection.transport === "sse");
+  await server.publish("prices/tea", 4);
+  await until(() => seen.every((each) => each.length === 4));
   await expect(other.subscribe("nowhere/at/all").ready).rejects.toMatchObject({
     code: "unknown-topic",
   });
