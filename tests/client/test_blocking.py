@@ -1,6 +1,7 @@
 """The blocking client, as scripts use it."""
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ringback.client import Client, Gap, Subscription
+from ringback.client.loop import Loop
 from ringback.errors import ConfigurationError, OperationCancelled, TaskFailed
 from tests.client.app import Order
 from tests.serving import ROOT, ServerProcess
@@ -260,3 +262,55 @@ def test_a_script_that_ends_in_the_middle_of_the_parts(served: ServerProcess, ga
             running.kill()
     assert (out, err) == ("0\n", "")
     assert running.returncode == 0
+
+
+def test_closing_leaves_nobody_waiting() -> None:
+    """Whoever comes at any moment of the end is told, and does not wait for ever."""
+
+    async def last() -> None:
+        pass
+
+    async def work() -> None:
+        pass
+
+    def forever(loop: Loop) -> None:
+        while True:
+            loop.run(work())
+
+    def go_on(loop: Loop) -> None:
+        with pytest.raises(ConfigurationError, match="closed"):
+            forever(loop)
+
+    switched = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads meet at all places
+    try:
+        for _ in range(100):
+            loop = Loop(last)
+            threads = [threading.Thread(target=go_on, args=(loop,), daemon=True) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            loop.close()
+            for thread in threads:
+                thread.join(LIMIT)
+            assert not any(thread.is_alive() for thread in threads)
+    finally:
+        sys.setswitchinterval(switched)
+
+
+def test_an_iterator_that_the_garbage_collector_finds(
+    blocking: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unraised: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraised.append)
+
+    class Holder:
+        def __init__(self) -> None:
+            self.itself = self  # so that it is not freed at once
+            self.parts = iter(blocking.submit("count", {"to": 50}))
+            next(self.parts)
+
+    Holder()
+    # In the client's own thread, as it happens while that thread allocates.
+    sent = blocking.upload(b"x", name="files/x", on_sent=lambda sent, size: gc.collect())
+    assert sent.result()["size"] == 1
+    assert unraised == []

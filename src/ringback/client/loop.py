@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import sys
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
@@ -33,16 +34,30 @@ class Loop:
             concurrent.futures.Future()
         )
         self._closing = asyncio.Event()
+        self._lock = threading.Lock()
+        self._waiting: set[concurrent.futures.Future[Any]] = set()
+        """Those who would wait for ever if nobody told them that the loop has ended."""
+        self._refusing = self._ended = False
         # A daemon: a script that forgets to close its client ends all the same.
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._live()), name="ringback-client", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name="ringback-client", daemon=True)
         self._thread.start()
         self._loop = self._begun.result()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._live())
+        finally:
+            with self._lock:
+                self._ended, left = True, list(self._waiting)
+            # What came after the loop had looked for the last time was never begun.
+            for outcome in left:
+                if not outcome.done():
+                    outcome.set_exception(ConfigurationError(CLOSED))
 
     async def _live(self) -> None:
         self._begun.set_result(asyncio.get_running_loop())
         await self._closing.wait()
+        self._refusing = True
         waiting = asyncio.all_tasks() - {asyncio.current_task()}
         for task in waiting:
             task.cancel()
@@ -64,22 +79,39 @@ class Loop:
             work.close()
             raise ConfigurationError(WITHIN)
         outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+        with self._lock:
+            if self._ended:
+                work.close()
+                raise ConfigurationError(CLOSED)
+            self._waiting.add(outcome)
         begun: list[asyncio.Task[T]] = []
 
         def begin() -> None:
+            if self._refusing:
+                outcome.set_exception(ConfigurationError(CLOSED))
+                return
             task = self._loop.create_task(work)
             task.add_done_callback(lambda ended: _hand_over(ended, outcome))
             begun.append(task)
 
-        self._loop.call_soon_threadsafe(begin)
         try:
+            self._soon(begin)
             return outcome.result()
         except BaseException:
             if not outcome.done():
-                self._loop.call_soon_threadsafe(lambda: begun[0].cancel())
+                self._soon(lambda: begun[0].cancel())
                 # What it holds is not to be closed under its hands; a second Ctrl-C does not wait.
                 concurrent.futures.wait([outcome])
             raise
+        finally:
+            if not begun:
+                work.close()
+            with self._lock:
+                self._waiting.discard(outcome)
+
+    def _soon(self, call: Callable[[], object]) -> None:
+        with contextlib.suppress(RuntimeError):  # it has ended: whoever waits is told
+            self._loop.call_soon_threadsafe(call)
 
     def read(self, stream: AsyncGenerator[T]) -> Iterator[T]:
         """What a stream brings. Left early, it is closed."""
@@ -87,13 +119,17 @@ class Loop:
             while (found := self.run(following(stream))) is not None:
                 yield found[0]
         finally:
-            if not self.closed:
+            # The garbage collector may do this, in any thread; in the loop's own, the loop itself
+            # closes a stream that nobody has any more.
+            if not self.closed and threading.current_thread() is not self._thread:
                 self.run(stream.aclose())
 
     def close(self) -> None:
         """End what still runs, then the thread."""
+        if threading.current_thread() is self._thread:
+            raise ConfigurationError(WITHIN)
         if not self.closed:
-            self._loop.call_soon_threadsafe(self._closing.set)
+            self._soon(self._closing.set)
             self._thread.join()
 
 
