@@ -76,10 +76,17 @@ async def test_a_gap_is_raised(client: AsyncClient) -> None:
     assert rest.position is not None
 
 
-async def test_a_gap_is_told(client: AsyncClient) -> None:
+@pytest.mark.parametrize("later", [False, True])
+async def test_a_gap_is_told(client: AsyncClient, later: bool) -> None:
     positions = await _short(client)
     gaps: list[Gap] = []
-    async with client.subscribe("short/1", after=positions[0], on_gap=gaps.append) as messages:
+
+    async def read_anew(gap: Gap) -> None:
+        await asyncio.sleep(0)
+        gaps.append(gap)
+
+    on_gap = read_anew if later else gaps.append
+    async with client.subscribe("short/1", after=positions[0], on_gap=on_gap) as messages:
         rest: list[int] = []
         while not rest or rest[-1] != 199:
             rest.append((await anext(messages)).data)

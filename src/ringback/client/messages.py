@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -49,7 +50,7 @@ class Gap(RingbackError):
 
 
 OnGap = Callable[[Gap], object]
-"""Told of what is missing; what follows comes after it."""
+"""Told of what is missing; what follows comes after it. It may be async."""
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -136,7 +137,7 @@ class AsyncSubscription:
             if event.kind == "message":
                 return _message.decode(event.data)
             if event.kind == "gap":
-                self._told(_gap.decode(event.data), event)
+                await self._told(_gap.decode(event.data), event)
         return None
 
     async def _next(self) -> ReceivedEvent | None:
@@ -165,11 +166,13 @@ class AsyncSubscription:
         self._closed = True
         return None
 
-    def _told(self, found: _Gap, event: ReceivedEvent) -> None:
+    async def _told(self, found: _Gap, event: ReceivedEvent) -> None:
         gap = Gap(topics=found.topics or None, position=found.position or event.position)
         if self._on_gap is None:
             raise gap
-        self._on_gap(gap)
+        done = self._on_gap(gap)
+        if inspect.isawaitable(done):
+            await done
 
     async def aclose(self) -> None:
         """Stop following. Whoever waits for a message finds the end."""
