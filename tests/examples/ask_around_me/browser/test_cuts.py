@@ -62,7 +62,7 @@ async def test_who_was_away_catches_up(
     await ben.sees_score("4.0", "1 answer")
     await ben.go_home()
     await ben.ask("What have I missed?")
-    await expect(ben.pending).to_contain_text("Sending")
+    await expect(ben.pending).to_contain_text("Waits for the network")
     for text in MISSED:
         await ada.ask(text)
     await ada.sees("Are you there?", *MISSED)

@@ -1,7 +1,7 @@
 /** How an operation goes, in words and as a line that fills. */
 
 import type { Operation } from "ringback";
-import { useOperation } from "../ringback.js";
+import { useConnection, useOperation } from "../ringback.js";
 
 const MESSAGES: Readonly<Record<string, string>> = {
   checking: "Checking",
@@ -13,8 +13,13 @@ const STEPS = { sending: 0.08, queued: 0.3, running: 0.55, publishing: 0.85, don
 
 export function OperationState<R>({ operation }: { operation: Operation<R> | null }) {
   const { status, progress } = useOperation(operation);
+  const connection = useConnection().status;
   const message = progress?.message ?? null;
-  let [text, fraction]: [string, number] = ["Sending", STEPS.sending];
+  const isAway = connection === "waiting" || connection === "offline";
+  let [text, fraction]: [string, number] = [
+    isAway ? "Waits for the network" : "Sending",
+    STEPS.sending,
+  ];
   if (status === "queued") [text, fraction] = ["Accepted, in the queue", STEPS.queued];
   else if (status === "running") {
     text = message === null ? "Being worked on" : (MESSAGES[message] ?? message);
