@@ -84,6 +84,8 @@ async def test_a_program_that_starts_again_goes_on(client: AsyncClient, between:
 async def test_what_is_refused(client: AsyncClient) -> None:
     with pytest.raises(ConfigurationError, match="name="):
         await client.upload(DATA)
+    with pytest.raises(ConfigurationError, match="'rb'"):
+        await client.upload(io.StringIO("text"), name="files/a")  # type: ignore[arg-type]
     with pytest.raises(NotFound):
         await client.upload(DATA, name="elsewhere/a")
 

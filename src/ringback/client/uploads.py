@@ -29,7 +29,10 @@ OnSent = Callable[[int, int], object]
 
 @contextmanager
 def opened(source: Source) -> Iterator[BinaryIO]:
-    """The file. One that the caller opened stays open."""
+    """The file. One that the caller opened stays open. Raises ``ConfigurationError`` for text."""
+    given: object = source
+    if isinstance(given, io.TextIOBase):
+        raise ConfigurationError("This file is open for reading text: open it with mode 'rb'.")
     if isinstance(source, bytes):
         yield io.BytesIO(source)
     elif isinstance(source, str | os.PathLike):
