@@ -48,9 +48,12 @@ async def look(visitor: Visitor, when: str) -> None:
         assert size == [PHONE["width"], 1], when
 
 
-@pytest.mark.parametrize(
+everywhere = pytest.mark.parametrize(
     ("viewport", "options"), [(WIDE, {}), (PHONE, HAND)], ids=["wide", "phone"]
 )
+
+
+@everywhere
 async def test_axe_finds_nothing(
     company: Company, demo: Demonstration, tmp_path: Path, viewport: Any, options: Any
 ) -> None:
@@ -113,10 +116,11 @@ async def test_axe_finds_nothing(
     await expect(ada.pending).to_have_count(0)
 
 
+@everywhere
 async def test_axe_finds_nothing_where_there_is_nothing_to_show(
-    company: Company, demo: Demonstration
+    company: Company, demo: Demonstration, viewport: Any, options: Any
 ) -> None:
-    ada = await company.comes(demo.url, viewport=PHONE, **HAND)
+    ada = await company.comes(demo.url, viewport=viewport, **options)
     page = ada.page
     await page.route("**/api/questions?*", lambda route: None)
     await page.reload()
