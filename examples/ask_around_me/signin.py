@@ -171,6 +171,8 @@ def _kept_secret(folder: Path) -> str:
         try:
             with os.fdopen(handle, "w") as opened:
                 opened.write(secrets.token_urlsafe(48))
+                opened.flush()
+                os.fsync(handle)  # an empty one after a power cut would be no secret
             with contextlib.suppress(FileExistsError):
                 os.link(made, file)  # all of it at once, and only if there is none
         finally:

@@ -108,7 +108,7 @@ export function connect<A extends Api = AnyApi>(
       if (startAt) query.set("start_at", startAt.toISOString());
       if (delay !== undefined) query.set("delay", String(delay));
       const path = `tasks/${encodeURIComponent(task)}${query.size ? `?${query}` : ""}`;
-      const headers = { "Idempotency-Key": `"${idempotencyKey ?? freshKey()}"` };
+      const headers = { "Idempotency-Key": JSON.stringify(idempotencyKey ?? freshKey()) };
       const request = { method: "POST", json: input ?? {}, headers, signal };
       type Accepted = OperationState<never, never> & { token: string };
       const { token, ...state } = (await http.persist<Accepted>(path, request)).data;

@@ -88,7 +88,7 @@ async function send(
     const name = options.name ?? (file instanceof File ? file.name : "");
     const type = options.type ?? file.type;
     const json = { name, size: file.size, ...(type && { type }) };
-    const headers = { "Idempotency-Key": `"${options.idempotencyKey ?? freshKey()}"` };
+    const headers = { "Idempotency-Key": JSON.stringify(options.idempotencyKey ?? freshKey()) };
     type Declared = OperationState<unknown, unknown> & {
       token: string;
       upload: { offset: number };
