@@ -5,7 +5,7 @@ export default defineConfig({
     include: ["test/**/*.test.{ts,tsx}"],
     // Those that need a page say so: // @vitest-environment jsdom
     environment: "node",
-    testTimeout: 30_000,
+    testTimeout: 90_000,
     hookTimeout: 60_000,
   },
 });
