@@ -2,8 +2,8 @@
 
 import { useMemo, useSyncExternalStore } from "react";
 import type { RingbackError } from "../errors.js";
+import { freshKey } from "../key.js";
 import type { Client, Operation, SubmitOptions } from "../types.js";
-import { idempotencyKey } from "./keys.js";
 import { useClient } from "./provider.js";
 import { Store } from "./store.js";
 
@@ -97,7 +97,7 @@ class Submitter<I, R, P> {
       const clicked = acknowledged && Date.now() - acknowledged.at < DOUBLE_CLICK;
       if (clicked && !isLost(acknowledged.operation)) return last.outcome;
     }
-    const key = options.idempotencyKey ?? idempotencyKey();
+    const key = options.idempotencyKey ?? freshKey();
     return this.#send({ input, options, fingerprint, key });
   };
 
@@ -106,7 +106,7 @@ class Submitter<I, R, P> {
     if (!last) return Promise.resolve(null);
     if (last.refused) return this.#send(last);
     if (!last.acknowledged || !isLost(last.acknowledged.operation)) return last.outcome;
-    return this.#send({ ...last, key: idempotencyKey() });
+    return this.#send({ ...last, key: freshKey() });
   };
 
   readonly abort = (): void => this.#last?.controller.abort();

@@ -1,8 +1,8 @@
 /** Sending files: how many bytes are there, then how the work on them goes. */
 
 import { useMemo, useSyncExternalStore } from "react";
+import { freshKey } from "../key.js";
 import type { Client, Upload, UploadOptions } from "../types.js";
-import { idempotencyKey } from "./keys.js";
 import { type OperationView, useOperation } from "./operation.js";
 import { useClient } from "./provider.js";
 import { Store } from "./store.js";
@@ -60,7 +60,7 @@ class Uploader<R, P> {
     const { current, sending } = this.state.get();
     if (current && sending && file === this.#file) return current;
     this.#file = file;
-    this.#options = { idempotencyKey: idempotencyKey(), ...options };
+    this.#options = { idempotencyKey: freshKey(), ...options };
     return this.#send(file, this.#options);
   };
 
@@ -70,7 +70,7 @@ class Uploader<R, P> {
     if (!current || !file) return null;
     const { id, token, status } = current;
     if (status === "failed" || status === "cancelled") {
-      return this.upload(file, { ...this.#options, idempotencyKey: idempotencyKey() });
+      return this.upload(file, { ...this.#options, idempotencyKey: freshKey() });
     }
     if (!broken) return null;
     return this.#send(
