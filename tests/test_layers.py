@@ -69,6 +69,10 @@ TABLE: dict[str, Room] = {
         why="runs an application: sockets, signals, processes",
         may=words("app edges worker settings errors"),
     ),
+    "sam": Room(
+        why="an application as AWS's resources, and the way there; it runs nothing",
+        may=words("app tasks settings engines wire core errors"),
+    ),
     "__init__": Room(why="the public names", may=None),
     "app": Room(why="the composition root", may=None),
     "home": Room(why="from settings to an engine", may=words("settings engines ports core errors")),

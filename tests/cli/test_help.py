@@ -31,6 +31,7 @@ def test_version(shell: Shell) -> None:
                 "sub",
                 "token",
                 "settings",
+                "aws",
                 "demo",
             )
         ),

@@ -16,7 +16,7 @@ from typer.exceptions import TyperException
 
 from ringback import __version__
 from ringback.cli import exits
-from ringback.cli.commands import demo, hub, ops, settings, submit, token, topics, types
+from ringback.cli.commands import aws, demo, hub, ops, settings, submit, token, topics, types
 from ringback.cli.commands import run as run_command
 from ringback.cli.terminal import NobodyReads, note, styled
 from ringback.errors import ConfigurationError, RingbackError
@@ -32,6 +32,7 @@ ORDER = (
     "token",
     "types",
     "settings",
+    "aws",
     "demo",
 )
 
@@ -82,6 +83,7 @@ application.command()(topics.sub)
 application.command()(token.token)
 application.command()(types.types)
 application.command()(settings.settings)
+application.add_typer(aws.application, name="aws")
 application.command()(demo.demo)
 
 

@@ -1,0 +1,17 @@
+"""``ringback aws``: an application without servers. Each command is a module beside this one."""
+
+from __future__ import annotations
+
+import typer
+
+application = typer.Typer(
+    help="Run an application on AWS without servers.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@application.callback()
+def _all() -> None:
+    """Run an application on AWS without servers."""
+
+
+# Commands, in the order in which one comes to need them: application.command("name")(module.name)
