@@ -73,6 +73,10 @@ TABLE: dict[str, Room] = {
         why="an application as AWS's resources, and the way there; it runs nothing",
         may=words("app tasks settings engines wire core errors"),
     ),
+    "awslocal": Room(
+        why="a home on one machine for any SAM template: it knows nothing of Ringback's own code",
+        may=words("wire awscost errors"),
+    ),
     "__init__": Room(why="the public names", may=None),
     "app": Room(why="the composition root", may=None),
     "home": Room(why="from settings to an engine", may=words("settings engines ports core errors")),
