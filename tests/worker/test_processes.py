@@ -1,10 +1,13 @@
 """Processes: kept warm, replaced when they die, and never left behind."""
 
 import asyncio
+import gc
+import operator
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -193,17 +196,48 @@ def test_functions_of_a_program_itself_can_be_run(data: Path, tmp_path: Path) ->
     assert "Mine: no" in run.stdout
 
 
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
+def held() -> tuple[int, int, int]:
+    """Descriptors, processes and threads of this process."""
+    return len(list(Path("/proc/self/fd").iterdir())), len(children()), threading.active_count()
 
 
-async def test_many_runs_in_a_row_leave_nothing_open(data: Path) -> None:
-    """Threads, pipes, processes: there are as many after a hundred runs as after a few."""
+async def back_to(before: tuple[int, int, int]) -> None:
+    """Wait until there are no more of each; what earlier tests have left may go meanwhile."""
+    await until(lambda: all(map(operator.le, held(), before)), LIMIT)
+
+
+async def test_many_runs_in_a_row_leave_nothing_open(data: Path, tmp_path: Path) -> None:
+    """There are no more after a hundred runs than after the first."""
     rb = Ringback(data=data, processes=2)
-    rb.task(run_in="process")(jobs.double)
+    for function in (jobs.double, jobs.ignore):
+        rb.task(run_in="process")(function)
+    paths = [tmp_path / str(n) for n in range(2)]
+    end = tmp_path / "end"
     async with rb.running():
-        for _ in range(3):
-            await asyncio.gather(*(ended(rb, "double", {"n": n}) for n in range(4)))
-        before = open_files(), len(children())
+        first = [await rb.submit("ignore", {"started": path, "end": end}) for path in paths]
+        await appears(*paths)  # so both processes were started
+        before = held()
+        end.touch()
+        for each in first:
+            assert (await rb.wait(each.id, LIMIT)).status is Status.SUCCEEDED
         await asyncio.gather(*(ended(rb, "double", {"n": n}) for n in range(100)))
-        await until(lambda: (open_files(), len(children())) == before, LIMIT)
+        await back_to(before)
+
+
+async def test_one_that_dies_leaves_nothing_open(data: Path, tmp_path: Path) -> None:
+    """Not even until the garbage collector comes."""
+    rb = Ringback(data=data, processes=1)
+    rb.task(run_in="process")(jobs.double)
+    rb.task(run_in="process", retries=0)(jobs.die)
+    gc.disable()
+    try:
+        async with rb.running():
+            await ended(rb, "double", {"n": 1})
+            before = held()
+            for n in range(3):
+                died = await ended(rb, "die", {"how": "kill", "log": tmp_path / str(n)})
+                assert died.status is Status.FAILED
+            await ended(rb, "double", {"n": 1})
+            await back_to(before)
+    finally:
+        gc.enable()

@@ -78,19 +78,24 @@ class _Child:
 
     def kill(self) -> None:
         """End it, and what it has started."""
-        if self._process.exitcode is not None or self._process.pid is None:
-            return  # long gone: its number may be another's
+        try:
+            if self._process.exitcode is not None or self._process.pid is None:
+                return  # long gone: its number may be another's
+        except ValueError:  # closed meanwhile
+            return
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:  # it has just been started, and leads no group yet
             self._process.kill()
 
     def close(self) -> None:
-        """End it, and let go of the pipe. Not while ``run`` runs."""
+        """End it, and let go of all its pipes. Not while ``run`` runs."""
         self.kill()
         self._process.join(EXIT_LIMIT)
         self._connection.close()
         self._life.close()
+        with contextlib.suppress(ValueError):  # it has not ended yet: the collector sees to it
+            self._process.close()
 
 
 def _call(channel: Channel, method: str, arguments: tuple[Any, ...]) -> Failure | None:
@@ -204,8 +209,8 @@ class ProcessPool:
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-            busy = self._children - set(idle)
-            self._children = busy
+            self._children.difference_update(idle)
+            busy = tuple(self._children)  # who is killed is taken out of the set by its thread
         atexit.unregister(self.close)
         for child in busy:
             with contextlib.suppress(OSError):

@@ -114,7 +114,11 @@ class Run:
                 self._end()
             if self._task is not None and self._task.cancelling():
                 await self._calm_down(self._task)
-        return None if self.abandoned else self._conclude(result, error)
+        try:
+            return None if self.abandoned else self._conclude(result, error)
+        finally:
+            # Its traceback leads here, and so to itself: what the function held would outlive it.
+            del error
 
     def left(self) -> Command | None:
         """The command that settles an abandoned run."""

@@ -45,6 +45,9 @@ def in_thread(name: str, function: Callable[[], T]) -> asyncio.Future[T]:
             loop.call_soon_threadsafe(finish, result, error)
         except RuntimeError:
             return  # the loop is closed: nobody waits any more
+        finally:
+            # Its traceback leads here, and so to itself: what the function held would outlive it.
+            del error
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return future
