@@ -80,6 +80,13 @@ TABLE: dict[str, Room] = {
     "__init__": Room(why="the public names", may=None),
     "app": Room(why="the composition root", may=None),
     "home": Room(why="from settings to an engine", may=words("settings engines ports core errors")),
+    "lambdas": Room(
+        why="runs an application in functions: events in, answers and pushes out",
+        may=words(
+            "edges worker uploads hub service security tracing tasks settings ids wire ports core "
+            "errors"
+        ),
+    ),
     "edges": Room(
         why="an edge speaks one transport and works over any engine",
         may=words("uploads hub service security tasks settings ids wire ports core errors web"),

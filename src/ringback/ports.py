@@ -11,8 +11,9 @@ capability protocol of its own.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
+from ringback.core.connections import Changes, Connection, Held
 from ringback.core.filters import AnyFilter
 from ringback.core.model import (
     Accepted,
@@ -262,6 +263,63 @@ class Facts(Protocol):
         """Store a value unless there is one and ``replace`` is false; returns what is stored. Of
         concurrent calls that do not replace, one stores its value and all return that.
         """
+
+
+@runtime_checkable
+class Connections(Protocol):
+    """WebSockets that a gateway holds, for functions that hold nothing.
+
+    Whoever sends on a connection holds it: one at a time, for ``LEASE`` seconds unless it saves.
+    Who finds it held leaves word, and need do no more: the holder looks again before it lets go.
+    """
+
+    async def open_connection(self, connection: Connection) -> None:
+        """Store a connection that was opened; the stream tells of it (``Changes.opened``)."""
+
+    async def find_connection(self, id: str, now: float) -> tuple[Connection, bool] | None:
+        """A connection as it stands, and whether somebody who held it died over it; None: it is
+        closed.
+        """
+
+    async def hold_connection(self, id: str, holder: str, now: float) -> Held | None:
+        """Take the right to send, or find out that somebody has it: then the ``holder`` of the
+        answer is another, and learns that there is news. None: it is closed.
+        """
+
+    async def save_connection(
+        self, held: Held, now: float, *, release: bool, unfinished: bool = False
+    ) -> Held | None:
+        """Store what became of it, and let go with ``release``: but not while there is news that
+        ``held`` does not know; then the answer has it, and nothing was stored. Otherwise the
+        answer is ``held``, or None if it is held no more. ``unfinished`` has the stream tell of it
+        (``Changes.unfinished``).
+        """
+
+    async def close_connection(self, id: str) -> None:
+        """Forget a connection and what it follows. Idempotent."""
+
+    async def add_follower(self, id: str, filter: str, *, pattern: bool) -> None:
+        """Note that a connection follows a filter."""
+
+    async def remove_follower(self, id: str, filter: str, *, pattern: bool) -> None:
+        """Do so no more. Idempotent."""
+
+    async def followers(self, topic: str) -> Sequence[str]:
+        """The connections that follow a topic by its own name."""
+
+    async def pattern_followers(self) -> Sequence[tuple[str, str]]:
+        """All that follow patterns, as (filter, connection)."""
+
+
+@runtime_checkable
+class Streamed(Protocol):
+    """A store that hands its changes to functions."""
+
+    def changes(self, records: Sequence[Mapping[str, Any]]) -> Changes:
+        """What records of the stream tell, in their order."""
+
+    async def take_passing(self, key: str) -> bool:
+        """Whether the caller is the one who tells a message of an ephemeral topic: true once."""
 
 
 class FullEngine(

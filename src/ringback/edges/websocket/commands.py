@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ringback.core.access import Claims
 from ringback.core.model import Accepted, Position, Publication
@@ -18,18 +18,16 @@ from ringback.edges.http import fields
 from ringback.edges.http.rates import caller
 from ringback.edges.http.representation import shown
 from ringback.edges.http.submit import check_start, refusal
+from ringback.edges.websocket.context import Caller
 from ringback.errors import PayloadTooLarge, UnknownOperation
 from ringback.ids import is_id
 from ringback.tasks.registry import Task
 from ringback.wire import channel
 
-if TYPE_CHECKING:
-    from ringback.edges.websocket.session import Session
-
 Work = Coroutine[Any, Any, None]
 
 
-def begin_publish(session: Session, action: channel.Publish) -> Work | None:
+def begin_publish(session: Caller, action: channel.Publish) -> Work | None:
     """Check and publish a message. To an ephemeral topic that takes no waiting."""
     publisher = session.context.service.publisher
     publisher.topics.check("publish", session.claims, action.topic)
@@ -44,13 +42,13 @@ def begin_publish(session: Session, action: channel.Publish) -> Work | None:
     return None
 
 
-async def _publish(session: Session, id: str | None, publication: Publication) -> None:
+async def _publish(session: Caller, id: str | None, publication: Publication) -> None:
     (position,) = await session.context.service.publisher.publish([publication])
     _published(session, id, publication, position)
 
 
 def _published(
-    session: Session, id: str | None, publication: Publication, position: Position | None
+    session: Caller, id: str | None, publication: Publication, position: Position | None
 ) -> None:
     result: dict[str, object] = {} if position is None else {"position": str(position)}
     if id is not None:
@@ -58,7 +56,7 @@ def _published(
     session.reply(id, result)
 
 
-def begin_submit(session: Session, action: channel.Submit) -> Work:
+def begin_submit(session: Caller, action: channel.Submit) -> Work:
     """Check a submission, and have it stored."""
     service, claims = session.context.service, session.claims
     task = service.registry.submitted(action.task)
@@ -82,7 +80,7 @@ def begin_submit(session: Session, action: channel.Submit) -> Work:
 
 
 async def _submit(
-    session: Session,
+    session: Caller,
     action: channel.Submit,
     task: Task,
     body: bytes,
@@ -117,14 +115,14 @@ async def _submit(
         session.subscriptions.follow(state, bearer, service.position(state))
 
 
-def begin_cancel(session: Session, action: channel.Cancel) -> Work:
+def begin_cancel(session: Caller, action: channel.Cancel) -> Work:
     """Check which operation is meant."""
     if not is_id(action.operation):
         raise UnknownOperation(operation=action.operation)
     return _cancel(session, action)
 
 
-async def _cancel(session: Session, action: channel.Cancel) -> None:
+async def _cancel(session: Caller, action: channel.Cancel) -> None:
     service = session.context.service
     claims = session.bearer(action.operation, action.token) or session.claims
     before = await service.load(action.operation, claims, "cancel")

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ringback.core.model import Message, Position
+from ringback.core.access import Claims
+from ringback.core.model import Message, OperationState, Position
 from ringback.edges.http.gate import Gate
 from ringback.edges.http.rates import Rates
 from ringback.edges.places import Keeper, Places
@@ -64,6 +65,41 @@ class Link(Protocol):
 
     def go_on(self) -> None:
         """Hand frames over again."""
+
+
+class Following(Protocol):
+    """What a submission that is followed asks of a caller's subscriptions."""
+
+    def require_room(self, filter: str) -> None:
+        """Raises ``RateLimited`` where there are as many subscriptions as there may be."""
+
+    def follow(self, state: OperationState, bearer: Claims | None, after: Position) -> None:
+        """Send the changes of an operation after a position. The reply has been sent."""
+
+
+class Caller(Protocol):
+    """Who asks for something to be changed: a session, or what stands for one where nobody holds
+    the connection.
+    """
+
+    @property
+    def context(self) -> Context: ...
+
+    @property
+    def claims(self) -> Claims: ...
+
+    @property
+    def address(self) -> str | None: ...
+
+    @property
+    def over(self) -> bool: ...
+
+    @property
+    def subscriptions(self) -> Following: ...
+
+    def reply(self, id: str | None, result: object) -> None: ...
+
+    def bearer(self, operation: str, token: str | None) -> Claims | None: ...
 
 
 def position_of(after: str) -> Position:

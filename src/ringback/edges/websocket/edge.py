@@ -41,7 +41,7 @@ class WebSocketEdge:
 
     def __init__(self, service: Service, hub: Hub, http: HttpEdge) -> None:
         """``http`` has what the edges share: who is known, places, rates."""
-        self._context = Context(
+        self.context = Context(
             service=service,
             hub=hub,
             gate=http.gate,
@@ -74,9 +74,9 @@ class WebSocketEdge:
         except OSError:
             pass  # the client went away, as it may at any time: the session sees it
         except BaseException:
-            self._context.places.leave(link, claims.subject)
+            self.context.places.leave(link, claims.subject)
             raise
-        await AsgiConnection(self._context, claims, token, link, send).serve(receive)
+        await AsgiConnection(self.context, claims, token, link, send).serve(receive)
 
     async def _raw(self, request: Request, connection: Handover) -> None:
         scope = request.scope
@@ -97,14 +97,14 @@ class WebSocketEdge:
         except Exception as error:
             connection.refuse(_answer(_refusal(error, request)))
             return
-        taker = RawConnection(self._context, claims, token, address, deflate=extension is not None)
+        taker = RawConnection(self.context, claims, token, address, deflate=extension is not None)
         head = handshake.answer(asked.key, protocol=protocol, extension=extension)
         if not connection.take(taker, head + taker.session.welcome()):
-            self._context.places.leave(address, claims.subject)
+            self.context.places.leave(address, claims.subject)
 
     async def _admit(self, request: Request) -> tuple[Claims, str | None]:
         """Who is there, and the operation's own token that they showed, if it is that."""
-        context = self._context
+        context = self.context
         if request.scope.get("query_string"):
             request.hide_token()
         if request.path != channel.PATH:
@@ -116,13 +116,13 @@ class WebSocketEdge:
         if claims.expires_at is not None and claims.expires_at <= context.service.clock():
             raise Unauthenticated("The token has expired. Get a new one.")
         await context.hub.start()
-        return claims, _operation_token(request)
+        return claims, operation_token(request)
 
     def _placed(self, request: Request, claims: Claims) -> str | None:
         """Take a place, named by the address that is returned."""
         client = request.scope.get("client")
         address = client[0] if client else None
-        self._context.places.take(address, claims.subject)
+        self.context.places.take(address, claims.subject)
         return address
 
 
@@ -139,7 +139,8 @@ def _agreed(protocols: tuple[bytes, ...] | list[bytes]) -> bytes | None:
     return found
 
 
-def _operation_token(request: Request) -> str | None:
+def operation_token(request: Request) -> str | None:
+    """The operation's own token that a handshake shows."""
     scheme, _, token = (request.header(b"authorization") or "").partition(" ")
     if scheme.lower() == "bearer" and token.strip().startswith(PREFIX):
         return token.strip()

@@ -16,7 +16,7 @@ import msgspec
 from ringback.core.access import Claims
 from ringback.core.filters import Filter, too_many_patterns
 from ringback.core.model import OperationState, Position
-from ringback.core.policies import PRESENCE, parsed
+from ringback.core.policies import PRESENCE, Topics, parsed
 from ringback.core.topics import OPERATIONS
 from ringback.edges.http.representation import shown
 from ringback.edges.websocket.context import FOREIGN, position_of
@@ -182,24 +182,7 @@ class Subscriptions:
     # Who may
 
     def _permission(self, filter: Filter) -> bool:
-        """Whether what matches has to be asked for topic by topic. Raises where nothing may be
-        followed.
-        """
-        claims, topics = self._session.claims, self._session.context.hub.topics
-        text = filter.text
-        if filter.exact:
-            if not text.startswith(PRESENCE):
-                topics.check("subscribe", claims, text)
-            elif not topics.allows("subscribe", claims, text):
-                raise _refused(claims, f"who follows {text[len(PRESENCE) :]}")
-            return False
-        if text.startswith("$"):
-            raise InvalidInput("Topics that begin with '$' are followed by their own names.")
-        if topics.everywhere("subscribe", claims, filter):
-            return False
-        if not topics.somewhere("subscribe", claims):
-            raise _refused(claims, text)
-        return True
+        return permission(self._session.claims, self._session.context.hub.topics, filter)
 
     def check_again(self) -> None:
         """Look at what a fresh token allows. What it does not, ends."""
@@ -229,14 +212,10 @@ class Subscriptions:
     # Topics
 
     def _may_be_retained(self, filter: Filter) -> bool:
-        if filter.exact:
-            return self._is_retained(filter.text)
-        policies = self._session.context.hub.topics.policies
-        return any(each.keep is not None and each.keep.retained for each in policies)
+        return may_be_retained(self._session.context.hub.topics, filter)
 
     def _is_retained(self, topic: str) -> bool:
-        policy = self._session.context.hub.topics.find(topic)
-        return policy is not None and policy.keep is not None and policy.keep.retained
+        return is_retained(self._session.context.hub.topics, topic)
 
     def _attach(self, subscription: Subscription) -> Position:
         return self._session.context.hub.attach(
@@ -333,6 +312,39 @@ class Subscriptions:
                 subscription.task.cancel()
         self._by_filter.clear()
         self._session.context.hub.leave(self._session.link)
+
+
+def permission(claims: Claims, topics: Topics, filter: Filter) -> bool:
+    """Whether what matches has to be asked for topic by topic. Raises where nothing may be
+    followed.
+    """
+    text = filter.text
+    if filter.exact:
+        if not text.startswith(PRESENCE):
+            topics.check("subscribe", claims, text)
+        elif not topics.allows("subscribe", claims, text):
+            raise _refused(claims, f"who follows {text[len(PRESENCE) :]}")
+        return False
+    if text.startswith("$"):
+        raise InvalidInput("Topics that begin with '$' are followed by their own names.")
+    if topics.everywhere("subscribe", claims, filter):
+        return False
+    if not topics.somewhere("subscribe", claims):
+        raise _refused(claims, text)
+    return True
+
+
+def may_be_retained(topics: Topics, filter: Filter) -> bool:
+    """Whether a topic that matches may have a last value."""
+    if filter.exact:
+        return is_retained(topics, filter.text)
+    return any(each.keep is not None and each.keep.retained for each in topics.policies)
+
+
+def is_retained(topics: Topics, topic: str) -> bool:
+    """Whether a topic keeps its last value."""
+    policy = topics.find(topic)
+    return policy is not None and policy.keep is not None and policy.keep.retained
 
 
 def _refused(claims: Claims, what: str) -> RingbackError:

@@ -1,0 +1,390 @@
+"""Sending on one connection, by whoever holds it: what each subscription lacks, in order.
+
+Every step may be cut short and done again by another. What was sent and not noted is sent once
+more: it has the same positions, and a client drops what it has had. What is to hold is noted
+before it is told: a subscription before its reply, and that it is current before ``current``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Collection, Sequence
+
+import msgspec
+
+from ringback.core.access import Claims
+from ringback.core.connections import Connection, Followed, Held, Stage
+from ringback.core.filters import Filter
+from ringback.core.model import BEGINNING, Kind, Message, Position
+from ringback.core.policies import parsed
+from ringback.core.topics import OPERATIONS
+from ringback.edges.http.representation import shown
+from ringback.edges.websocket.context import position_of
+from ringback.edges.websocket.session import WARN_BEFORE
+from ringback.edges.websocket.subscriptions import permission
+from ringback.errors import (
+    OperationForgotten,
+    RingbackError,
+    Unauthenticated,
+    UnknownOperation,
+)
+from ringback.hub import Guard
+from ringback.lambdas.parts import Pages, Parts
+from ringback.lambdas.posts import MAX_POST, CannotPost
+from ringback.wire import channel
+
+BUDGET = 10.0
+"""Seconds that one hold may send for; the rest is the next one's."""
+MAX_REPLAY = 2_000
+"""Messages of the past that one subscription gets: each is a post. What is older is a gap, as it is
+beyond ``max_replay`` elsewhere."""
+MAX_FAILURES = 5
+"""Times in a row that a connection cannot be posted to until it is given up: its client resumes."""
+LOG_PAGE = 200
+"""Messages of an operation's log that are read at once."""
+
+
+class Gone(Exception):
+    """The connection is closed."""
+
+
+class Line:
+    """The right to send on one connection, and what is sent by it."""
+
+    def __init__(self, parts: Parts, held: Held, pages: Pages | None = None) -> None:
+        self._parts = parts
+        self._held = held
+        self._pages = pages or Pages(parts.service.engine)
+        self._until = time.monotonic() + BUDGET
+        self._lost = False
+        connection = held.connection
+        self.id = connection.id
+        self.claims = connection.claims
+        self.followed = dict(connection.followed)
+        self.after = None if connection.after is None else position_of(connection.after)
+        self._warned_of = connection.warned_of
+
+    @property
+    def _spent(self) -> bool:
+        return time.monotonic() >= self._until
+
+    # What is noted
+
+    def _connection(self, failures: int = 0) -> Connection:
+        return msgspec.structs.replace(
+            self._held.connection,
+            claims=self.claims,
+            after=None if self.after is None else str(self.after),
+            followed=self.followed,
+            warned_of=self._warned_of,
+            failures=failures,
+        )
+
+    async def save(self, *, release: bool = False, unfinished: bool = False) -> bool:
+        """Note how far it is; whether there is news, with which it is not let go."""
+        return await self._save(self._connection(), release=release, unfinished=unfinished)
+
+    async def _save(self, connection: Connection, *, release: bool, unfinished: bool) -> bool:
+        held = msgspec.structs.replace(self._held, connection=connection)
+        after = await self._parts.table.save_connection(
+            held, self._parts.service.clock(), release=release, unfinished=unfinished
+        )
+        if after is None:
+            self._lost = True
+            raise Gone
+        news = after.news != self._held.news
+        self._held = after
+        return news
+
+    # What is sent
+
+    async def send(self, payload: bytes) -> None:
+        """Send a frame. Raises ``Gone``, ``CannotPost``."""
+        if not await self._parts.posts.post(self.id, payload):
+            raise Gone
+
+    async def _message(self, message: Message, filter: str | None = None) -> None:
+        frame = channel.message(
+            message.topic, message.position, message.data, message.at, message.kind, filter
+        )
+        if len(frame) > MAX_POST:  # it can be read over HTTP, and that it is there is told
+            frame = channel.gap(message.position, (message.topic,), filter)
+        await self.send(frame)
+
+    async def carry(self, frames: Sequence[bytes]) -> None:
+        """Note what was changed, answer with frames, and send all that is lacking."""
+        await self.bring_up(frames=frames)
+
+    async def bring_up(
+        self, operations: Collection[str] | None = None, *, frames: Sequence[bytes] = ()
+    ) -> None:
+        """Send all that is lacking, and let go. ``operations``: the topics of those that have
+        changed; None: any may have. Raises ``CannotPost``.
+        """
+        try:
+            if frames:
+                await self.save()
+                for frame in frames:
+                    await self.send(frame)
+            while True:
+                finished = await self._send_all(operations)
+                if not await self.save(release=True, unfinished=not finished):
+                    return
+                operations = None
+                self._pages = Pages(self._parts.service.engine)
+        except Gone:
+            if not self._lost:
+                await self._parts.table.close_connection(self.id)
+        except CannotPost:
+            await self._fail()
+            raise
+        except BaseException:
+            await self._give_back(self._connection())
+            raise
+
+    async def _fail(self) -> None:
+        """It is there, and cannot be posted to: another is to try again, a few times."""
+        failures = self._held.connection.failures + 1
+        if failures >= MAX_FAILURES:
+            await self._parts.table.close_connection(self.id)
+            return
+        await self._give_back(self._connection(failures))
+
+    async def _give_back(self, connection: Connection) -> None:
+        """Let go, with what was sent noted; the rest is another's. Else the lease runs out."""
+        with contextlib.suppress(Exception):
+            while await self._save(connection, release=True, unfinished=True):
+                pass  # there is news, which is another's too
+
+    async def _send_all(self, operations: Collection[str] | None) -> bool:
+        """Whether it came to the end."""
+        if await self._over():
+            return True
+        for text, followed in tuple(self.followed.items()):
+            if followed.stage is Stage.ANNOUNCED:
+                await self._announce(text)
+        while True:
+            joining = [
+                text
+                for text, followed in self.followed.items()
+                if followed.stage is Stage.REPLAYING and not text.startswith(OPERATIONS)
+            ]
+            if not await self.level(needed=bool(joining)):
+                return False
+            if not joining:
+                break
+            if not await self._replay(joining[0]):
+                return False
+        for text in tuple(self.followed):
+            if not text.startswith(OPERATIONS):
+                continue
+            if operations is None or text in operations or not self.followed[text].looked:
+                await self._tell(text)
+        return True
+
+    async def _over(self) -> bool:
+        """Whether the client's time is over; a fresh token is asked for before."""
+        service, expires_at = self._parts.service, self.claims.expires_at
+        now = service.clock()
+        if service.revocations.covers(self.claims) or (expires_at is not None and expires_at < now):
+            # Which code it is closed with, API Gateway decides: so it is told to come again.
+            await self.send(channel.bye(0.0))
+            await self._parts.posts.close(self.id)
+            raise Gone
+        if (
+            expires_at is not None
+            and expires_at - now < WARN_BEFORE
+            and self._warned_of != expires_at
+        ):
+            await self.send(channel.expiring(expires_at))
+            self._warned_of = expires_at
+        return False
+
+    # Topics
+
+    def _guards(self, stage: Stage) -> dict[Filter, Guard | None]:
+        """The filters of topics at a stage, with what lets only some of the topics."""
+        return {
+            (filter := parsed(text)): self._guard(filter)
+            for text, followed in self.followed.items()
+            if followed.stage is stage and not text.startswith(OPERATIONS)
+        }
+
+    def _guard(self, filter: Filter) -> Guard | None:
+        topics, claims = self._parts.context.hub.topics, self.claims
+        try:
+            guarded = permission(claims, topics, filter)
+        except RingbackError:
+            return _nothing
+        return (lambda topic: topics.allows("subscribe", claims, topic)) if guarded else None
+
+    def _takes(self) -> Callable[[Message], bool]:
+        topics, claims = self._parts.context.hub.topics, self.claims
+        return lambda message: not message.private or topics.grants(claims, message.topic)
+
+    async def level(self, *, needed: bool) -> bool:
+        """Send what all that are current lack, up to the end of the journal; whether it got there.
+        ``needed``: where the end is has to be known, though nobody is current.
+        """
+        filters = self._guards(Stage.CURRENT)
+        if not filters or self.after is None:
+            if needed or filters:
+                self.after = (await self._parts.table.follow(None, 1)).position
+            return True
+        sees, takes = self._parts.context.hub.seen_through(filters), self._takes()
+        while True:
+            page = await self._pages.after(tuple(filters), self.after)
+            if page.gap:
+                missed = [topic for topic in page.missed if sees(topic)]
+                if missed or not page.missed:
+                    await self.send(channel.gap(page.start, missed))
+            for message in page.messages:
+                if sees(message.topic) and takes(message):
+                    await self._message(message)
+                self.after = message.position
+            self.after = page.position
+            if not page.messages:
+                return True
+            if self._spent:
+                return False
+
+    async def _replay(self, text: str) -> bool:
+        """Send the past of a subscription, up to where all that are current stand, and make it
+        one of them; whether it got there.
+        """
+        filter = parsed(text)
+        guard, takes = self._guard(filter), self._takes()
+        sees = self._parts.context.hub.seen_through({filter: guard})
+        table, sent = self._parts.table, 0
+        at = position_of(self.followed[text].after or "")
+        while True:
+            upto = self.after or BEGINNING
+            page = await table.replay(filter, at, LOG_PAGE)
+            if page.gap:
+                missed = [topic for topic in page.missed if sees(topic)]
+                if missed or not page.missed:
+                    await self.send(channel.gap(page.start, missed, text))
+            level = not page.messages
+            for message in page.messages:
+                if message.position.offset > upto.offset:
+                    level = True
+                    break
+                if sees(message.topic) and takes(message):
+                    await self._message(message, text)
+                    sent += 1
+                at = message.position
+            if not level and sent >= min(MAX_REPLAY, self._parts.service.settings.max_replay):
+                await self.send(channel.gap(upto, (), text))
+                level = True
+            if level:
+                break
+            self.followed[text] = Followed(Stage.REPLAYING, str(at))
+            if self._spent:
+                return False
+            await self.save()
+            if not await self.level(needed=True):
+                return False
+        self.followed[text] = Followed(Stage.ANNOUNCED)
+        await self.save()
+        await self._announce(text)
+        return True
+
+    async def _announce(self, text: str) -> None:
+        """Say that a subscription is current, which is noted already."""
+        if self.after is not None:
+            await self.send(channel.current(text, self.after))
+        self.followed[text] = Followed(Stage.CURRENT)
+
+    # Operations
+
+    async def _tell(self, topic: str) -> None:
+        """Send the changes of an operation; where it has ended, that it has."""
+        followed = self.followed[topic]
+        error: RingbackError | None = None
+        try:
+            ended = await self._changes(topic, followed)
+        except (UnknownOperation, OperationForgotten, Unauthenticated) as refused:
+            ended, error = True, refused
+        if ended:
+            await self.send(channel.end(topic, error))
+            await self.drop(topic)
+
+    async def _changes(self, topic: str, followed: Followed) -> bool:
+        """Whether there will be no more."""
+        service, table = self._parts.service, self._parts.table
+        self._check(followed.bearer)
+        operation = topic[len(OPERATIONS) :]
+        after = position_of(followed.after or "")
+        state = None if followed.looked else await table.load(operation)
+        while True:
+            page = await table.read(topic, after, LOG_PAGE)
+            if page.gap:
+                state = await table.load(operation)
+                after = service.position(state)
+                await self.send(channel.gap(after, filter=topic))
+                await self.send(await snapshot(self._parts, state.id))
+            elif page.messages:
+                for message in page.messages:
+                    await self._change(message)
+                    after = message.position
+                if any(message.kind is Kind.STATUS for message in page.messages):
+                    state = await table.load(operation)
+            else:
+                break
+        self.followed[topic] = Followed(
+            Stage.REPLAYING, str(after), bearer=followed.bearer, looked=True
+        )
+        return state is not None and state.terminal and after == service.position(state)
+
+    async def _change(self, message: Message) -> None:
+        frame = channel.message(
+            message.topic, message.position, message.data, message.at, message.kind
+        )
+        if len(frame) > MAX_POST:
+            await self.send(channel.gap(message.position, filter=message.topic))
+            frame = await snapshot(self._parts, message.topic[len(OPERATIONS) :])
+        await self.send(frame)
+
+    def _check(self, bearer: Claims | None) -> None:
+        """Raises ``Unauthenticated`` for an operation's token that is over."""
+        service = self._parts.service
+        if bearer is None:
+            return
+        service.revocations.check(bearer)
+        if bearer.expires_at is not None and bearer.expires_at <= service.clock():
+            raise Unauthenticated("The operation's token has expired.")
+
+    # What is followed
+
+    async def put(self, text: str, followed: Followed, *, pattern: bool) -> None:
+        """Follow something more. It has to be saved before it is told."""
+        if text not in self.followed:
+            await self._parts.table.add_follower(self.id, text, pattern=pattern)
+        self.followed[text] = followed
+
+    async def drop(self, text: str) -> None:
+        """Follow it no more."""
+        if self.followed.pop(text, None) is not None:
+            pattern = not text.startswith(OPERATIONS) and not parsed(text).exact
+            await self._parts.table.remove_follower(self.id, text, pattern=pattern)
+
+
+def _nothing(topic: str) -> bool:
+    """Of what may not be followed any more, no topic may be seen."""
+    return False
+
+
+async def snapshot(parts: Parts, operation: str) -> bytes:
+    """The frame of an operation as it stands; without its partial results where they are more than
+    one post takes.
+    """
+    service = parts.service
+    state = await service.engine.load(operation)
+    fields = await shown(service, state)
+    position = Position(service.engine.epoch, state.version)
+    frame = channel.snapshot(state.topic, position, msgspec.json.encode(fields))
+    if len(frame) > MAX_POST:
+        fields.pop("parts", None)
+        frame = channel.snapshot(state.topic, position, msgspec.json.encode(fields))
+    return frame
