@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
-from ringback import Ringback
+from ringback import Operation, Ringback
 from ringback.cli.api_types import api_types
 from ringback.edges.http.openapi import document
 from tests.cli.program import APP, Server, Shell
@@ -202,6 +202,13 @@ def test_the_client_takes_what_fits_and_nothing_else(tmp_path: Path) -> None:
     @rb.task
     async def idle() -> None: ...
 
+    @rb.task
+    async def count(op: Operation[Sample], upto: int) -> int:
+        raise NotImplementedError
+
+    rb.topic("rooms/{room}", model=Sample)
+    rb.topic("free/#")
+
     usage = f"""
 import {{ connect }} from {json.dumps(CLIENT.as_posix())};
 const client = connect<Api>("http://127.0.0.1");
@@ -210,7 +217,15 @@ const kind: "stars" | "place" = (await operation.result()).kind;
 const note: string | null | undefined = (await operation.result()).note;
 const mark: number | undefined = (await operation.result()).marks?.["a"];
 const nothing: null = await (await client.submit("idle", {{}})).result();
-export {{ kind, note, mark, nothing }};
+const parts: string[] = [];
+const counting = await client.submit("count", {{ upto: 3 }});
+for await (const part of counting.parts()) parts.push(part.kind);
+const rooms = client.subscribe("rooms/+", (message) => parts.push(message.data.kind));
+await client.publish("rooms/1", {{ at: [1, 2], kind: "place" }});
+client.subscribe<{{ a: 1 }}>("free/1", ({{ data }}) => parts.push(String(data.a)));
+export {{ kind, note, mark, nothing, rooms }};
+// @ts-expect-error: not what messages of rooms are
+await client.publish("rooms/1", {{ at: [1], kind: "place" }});
 // @ts-expect-error: there is no such task
 await client.submit("reports", {{}});
 // @ts-expect-error: a place is a pair

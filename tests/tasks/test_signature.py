@@ -240,3 +240,43 @@ def test_an_unfit_result_says_what_does_not_fit() -> None:
     assert fault["pointer"] == ""
     assert "integer" in fault["detail"]
     assert "many" not in str(unfit.value.fields), "whose data it is, is not known"
+
+
+class Month(BaseModel):
+    total: float
+
+
+async def typed_parts(op: Operation[Month]) -> None: ...
+
+
+def plain_typed_parts(op: BlockingOperation[list[Month]] | None) -> None: ...
+
+
+def test_what_is_sent_is_of_the_annotated_type() -> None:
+    parts = Signature(typed_parts).parts
+    assert bytes(parts.encode(Month(total=1))) == b'{"total":1.0}'
+    assert bytes(parts.encode({"total": 2})) == b'{"total":2.0}'
+    assert parts.decode([{"total": 3}]) == (Month(total=3),)
+    with pytest.raises(UnfitResult, match=r"total: Input should be a valid number.*Mend"):
+        parts.encode({"total": "many"})
+    with pytest.raises(UnfitResult, match="total: Field required"):
+        parts.decode([{}])
+    with pytest.raises(UnfitResult, match="Mend"):
+        parts.encode(Month.model_construct(None, total=object()))  # type: ignore[arg-type]
+    assert list(parts.schema("#/{model}")["properties"]) == ["total"]
+    several = Signature(plain_typed_parts).parts
+    assert several.schema("#/{model}")["type"] == "array"
+
+
+def test_without_a_type_whatever_has_a_json_form_is_sent() -> None:
+    parts = Signature(untyped).parts
+    assert bytes(parts.encode({"any": [1]})) == b'{"any":[1]}'
+    assert parts.decode([{"any": 1}]) == [{"any": 1}]
+    assert parts.schema("#/{model}") == {}
+
+
+def test_a_part_without_a_json_form_is_told_at_once() -> None:
+    async def wrong(op: Operation[object()]) -> None: ...  # type: ignore[valid-type]
+
+    with pytest.raises(ConfigurationError):
+        Signature(wrong)

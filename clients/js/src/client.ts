@@ -14,10 +14,12 @@ import type {
   AnyApi,
   Api,
   Client,
+  Message,
   OperationState,
   Options,
   Presence,
   Published,
+  SubscribeOptions,
   TransportName,
   Upload,
   UploadOptions,
@@ -116,7 +118,11 @@ export function connect<A extends Api = AnyApi>(
     },
     follow: <R, P>(id: string, token?: string) =>
       new FollowedOperation<R, P>(link, http, id, token).follow(),
-    subscribe: (filter, handler, choices = {}) => subscribe(link, filter, handler, choices),
+    subscribe: <D>(
+      filter: string,
+      handler?: (message: Message<D>) => void,
+      choices: SubscribeOptions = {},
+    ) => subscribe<D>(link, filter, handler, choices),
     async publish(topic, data) {
       const path = `topics/${topic.split("/").map(encodeURIComponent).join("/")}`;
       const request = { method: "POST", json: data ?? null };

@@ -2,4 +2,5 @@
 
 export { connect } from "./client.js";
 export { RingbackError } from "./errors.js";
+export type { DataOf } from "./topics.js";
 export type * from "./types.js";

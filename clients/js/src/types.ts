@@ -6,12 +6,13 @@
  */
 
 import type { RingbackError } from "./errors.js";
+import type { DataOf } from "./topics.js";
 
-/** The tasks of one server, as `ringback types` writes them from its OpenAPI; and topics, by hand. */
+/** The tasks and topics of one server, as `ringback types` writes them from its OpenAPI. */
 export interface Api {
   /** Input, result and partial results by the name of the task. */
   tasks: Record<string, { input: unknown; result: unknown; part?: unknown }>;
-  /** The data of messages, by the name or filter of the topic. */
+  /** The data of messages, by the pattern of the topics' names: `rooms/{room}`. */
   topics?: Record<string, unknown>;
 }
 
@@ -317,13 +318,19 @@ export interface Client<A extends Api = AnyApi> {
   /** Follow an operation by its id, after a reload for example; reads it at once. */
   follow<R = unknown, P = unknown>(id: string, token?: string): Operation<R, P>;
   /** Follow topics by a name or a filter. Several for one filter are several subscriptions. */
+  subscribe<F extends string>(
+    filter: F,
+    handler?: (message: Message<DataOf<A, F>>) => void,
+    options?: SubscribeOptions,
+  ): Subscription<DataOf<A, F>>;
+  /** The same, where what comes is not in the `Api`: say it. */
   subscribe<D = unknown>(
     filter: string,
     handler?: (message: Message<D>) => void,
     options?: SubscribeOptions,
   ): Subscription<D>;
   /** Publish. Is not tried again when the network fails: nobody would know whether it came twice. */
-  publish(topic: string, data: unknown): Promise<Published>;
+  publish<T extends string>(topic: T, data: DataOf<A, T>): Promise<Published>;
   /** Who follows a topic just now; `$presence/TOPIC` tells of each who comes and goes. */
   presence(topic: string): Promise<Presence>;
   /** Send a file in pieces, resuming after cuts; then follow the work on it. */

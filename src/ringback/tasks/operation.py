@@ -7,12 +7,18 @@ that run in a thread or a process. Both report to an ``Attempt``, which knows th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol
 
 import msgspec
+from typing_extensions import TypeVar
 
 from ringback.errors import OperationCancelled
 from ringback.tasks.encoding import to_json_bytes
+from ringback.tasks.parts import Parts
+
+PartT = TypeVar("PartT", default=Any)
+"""What is sent as a partial result."""
+ANY_PARTS = Parts()
 
 
 class Attempt(Protocol):
@@ -39,13 +45,18 @@ class Attempt(Protocol):
     async def commit(self) -> None: ...
 
 
-class Operation:
-    """The operation an async task function works on."""
+class Operation(Generic[PartT]):
+    """The operation an async task function works on.
 
-    __slots__ = ("_attempt",)
+    ``Operation[Month]`` says that its partial results are of that type: each is checked when it is
+    sent, and the documents for callers (OpenAPI, ``ringback types``) say it too.
+    """
 
-    def __init__(self, attempt: Attempt) -> None:
+    __slots__ = ("_attempt", "_parts")
+
+    def __init__(self, attempt: Attempt, parts: Parts = ANY_PARTS) -> None:
         self._attempt = attempt
+        self._parts = parts
 
     @property
     def id(self) -> str:
@@ -73,9 +84,12 @@ class Operation:
         return self._attempt.traceparent
 
     @property
-    def earlier_parts(self) -> Sequence[Any]:
-        """Partial results kept from earlier attempts; always empty unless ``resumable=True``."""
-        return self._attempt.earlier_parts
+    def earlier_parts(self) -> Sequence[PartT]:
+        """Partial results kept from earlier attempts; always empty unless ``resumable=True``.
+
+        Raises ``UnfitResult`` where they are not of the type that is annotated by now.
+        """
+        return self._parts.decode(self._attempt.earlier_parts)
 
     @property
     def cancelled(self) -> bool:
@@ -93,13 +107,14 @@ class Operation:
         """
         await self._attempt.progress(fraction, message)
 
-    async def send(self, part: Any) -> None:
+    async def send(self, part: PartT) -> None:
         """Send a partial result. Returns when it is stored; parts arrive in order, each once.
 
-        Waits while the store cannot commit. Raises ``LimitExceeded`` when there are too many or
-        it is too large, and ``LeaseLost`` when another worker has the operation now.
+        Waits while the store cannot commit. Raises ``UnfitResult`` for a part that is not of the
+        annotated type, ``LimitExceeded`` when there are too many or it is too large, and
+        ``LeaseLost`` when another worker has the operation now.
         """
-        await self._attempt.send(part)
+        await self._attempt.send(self._parts.encode(part))
 
     async def publish(self, topic: str, data: Any) -> None:
         """Publish to a topic, committed with the operation's next change (see ``commit``)."""
@@ -140,19 +155,21 @@ class Channel(Protocol):
         """
 
 
-class BlockingOperation:
+class BlockingOperation(Generic[PartT]):
     """The operation a plain task function works on, in a thread or a process.
 
     Nothing can interrupt a thread from outside: a function that may take long looks at
     ``cancelled`` now and then, or calls ``progress`` or ``send``, which raise
     ``OperationCancelled`` once the caller wants it to stop. A process that does neither is
-    killed after the task's ``cancel_grace``.
+    killed after the task's ``cancel_grace``. ``BlockingOperation[Month]`` types its partial
+    results, as ``Operation[Month]`` does.
     """
 
-    __slots__ = ("_channel",)
+    __slots__ = ("_channel", "_parts")
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, parts: Parts = ANY_PARTS) -> None:
         self._channel = channel
+        self._parts = parts
 
     @property
     def id(self) -> str:
@@ -180,9 +197,9 @@ class BlockingOperation:
         return self._channel.traceparent
 
     @property
-    def earlier_parts(self) -> Sequence[Any]:
-        """Partial results kept from earlier attempts; always empty unless ``resumable=True``."""
-        return self._channel.earlier_parts
+    def earlier_parts(self) -> Sequence[PartT]:
+        """As ``Operation.earlier_parts``."""
+        return self._parts.decode(self._channel.earlier_parts)
 
     @property
     def cancelled(self) -> bool:
@@ -194,10 +211,10 @@ class BlockingOperation:
         self._stop_if_cancelled()
         self._channel.progress(fraction, message)
 
-    def send(self, part: Any) -> None:
+    def send(self, part: PartT) -> None:
         """As ``Operation.send``; raises ``OperationCancelled`` once it is to stop."""
         self._stop_if_cancelled()
-        self._channel.call("send", _json(part))
+        self._channel.call("send", self._parts.encode(part))
 
     def publish(self, topic: str, data: Any) -> None:
         """As ``Operation.publish``."""

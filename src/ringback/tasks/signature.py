@@ -3,7 +3,7 @@
 One parameter whose type is a model (pydantic model, dataclass, TypedDict) is the whole body.
 Otherwise the body is an object with a member for each parameter. A parameter annotated
 ``Operation`` or ``BlockingOperation``, or named ``op`` without an annotation, gets the operation
-itself.
+itself; ``Operation[Month]`` says what its partial results are.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing_extensions import is_typeddict
 
 from ringback.errors import ConfigurationError, InvalidInput, UnfitResult
 from ringback.tasks.operation import BlockingOperation, Operation
+from ringback.tasks.parts import Parts
 
 MAX_FAULTS = 20
 """Faults told of one input: enough to mend it, and no more of a hostile one."""
@@ -41,9 +42,10 @@ class Signature:
         """The parameter that gets the operation."""
         self.handle: type[Operation] | type[BlockingOperation] | None = None
         """What it is annotated with, if it is."""
+        part: Any = Any
         wanted: dict[str, inspect.Parameter] = {}
         for parameter in _parameters(function, name):
-            handle = _handle(hints.get(parameter.name))
+            handle, of = _handle(hints.get(parameter.name))
             if handle is None and not (parameter.name == "op" and "op" not in hints):
                 wanted[parameter.name] = parameter
                 continue
@@ -52,7 +54,7 @@ class Signature:
                     f"{name} takes the operation twice, as {self.operation} and as "
                     f"{parameter.name}. Keep one."
                 )
-            self.operation, self.handle = parameter.name, handle
+            self.operation, self.handle, part = parameter.name, handle, of
         only = next(iter(wanted)) if len(wanted) == 1 else None
         self.whole = only if only is not None and _is_model(hints.get(only)) else None
         """The parameter that is the whole body."""
@@ -66,9 +68,12 @@ class Signature:
             )
             result = hints.get("return", Any)
             self._result: TypeAdapter[Any] = TypeAdapter(None if result is type(None) else result)
+            self.parts = Parts(part)
+            """What its partial results are."""
         except Exception as error:  # pydantic raises many kinds, of the user's own types
             raise ConfigurationError(
-                f"The parameters or the result of {name} have no JSON form: {error}"
+                f"The parameters, the result or the partial results of {name} have no JSON form: "
+                f"{error}"
             ) from error
 
     def validate(self, body: bytes) -> Any:
@@ -166,13 +171,19 @@ def _parameters(function: Callable[..., Any], name: str) -> list[inspect.Paramet
     return parameters
 
 
-def _handle(kind: Any) -> type[Operation] | type[BlockingOperation] | None:
-    """The handle that an annotation stands for, also as ``Operation | None``."""
+def _handle(kind: Any) -> tuple[type[Operation] | type[BlockingOperation] | None, Any]:
+    """The handle that an annotation stands for, also as ``Operation | None``; and the type of what
+    it sends, as in ``Operation[Month]``.
+    """
     kind = _bare(kind)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         members = [each for each in typing.get_args(kind) if each is not type(None)]
         kind = members[0] if len(members) == 1 else None
-    return kind if kind in HANDLES else None
+    part: Any = Any
+    if typing.get_origin(kind) in HANDLES:
+        (part,) = typing.get_args(kind)
+        kind = typing.get_origin(kind)
+    return (kind, part) if kind in HANDLES else (None, Any)
 
 
 def _field_name(parameter: str) -> str:

@@ -171,7 +171,7 @@ def _run(job: Job, channel: PipeChannel) -> tuple[Any, ...]:
     try:
         function, signature = _imported(job.module, job.function)
         tracing.enter(channel.traceparent)
-        arguments = arguments_of(signature, job.input, BlockingOperation(channel))
+        arguments = arguments_of(signature, job.input, BlockingOperation(channel, signature.parts))
         return ("result", encode(signature, function(**arguments), job.max_result))
     except BaseException as error:  # SystemExit too: the process is kept for other runs
         return ("failure", Failure.of(error))

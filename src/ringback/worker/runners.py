@@ -36,13 +36,14 @@ class Runners:
             if attempt.cancelled:
                 raise OperationCancelled
         if task.run_in == "loop":
-            arguments = arguments_of(task.signature, state.input, Operation(attempt))
+            handle = Operation(attempt, task.signature.parts)
+            arguments = arguments_of(task.signature, state.input, handle)
             return encode(task.signature, await task.function(**arguments), task.max_result)
         channel = ThreadChannel(attempt)
         if task.run_in == "thread":
 
             def work() -> bytes:
-                handle = BlockingOperation(channel)
+                handle = BlockingOperation(channel, task.signature.parts)
                 arguments = arguments_of(task.signature, state.input, handle)
                 return encode(task.signature, task.function(**arguments), task.max_result)
 

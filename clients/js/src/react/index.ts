@@ -18,5 +18,6 @@ export {
   type TopicView,
   useTopic,
 } from "./topic.js";
-export { createHooks, type DataOf, type Hooks } from "./typed.js";
+export type { DataOf } from "../topics.js";
+export { createHooks, type Hooks } from "./typed.js";
 export { type UploadView, useUpload } from "./upload.js";

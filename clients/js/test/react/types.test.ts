@@ -1,7 +1,7 @@
 /** What the hooks say to TypeScript, as `tsc` checks it; Vitest only finds that it compiles. */
 
 import { expectTypeOf, test } from "vitest";
-import type { Message, Operation } from "../../src/index.js";
+import type { Client, Message, Operation, Subscription } from "../../src/index.js";
 import {
   createHooks,
   type DataOf,
@@ -46,6 +46,24 @@ test("tasks and topics have their types", () => {
   expectTypeOf<DataOf<Api, "elsewhere">>().toEqualTypeOf<unknown>();
   expectTypeOf<DataOf<Api, string>>().toEqualTypeOf<unknown>();
 });
+
+/** Never called: what a page without React would say. */
+async function page(client: Client<Api>, room: string) {
+  const messages = client.subscribe(`rooms/${room}`, ({ data }) => data.text);
+  expectTypeOf(messages).toEqualTypeOf<Subscription<{ text: string }>>();
+  expectTypeOf(client.subscribe("rooms/#")).toEqualTypeOf<
+    Subscription<{ text: string } | boolean>
+  >();
+  expectTypeOf(client.subscribe<{ own: 1 }>("elsewhere")).toEqualTypeOf<Subscription<{ own: 1 }>>();
+  expectTypeOf(client.subscribe(room)).toEqualTypeOf<Subscription<unknown>>();
+  await client.publish("rooms/1", { text: "here" });
+  // @ts-expect-error: not what messages of rooms are
+  await client.publish("rooms/1", { txt: "here" });
+  await client.publish("elsewhere", { anything: true });
+  const operation = await client.submit("report", { months: 3 });
+  expectTypeOf(operation).toEqualTypeOf<Operation<Report, string>>();
+}
+void page;
 
 /** Never called: what a component would say. */
 function Component({ room, operation }: { room: string; operation: Operation<1, 2> }) {

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pydantic import TypeAdapter
-
-from ringback.edges.http.openapi import Schemas, component
+from ringback.edges.http.openapi import Schemas, component, message_schema
 from ringback.edges.http.openapi_schemas import Json
 from ringback.edges.http.openapi_topics import GAP, MESSAGE
 from ringback.tasks.registry import Registry
@@ -45,7 +43,7 @@ def topic_channels(registry: Registry, schemas: Schemas, binding: str) -> tuple[
 
 def _channel(declared: DeclaredTopic, schemas: Schemas, pattern: str) -> Json:
     address, parameters = _address(pattern)
-    data = _schema(declared.model, schemas, pattern)
+    data = message_schema(declared, schemas)
     properties = {**MESSAGE["properties"], "data": data} if data else MESSAGE["properties"]
     kept = "kept" if declared.policy.keep is not None else "not kept: who follows now gets them"
     return {
@@ -67,14 +65,6 @@ def _channel(declared: DeclaredTopic, schemas: Schemas, pattern: str) -> Json:
 
 def _message(name: str, summary: str, payload: Json) -> Json:
     return {"name": name, "summary": summary, "contentType": JSON, "payload": payload}
-
-
-def _schema(model: TypeAdapter[object] | None, schemas: Schemas, pattern: str) -> Json:
-    if model is None:
-        return {}
-    return schemas.add(
-        lambda template: model.json_schema(ref_template=template), pattern, "message"
-    )
 
 
 def _address(pattern: str) -> tuple[str, Json]:

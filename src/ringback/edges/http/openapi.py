@@ -52,6 +52,7 @@ from ringback.errors import (
     UnsupportedMediaType,
 )
 from ringback.tasks.registry import Registry, Task
+from ringback.tasks.topics import DeclaredTopic
 
 VERSION = "1"
 """Of the HTTP contract."""
@@ -95,6 +96,11 @@ def document(name: str, registry: Registry, prefix: str, *, development: bool) -
         for task in registry.submittable()
     }
     uploads = UPLOAD_PATHS if registry.uploads else {}
+    topics = {
+        declared.policy.pattern.text: message_schema(declared, schemas)
+        for declared in registry.declared_topics(1.0)
+        if declared.model is not None
+    }
     return {
         "openapi": "3.1.0",
         "info": {"title": name, "version": VERSION, "description": DESCRIPTION},
@@ -107,6 +113,8 @@ def document(name: str, registry: Registry, prefix: str, *, development: bool) -
             {"name": "access", "description": "What tokens allow."},
             {"name": "server"},
         ],
+        # By the patterns of their names: what a message's data is. OpenAPI has no place for it.
+        **({"x-ringback-topics": topics} if topics else {}),
         "paths": {**tasks, **PATHS, **uploads, **TOPIC_PATHS, **ACCESS_PATHS},
         "components": {
             "schemas": {**SCHEMAS, **schemas.found},
@@ -171,6 +179,7 @@ def _submit(task: Task, schemas: Schemas, development: bool) -> Json:
     signature = task.signature
     given = schemas.add(signature.input_schema, task.name, "input")
     returned = schemas.add(signature.result_schema, task.name, "result")
+    part = schemas.add(signature.parts.schema, task.name, "part")
     shape = schemas.found.get(given.get("$ref", "").rpartition("/")[2], given)
     summary, _, description = task.description.partition("\n")
     anonymous = task.public or development
@@ -197,7 +206,7 @@ def _submit(task: Task, schemas: Schemas, development: bool) -> Json:
                     "Preference-Applied": PREFERENCE_APPLIED,
                     "Idempotency-Replayed": REPLAYED,
                 },
-                "content": content(_finished(returned)),
+                "content": content(_finished(returned, part)),
             },
             "202": {
                 "description": "It is stored durably.",
@@ -226,10 +235,26 @@ def _submit(task: Task, schemas: Schemas, development: bool) -> Json:
     }
 
 
-def _finished(returned: Json) -> Json:
-    """An operation with this task's result in it."""
+def message_schema(declared: DeclaredTopic, schemas: Schemas) -> Json:
+    """What the data of messages of declared topics is; anything, without a model."""
+    model = declared.model
+    if model is None:
+        return {}
+    return schemas.add(
+        lambda template: model.json_schema(ref_template=template),
+        declared.policy.pattern.text,
+        "message",
+    )
+
+
+def _finished(returned: Json, part: Json) -> Json:
+    """An operation with this task's result in it, and its partial ones."""
+    parts = {"type": "object", "properties": {"data": part}, "allOf": [ref("Part")]}
     return {
         "allOf": [ref("Acknowledgement")],
         "type": "object",
-        "properties": {"result": returned},
+        "properties": {
+            "result": returned,
+            **({"parts": {"type": "array", "items": parts}} if part else {}),
+        },
     }
