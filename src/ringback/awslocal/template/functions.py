@@ -1,0 +1,84 @@
+"""Functions of a template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ringback.awslocal.model import Function
+from ringback.awslocal.template.context import Context
+from ringback.awslocal.template.documents import code_of
+
+
+def functions(context: Context) -> Iterator[Function]:
+    asynchronous = dict(_asynchronous(context))
+    layers = dict(_layers(context))
+    for name, properties in context.of("AWS::Lambda::Function"):
+        code = _code(properties.get("Code"), name, context)
+        if code is None or properties.get("PackageType") == "Image":
+            context.left_out.append((name, "AWS::Lambda::Function without code on this machine"))
+            continue
+        yield Function(
+            name=name,
+            function_name=context.attributes.physical(name),
+            arn=context.attributes.arn(name),
+            handler=str(properties.get("Handler", "")),
+            runtime=str(properties.get("Runtime", "")),
+            code=code,
+            timeout=float(properties.get("Timeout", 3)),
+            memory=int(properties.get("MemorySize", 128)),
+            environment=_environment(properties),
+            layers=tuple(
+                folder
+                for arn in properties.get("Layers", [])
+                if (folder := layers.get(arn)) is not None
+            ),
+            reserved=_whole(properties.get("ReservedConcurrentExecutions")),
+            dead_letters=properties.get("DeadLetterConfig", {}).get("TargetArn"),
+            **asynchronous.get(name, {}),
+        )
+
+
+def _environment(properties: dict[str, Any]) -> dict[str, str]:
+    variables = properties.get("Environment", {}).get("Variables", {})
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in variables.items()
+    }
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _code(code: Any, name: str, context: Context) -> Path | None:
+    """The code's folder; code in the template itself is put into one."""
+    if isinstance(code, dict) and "ZipFile" in code:
+        folder = context.folder / ".ringback" / "inline" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "index.py").write_text(str(code["ZipFile"]), encoding="utf-8")
+        return folder.resolve()
+    return code_of(code, context.folder)
+
+
+def _layers(context: Context) -> Iterator[tuple[str, Path | None]]:
+    for name, properties in context.of("AWS::Lambda::LayerVersion"):
+        yield context.attributes.ref(name), code_of(properties.get("Content"), context.folder)
+
+
+def _asynchronous(context: Context) -> Iterator[tuple[str, dict[str, Any]]]:
+    for _, properties in context.of("AWS::Lambda::EventInvokeConfig"):
+        function = context.function(properties.get("FunctionName"))
+        if function is None:
+            continue
+        destinations = properties.get("DestinationConfig", {})
+        yield (
+            function,
+            {
+                "retries": int(properties.get("MaximumRetryAttempts", 2)),
+                "oldest": float(properties.get("MaximumEventAgeInSeconds", 6 * 3600)),
+                "on_failure": destinations.get("OnFailure", {}).get("Destination"),
+                "on_success": destinations.get("OnSuccess", {}).get("Destination"),
+            },
+        )

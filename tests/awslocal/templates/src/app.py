@@ -1,0 +1,1 @@
+"""Never called: the template around it is only read."""
