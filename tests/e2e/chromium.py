@@ -19,12 +19,24 @@ CURE = (
     "Install Chromium (Debian, Ubuntu: apt install chromium; macOS: brew install --cask chromium), "
     f"or say where it is: {VARIABLE}=/path/to/chromium make test"
 )
+OFF = (
+    # Pages of Chromium's own behind its address bar, which nobody sees here: opened for each
+    # visitor, they take twice as long to compute as what is tested.
+    *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"),
+    # What Playwright turns off: of two such arguments only the last counts.
+    *("AimEnabled", "AvoidCorsURLLoaderRestartOnRedirect"),
+    *("AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose"),
+    *("HttpsFirstBalancedModeAutoEnable", "HttpsUpgrades", "LensOverlay", "MediaRouter"),
+    *("NetworkTimeServiceQuerying", "OptimizationHints", "PaintHolding", "PreconnectToSearch"),
+    "ThirdPartyStoragePartitioning",
+)
 ARGUMENTS = (
     # The container's own walls are the sandbox where tests run as root.
     *(("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()),
     "--disable-gpu",
     "--disable-background-networking",
     "--disable-dev-shm-usage",  # containers have little of it
+    f"--disable-features={','.join(OFF)}",
 )
 LOOPBACK_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.*"
 """An argument that keeps a page from everything but this machine."""
