@@ -39,6 +39,13 @@ def test_a_list_stands_in_the_environment_with_commas() -> None:
     assert settings.cors_origins == ("https://a.example", "http://localhost:3000")
 
 
+def test_an_object_stands_in_the_environment_as_json() -> None:
+    environment = {"RINGBACK_AWS_QUEUES": '{"30": "https://a.example/1", "900": "b"}'}
+    assert Settings.load(environment).aws_queues == {30: "https://a.example/1", 900: "b"}
+    with pytest.raises(ConfigurationError, match="RINGBACK_AWS_QUEUES: .*no JSON object"):
+        Settings.load({"RINGBACK_AWS_QUEUES": "https://a.example"})
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

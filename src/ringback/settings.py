@@ -6,6 +6,7 @@ file, then the default here. Every setting says its unit. Durations are seconds,
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -185,6 +186,31 @@ class Settings(BaseModel):
         86400.0, gt=0, description="Seconds in which a declared upload has to be complete."
     )
 
+    aws_bucket: str = Field(
+        "", description="S3 bucket of what is too large for an item of DynamoDB."
+    )
+    aws_queues: dict[int, str] = Field(
+        {},
+        description="SQS queues that work is sent to, as a JSON object: the seconds that an "
+        "attempt there may take, and the queue's URL. Empty: none is sent, workers ask for it.",
+    )
+    aws_socket_url: str = Field(
+        "", description="https URL that `@connections` of a WebSocket API is called at."
+    )
+    aws_bus: str = Field("", description="EventBridge bus that emitted events are put on.")
+
+    @field_validator("aws_queues", mode="before")
+    @classmethod
+    def _read_object(cls, queues: object) -> object:
+        if not isinstance(queues, str):
+            return queues
+        try:
+            return json.loads(queues or "{}")
+        except ValueError:
+            raise ValueError(
+                'it is no JSON object; give one like {"30": "https://sqs.…/work-30"}'
+            ) from None
+
     @field_validator("secret")
     @classmethod
     def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
@@ -269,6 +295,6 @@ def reference() -> str:
     """The settings as a Markdown table, for the documentation."""
     lines = ["| setting | variable | default | meaning |", "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default in (None, "", ()) else f"`{field.default}`"
+        default = "" if field.default in (None, "", (), {}) else f"`{field.default}`"
         lines.append(f"| `{name}` | `{PREFIX}{name.upper()}` | {default} | {field.description} |")
     return "\n".join(lines) + "\n"
