@@ -92,6 +92,9 @@ class Connection(asyncio.Protocol):
         except websocket.ProtocolError as error:
             self._handle(error.events)
             self.end(error.code, error.reason)
+            # What comes from now on cannot be read, so neither can the client's own close frame.
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
         else:
             self._handle(events)
 

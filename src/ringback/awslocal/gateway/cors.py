@@ -20,13 +20,9 @@ def is_preflight(request: Request) -> bool:
     )
 
 
-def preflight(cors: Cors, request: Request) -> Response:
-    """204, with headers if what is asked for is allowed."""
-    return Response(status=204, headers=tuple(_headers(cors, request)))
-
-
 def add(cors: Cors, request: Request, response: Response) -> Response:
-    """The answer with the configured headers, and without others of the kind."""
+    """The answer with the configured headers if the origin is allowed, and without others of the
+    kind."""
     kept = [each for each in response.headers if not each[0].lower().startswith(PREFIX)]
     return Response(
         status=response.status,

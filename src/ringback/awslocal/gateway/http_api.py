@@ -100,7 +100,7 @@ class HttpGateway:
         match = self._routes.find(request.method, path)
         if match is None:
             if self._api.cors is not None and cors.is_preflight(request):
-                return cors.preflight(self._api.cors, request)
+                return Response(status=204)
             return told(404, "Not Found")
         throttle = self._throttles.get(stage.name)
         if throttle is not None and not throttle.take(time.monotonic()):

@@ -109,7 +109,6 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[tuple[Request, bool, Response | None]] = deque()
         """Requests, whether the connection goes on behind each, and the refusal if it is one."""
         self._task: asyncio.Task[None] | None = None
-        self._upgrading = False
         self._handshake: tuple[Request, bytes] | None = None
         self._begin()
 
@@ -132,27 +131,27 @@ class Connection(asyncio.Protocol):
         self._server.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._transport.is_closing():
-            return
+        while data and not self._transport.is_closing():
+            data = self._feed(data)
+
+    def _feed(self, data: bytes) -> bytes:
+        """Returns what is to be fed next."""
         if self._in_head:
             self._head += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             rest = data[upgrade.args[0] :]
-            if self._upgrading:
-                self._handshake = (self._request(), rest)
-                self._go_on()
-                return
-            # To something we do not speak, as HTTP/2: what follows is HTTP/1.1 all the same.
-            self._parser = httptools.HttpRequestParser(self)
-            if rest:
-                self.data_received(rest)
+            if not self._is_handshake():
+                return self._stay(rest)
+            self._handshake = (self._request(), rest)
+            self._go_on()
         except httptools.HttpParserError:
             self._refuse(told(400, "Bad Request"))
         else:
             if self._in_head and self._head > MOST_HEAD:
                 self._refuse(told(431, "Request Header Fields Too Large"))
+        return b""
 
     # httptools
 
@@ -180,9 +179,8 @@ class Connection(asyncio.Protocol):
             self._refuse(told(413, "Request Entity Too Large"))
 
     def on_message_complete(self) -> None:
-        self._upgrading = self._parser.should_upgrade() and self._is_handshake()
-        if self._upgrading:
-            return  # feed_data tells by its exception where the handshake ends
+        if self._parser.should_upgrade():
+            return  # feed_data tells by its exception what is behind the head
         refusal = None
         if self._size > self._site.limits.http_body:
             refusal = told(413, "Request Entity Too Large")
@@ -197,6 +195,20 @@ class Connection(asyncio.Protocol):
             name.lower() == "upgrade" and value.lower() == "websocket"
             for name, value in self._headers
         )
+
+    def _stay(self, rest: bytes) -> bytes:
+        """Begin a request anew that asks for an upgrade to something we do not speak, as HTTP/2:
+        it is to be answered as if it did not ask, and may have a body. Returns its bytes."""
+        method, version = self._parser.get_method(), self._parser.get_http_version()
+        head = [method + b" " + self._target + b" HTTP/" + version.encode()]
+        head += [
+            f"{name}: {value}".encode("latin-1")
+            for name, value in self._headers
+            if name.lower() != "upgrade"
+        ]
+        self._parser = httptools.HttpRequestParser(self)
+        self._begin()
+        return b"\r\n".join([*head, b"", rest])
 
     def _request(self) -> Request:
         peer = self._transport.get_extra_info("peername")
