@@ -28,7 +28,7 @@ from ringback.edges.asgi import AsgiApp
 from ringback.serve.protocol import speaking_for
 
 ROOT = Path(__file__).resolve().parent.parent
-START_LIMIT = 20.0
+START_LIMIT = 60.0
 """Seconds for a server to start on a busy machine."""
 STOP_LIMIT = 2
 """Seconds a stopping server waits for its connections, so that a forgotten stream ends a test

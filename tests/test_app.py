@@ -20,7 +20,7 @@ from ringback.errors import (
 )
 from tests.serving import serve
 
-LIMIT = 20.0
+LIMIT = 60.0
 
 
 def application(data: Path) -> Ringback:

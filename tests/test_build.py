@@ -80,7 +80,7 @@ def build(
         capture_output=True,
         text=True,
         check=False,
-        timeout=55,
+        timeout=120,
     )
 
 

@@ -30,13 +30,13 @@ def test_a_killed_server_has_what_it_accepted_when_it_is_back(data: Path) -> Non
         server.kill()
         server.start()
         location = accepted.headers["location"]
-        answer = httpx.get(f"{server.url}{location}/result", params=shown(accepted), timeout=30)
+        answer = httpx.get(f"{server.url}{location}/result", params=shown(accepted), timeout=60)
         while answer.status_code == 409:
             answer = httpx.get(
                 f"{server.url}{location}/result",
                 params=shown(accepted),
                 headers={"Prefer": "wait=20"},
-                timeout=30,
+                timeout=60,
             )
         assert answer.json() == 8
         assert server.stop() == 0

@@ -18,7 +18,7 @@ from ringback.errors import ConfigurationError, OperationCancelled, TaskFailed
 from tests.client.app import Order
 from tests.serving import ROOT, ServerProcess
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds a script may take on a busy machine."""
 
 

@@ -23,6 +23,6 @@ def complaints(module: Path) -> str:
     """What the compiler has against a module; nothing, if it compiles."""
     assert COMPILER.exists(), "TypeScript is not installed. Cure: make setup, with a network."
     done = subprocess.run(
-        [NODE, COMPILER, *OPTIONS, module], capture_output=True, text=True, check=False, timeout=55
+        [NODE, COMPILER, *OPTIONS, module], capture_output=True, text=True, check=False, timeout=120
     )
     return done.stdout + done.stderr

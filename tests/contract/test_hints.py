@@ -15,7 +15,7 @@ from tests.contract.homes import Home
 from tests.core.states import NOW, PROBLEM, operation
 from tests.serving import until
 
-LIMIT = 10.0
+LIMIT = 60.0
 """Seconds within which a hint has to come."""
 
 

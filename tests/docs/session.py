@@ -26,11 +26,11 @@ from tests.docs.blocks import Block
 
 PORT = "8000"
 """The port that the documents show."""
-RUN_LIMIT = 60.0
+RUN_LIMIT = 120.0
 """Seconds that one block may take."""
-START_LIMIT = 30.0
+START_LIMIT = 60.0
 """Seconds until a server answers, on a busy machine."""
-STOP_LIMIT = 30.0
+STOP_LIMIT = 60.0
 """Seconds in which a server ends after SIGTERM."""
 ANYTHING = "…"
 VARIABLES = ".variables"

@@ -12,7 +12,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 pytestmark = [
-    pytest.mark.timeout(300),
     pytest.mark.skipif(
         shutil.which("bash") is None or shutil.which("curl") is None,
         reason="the examples are for bash and curl, which this machine lacks",

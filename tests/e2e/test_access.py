@@ -11,7 +11,7 @@ from tests.e2e.conftest import watch
 from tests.e2e.demonstration import Demonstration
 from tests.e2e.page import DemoPage
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 # Contrast differs by scheme, and the size of targets by width: each is seen once.

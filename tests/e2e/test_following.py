@@ -13,7 +13,7 @@ from ringback.demo.photos import SIZES
 from tests.e2e.demonstration import Demonstration
 from tests.e2e.page import DemoPage
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HELD = re.compile(r"wait=\d+")
 

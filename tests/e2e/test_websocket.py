@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page
 
 from tests.edges.websocket.talking import WAYS, Server, granted, served
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CLIENT = """
 (url) => {
@@ -106,7 +106,7 @@ async def test_a_page_is_told_goodbye(server: Server, client: Client) -> None:
     await client.open(f"{server.url}/ws")
     await client.hear()
     server.application.started.hub.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         bye, closed = await client.hear(), await client.hear()
     assert bye["type"] == "bye"
     assert closed["code"] == 4500

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 
 from tests.e2e.page import CardPart, DemoPage
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 needs_curl = pytest.mark.skipif(
     shutil.which("curl") is None, reason="curl is not installed: apt install curl"

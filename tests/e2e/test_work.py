@@ -11,7 +11,7 @@ from ringback.demo import samples
 from ringback.demo.photos import SIZES
 from tests.e2e.page import DemoPage
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STEPS = len(SIZES) + 2
 """Parts of a photo: the thumbnails, the palette, the histogram."""

@@ -187,7 +187,7 @@ async def served(data: Path, **settings: Any) -> AsyncIterator[Caller]:
     settings = {"grace": 0, **settings}  # what a test left running is given back at once
     async with (
         serve(application(data, gates, **settings)) as url,
-        httpx.AsyncClient(base_url=url, timeout=40) as client,
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
     ):
         yield Caller(url, client, gates)
 

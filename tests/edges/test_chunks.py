@@ -165,13 +165,13 @@ async def test_http_1_0_knows_no_chunks(data: Path, target: str) -> None:
 def by_requests(url: str) -> Iterator[bytes]:
     """Reads blocks of 512 bytes of what is not in chunks, as far as it is let."""
     accept = {"Accept": "text/event-stream"}
-    with requests.get(url, headers=accept, stream=True, timeout=20) as answer:
+    with requests.get(url, headers=accept, stream=True, timeout=60) as answer:
         yield from answer.iter_lines()
 
 
 def by_http_client(url: str) -> Iterator[bytes]:
     at = urlsplit(url)
-    connection = http.client.HTTPConnection(at.netloc, timeout=20)
+    connection = http.client.HTTPConnection(at.netloc, timeout=60)
     connection.request("GET", f"{at.path}?{at.query}", headers={"Accept": "text/event-stream"})
     with contextlib.closing(connection), connection.getresponse() as answer:
         assert answer.getheader("Transfer-Encoding") == "chunked"

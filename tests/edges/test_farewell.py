@@ -36,7 +36,7 @@ async def follow_until_the_end(
         async for data in connection.body():
             seen.extend(parser.feed(data))
 
-    async with httpx.AsyncClient(base_url=server.url, timeout=40) as client:
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
         following = asyncio.create_task(follow())
         await until(lambda: seen)
         headers = {"If-None-Match": "*", "Prefer": "wait=25"}

@@ -20,7 +20,7 @@ from tests.edges.websocket.talking import served as websocket_served
 from tests.security.keys import SECRET, bearer
 from tests.serving import until
 
-LIMIT = 10.0
+LIMIT = 60.0
 """Seconds until a connection is ended that is to be."""
 ENDS = ("revoked", "stopping")
 

@@ -63,7 +63,7 @@ async def mounted(
     rb = application(data, Gates(), grace=0)
     async with (
         serve(host(rb, prefix, lifespan=rb.lifespan), **options) as url,
-        httpx.AsyncClient(base_url=url, timeout=40) as client,
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
     ):
         yield url, client
 
@@ -141,7 +141,7 @@ async def test_without_a_lifespan_it_starts_at_its_first_request(
     data: Path, host: Callable[..., Any]
 ) -> None:
     rb = application(data, Gates(), grace=0)
-    async with serve(host(rb, "/x")) as url, httpx.AsyncClient(base_url=url, timeout=40) as client:
+    async with serve(host(rb, "/x")) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
         assert not data.exists()  # noqa: ASYNC240
         answers = await asyncio.gather(
             *(
@@ -158,7 +158,7 @@ async def test_a_host_that_was_started_by_somebody_else_is_left_alone(data: Path
     async with (
         rb.running(),
         serve(fastapi_host(rb, "/x", lifespan=rb.lifespan)) as url,
-        httpx.AsyncClient(base_url=url, timeout=40) as client,
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
     ):
         assert (await client.get("/x/healthz")).status_code == 200
 
@@ -195,7 +195,7 @@ async def test_under_a_framework_with_middleware(data: Path) -> None:
 
     rb = application(data, Gates(), grace=0)
     host = starlette_host(rb, "/x", lifespan=rb.lifespan, middleware=[Middleware(Passing)])
-    async with serve(host) as url, httpx.AsyncClient(base_url=url, timeout=40) as client:
+    async with serve(host) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
         answer = await client.post("/x/tasks/ask", json={"text": "where?", "cell": 1})
         await follows(client, url, answer.json()["links"], answer.json()["token"])
 

@@ -26,7 +26,7 @@ async def client(data: Path) -> AsyncIterator[httpx.AsyncClient]:
     @rb.on_upload("", public=True)
     async def keep(upload: Upload) -> None: ...
 
-    async with serve(rb) as url, httpx.AsyncClient(base_url=url, timeout=40) as client:
+    async with serve(rb) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
         yield client
 
 

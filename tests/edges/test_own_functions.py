@@ -25,7 +25,7 @@ def application(data: Path, **options: Any) -> Ringback:
 
 
 async def submitted(rb: Ringback) -> httpx.Response:
-    async with serve(rb) as url, httpx.AsyncClient(base_url=url, timeout=40) as client:
+    async with serve(rb) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
         return await client.post("/tasks/double", json={"n": 1})
 
 

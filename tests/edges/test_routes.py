@@ -18,7 +18,7 @@ async def raw(caller: Caller, request: bytes) -> tuple[int, bytes]:
     try:
         writer.write(request)
         await writer.drain()
-        answer = await asyncio.wait_for(reader.read(), 20)
+        answer = await asyncio.wait_for(reader.read(), 60)
     finally:
         writer.close()
     return int(answer.split(b" ", 2)[1]), answer
@@ -205,7 +205,7 @@ async def test_whoever_does_not_read_keeps_nobody_waiting(caller: Caller) -> Non
         )
         await reader.readline()  # it has begun, and is not read any further
         stalled.append(writer)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await operation.until(status="succeeded")
         events = await operation.get("/events", query={"after": "earliest"})
         assert events.text.count("event: part") == 60

@@ -26,7 +26,7 @@ def connect(operation: Tracked, last_id: str = "", **query: str) -> Connection:
 async def everything(connection: Connection) -> list[Event]:
     """All events until the server ends the stream."""
     parser = Parser()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         return [event async for data in connection.body() for event in parser.feed(data)]
 
 
@@ -54,7 +54,7 @@ class Follower:
 
     async def end(self) -> None:
         """Wait until the server ends it."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await self.reading
 
 
@@ -268,7 +268,7 @@ async def test_a_stream_ends_with_its_caller(data: Path, monkeypatch: pytest.Mon
             await until(lambda: lines.count(":") >= 2)
             assert not reading.done()
             clock.now += 60
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await reading
 
 

@@ -23,7 +23,7 @@ from tests.core.states import NOW, operation
 from tests.engines.merging import number_as_id
 from tests.serving import ROOT, until
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds for a moment that comes all the time to come on a busy machine."""
 
 

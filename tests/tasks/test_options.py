@@ -181,10 +181,10 @@ async def test_a_process_would_find_another_function(
     rb.task(run_in="process")(jobs.double)
     monkeypatch.setattr(jobs, "double", plain)
     with pytest.raises(ConfigurationError, match=r"finds another there. Let @rb.task be the outer"):
-        await asyncio.wait_for(_start(rb), 20)
+        await asyncio.wait_for(_start(rb), 60)
     monkeypatch.delattr(jobs, "double")
     with pytest.raises(ConfigurationError, match="finds nothing there"):
-        await asyncio.wait_for(_start(rb), 20)
+        await asyncio.wait_for(_start(rb), 60)
 
 
 async def test_a_program_that_is_no_file_has_no_processes(
@@ -195,7 +195,7 @@ async def test_a_program_that_is_no_file_has_no_processes(
     monkeypatch.setattr(jobs.double, "__module__", "__main__")
     monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     with pytest.raises(ConfigurationError, match="a program that is no file"):
-        await asyncio.wait_for(_start(rb), 20)
+        await asyncio.wait_for(_start(rb), 60)
 
 
 async def _start(rb: Ringback) -> None:

@@ -11,7 +11,7 @@ from ringback import OperationState, Ringback
 from ringback.core.model import Kind, Message, Position
 from tests.serving import until
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds for whatever has to happen, on a busy machine."""
 
 

@@ -189,7 +189,7 @@ def test_functions_of_a_program_itself_can_be_run(data: Path, tmp_path: Path) ->
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("b'8' 2 "), run.stdout

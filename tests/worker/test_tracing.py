@@ -221,7 +221,7 @@ def test_without_the_package_there_are_the_trace_contexts(data: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
     )
     assert run.returncode == 0, run.stderr
     contexts = run.stdout.replace('"', "").split()

@@ -167,6 +167,6 @@ async def hub(data: Path, path: str = "raw", **settings: Any) -> AsyncIterator[H
     options = {"http": "httptools"} if path == "queued" else {}
     async with (
         serve(app, **options) as url,
-        httpx.AsyncClient(base_url=url, timeout=40) as client,
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
     ):
         yield Hub(app, client)

@@ -57,7 +57,7 @@ async def served(
     options = {"http": "httptools"} if path == "queued" else {}
     async with (
         serve(app, **options) as url,
-        httpx.AsyncClient(base_url=url, timeout=40) as client,
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
     ):
         yield app, client
 
@@ -134,11 +134,11 @@ class Source:
 
     async def ended(self) -> None:
         """Wait until it has ended."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self._task
 
     async def __aenter__(self) -> Source:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.opened.wait()
         return self
 

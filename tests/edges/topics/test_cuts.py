@@ -165,7 +165,7 @@ async def test_of_a_coalesced_topic_who_is_behind_gets_the_newest(data: Path, pa
         for number in range(1500):
             await rb.publish("gauge/a", [number, "x" * 10_000])
         found = b""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while b"[1499," not in found[-20_000:]:
                 found += await reader.read(65536)
         assert rb.started.hub.listeners("gauge/a") == 1, "it was not cut"

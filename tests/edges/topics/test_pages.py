@@ -155,7 +155,7 @@ async def test_nothing_more_is_read_for_a_client_that_went(data: Path, query: st
 
     app = application(data)
     app.topic("many/{number}", subscribe=sees, retained=True)
-    async with serve(app) as url, httpx.AsyncClient(base_url=url, timeout=40) as http:
+    async with serve(app) as url, httpx.AsyncClient(base_url=url, timeout=60) as http:
         publisher = app.started.service.publisher
         for number in range(10):
             some = [f"many/{number * 1000 + each}" for each in range(1000)]

@@ -21,7 +21,7 @@ from tests.security.keys import SECRET, claims_of, sign
 from tests.serving import serve
 
 WAYS = ("raw", "asgi")
-LIMIT = 20.0
+LIMIT = 60.0
 """Seconds for anything to come, on a busy machine."""
 WEBSOCKET_SERVER = {"http": "httptools", "ws_max_size": 16 * 1024 * 1024}
 """Options of uvicorn as anybody starts it."""

@@ -155,7 +155,7 @@ async def test_an_upgrade_at_a_strange_address(
         writer.write(b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n" % target)
         writer.write(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n")
         writer.write(b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             answer = await reader.read()
         writer.close()
         assert answer.startswith(b"HTTP/1.1 %d " % status)
@@ -195,7 +195,7 @@ async def test_a_place_is_given_back_by_a_handshake_that_is_cut_short(data: Path
         with pytest.raises(RuntimeError):
             await rb.asgi(dict(scope), receive, fails)
         handshake = asyncio.ensure_future(rb.asgi(dict(scope), receive, hangs))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await accepting.wait()
         handshake.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -255,7 +255,7 @@ async def test_a_request_whose_head_never_ends_is_cut(
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(beginning)
             with contextlib.suppress(ConnectionError):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     await reader.read()
             writer.close()
         async with server.talk() as talk:
@@ -299,7 +299,7 @@ async def test_what_follows_the_handshake_at_once_is_read(data: Path) -> None:
         frame = b"\x81\x91\0\0\0\0" + b'{"action":"ping"}'
         reader, writer = await asyncio.open_connection("127.0.0.1", address.port)
         writer.write(head.encode() + frame)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             answer = await reader.readuntil(b'{"type":"pong"}')
         assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in answer
         assert b"welcome" in answer

@@ -6,8 +6,6 @@ import asyncio
 import random
 from pathlib import Path
 
-import pytest
-
 from ringback.core.filters import parse
 from tests.edges.websocket.following import Follower
 from tests.edges.websocket.talking import LIMIT, served
@@ -17,7 +15,6 @@ TOPICS = ["open/a", "open/b", "open/c/d"]
 FILTERS = ["open/a", "open/+", "open/#", "*"]
 
 
-@pytest.mark.timeout(120)
 async def test_every_message_once_however_it_is_cut(data: Path, way: str) -> None:
     async with served(data, way, send_buffer=64 * 1024) as server:
         followers = [

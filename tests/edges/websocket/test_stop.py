@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
-import pytest
 import websockets
 
 from tests.edges.websocket.following import Follower
@@ -80,7 +79,6 @@ async def publish(url: str, name: int, confirmed: list[str]) -> None:
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.timeout(120)
 async def test_nobody_loses_a_message_when_the_server_stops(data: Path) -> None:
     program = Program(data)
     confirmed: list[str] = []

@@ -167,7 +167,7 @@ async def test_over_a_websocket_anybody_follows_and_who_signed_in_asks(data: Pat
             async def answer(action: Json) -> Json:
                 await socket.send(json.dumps(action))
                 while True:
-                    frame = json.loads(await asyncio.wait_for(socket.recv(), 20))
+                    frame = json.loads(await asyncio.wait_for(socket.recv(), 60))
                     if frame.get("id") == action["id"]:
                         return dict(frame)
                     heard.append(frame)
@@ -193,7 +193,7 @@ async def test_over_a_websocket_anybody_follows_and_who_signed_in_asks(data: Pat
                 ]
 
             while len(told()) < 2:
-                heard.append(json.loads(await asyncio.wait_for(socket.recv(), 20)))
+                heard.append(json.loads(await asyncio.wait_for(socket.recv(), 60)))
             assert told()[0] == asked
             assert told()[1]["author"] == eve.person
 

@@ -12,7 +12,7 @@ from tests.e2e.axe import check, check_both
 from tests.e2e.demonstration import Demonstration
 from tests.examples.ask_around_me.browser.visitor import PHONE, WIDE, Company, Visitor
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FINGER = 44
 """CSS pixels that what is pressed has at least (WCAG 2.2, 2.5.5)."""

@@ -6,7 +6,7 @@ from playwright.async_api import Route, expect
 from tests.e2e.demonstration import Demonstration
 from tests.examples.ask_around_me.browser.visitor import Company, Visitor
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MISSED = tuple(f"What happened at {hour}?" for hour in range(1, 4))
 

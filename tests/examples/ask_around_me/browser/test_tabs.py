@@ -14,9 +14,9 @@ from tests.e2e.demonstration import ROOT, Demonstration
 from tests.examples.ask_around_me.browser.visitor import Company, Visitor
 from tests.serving import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-ENDS = 20
+ENDS = 60
 """Seconds that a server may take to end."""
 
 

@@ -10,7 +10,7 @@ from playwright.async_api import expect
 from tests.e2e.demonstration import Demonstration
 from tests.examples.ask_around_me.browser.visitor import TRANSPORTS, Company
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

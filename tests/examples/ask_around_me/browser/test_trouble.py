@@ -10,7 +10,7 @@ from tests.e2e.demonstration import Demonstration
 from tests.examples.ask_around_me.browser.conftest import ALONE
 from tests.examples.ask_around_me.browser.visitor import TRANSPORTS, Company, Visitor
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(150)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SLOW = ALONE | {"ASK_AROUND_ME_PACE": "0.8"}
 """There is a middle to do something in."""
