@@ -75,7 +75,7 @@ TABLE: dict[str, Room] = {
     ),
     "awslocal": Room(
         why="a home on one machine for any SAM template: it knows nothing of Ringback's own code",
-        may=words("wire awscost errors"),
+        may=words("wire errors"),
     ),
     "__init__": Room(why="the public names", may=None),
     "app": Room(why="the composition root", may=None),

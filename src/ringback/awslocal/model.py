@@ -77,7 +77,7 @@ class FunctionError:
 class Outcome:
     """How one call ended. A function that returned nothing has neither payload nor error."""
 
-    payload: Any | None = None
+    payload: Any = None
     error: FunctionError | None = None
     request_id: str = ""
 

@@ -1,0 +1,75 @@
+"""Run inside a function's process, before Lambda's own runtime client: ``start.py HANDLER``.
+
+On AWS an API's ``@connections`` lie at ``https://ID.execute-api.REGION.amazonaws.com``, or at the
+``domainName`` of an event; here at a gateway without TLS. Functions put that address together
+themselves, so it is botocore that is led there, after it has signed. Nothing of Ringback is
+imported: the function's own code decides what is in its process.
+"""
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import json
+import os
+import runpy
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+GATEWAYS = "RINGBACK_LOCAL_GATEWAYS"
+"""Environment variable: JSON object, from a host to the URL of its gateway."""
+LED = "botocore.httpsession"
+
+
+class Leading(importlib.abc.MetaPathFinder):
+    """Waits for botocore's HTTP module, and bends its ``send``."""
+
+    def __init__(self, gateways: dict[str, str]) -> None:
+        self._gateways = gateways
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != LED:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            original = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                original(module)
+                self._bend(module.URLLib3Session)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+    def _bend(self, session: Any) -> None:
+        gateways, send = self._gateways, session.send
+
+        def led(self: Any, request: Any) -> Any:
+            parts = urlsplit(request.url)
+            gateway = gateways.get(parts.netloc)
+            if gateway is not None:
+                # What was signed stays as it is, and the host was.
+                request.headers["Host"] = parts.netloc
+                rest = parts.path + (f"?{parts.query}" if parts.query else "")
+                request.url = gateway + rest
+            return send(self, request)
+
+        session.send = led
+
+
+def main() -> None:
+    gateways = os.environ.pop(GATEWAYS, "")
+    if gateways:
+        sys.meta_path.insert(0, Leading(json.loads(gateways)))
+    # As `python -m` has it, and not this file's folder.
+    sys.path[0] = os.getcwd()  # noqa: PTH109 - pathlib would be a function's start longer
+    runpy.run_module("awslambdaric", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
