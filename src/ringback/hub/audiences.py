@@ -11,14 +11,13 @@ numbers side by side does not touch the objects of thousands of connections, whi
 from __future__ import annotations
 
 import logging
-import os
 from array import array
 from collections.abc import Callable, Collection, Sequence
-from itertools import repeat
 from typing import Protocol
 
 from ringback.core.filters import Filter
 from ringback.core.model import Message, Position
+from ringback.hub.sending import send
 
 Guard = Callable[[str], bool]
 """Whether a follower may see this topic, for one who may not see all that its filter matches."""
@@ -121,17 +120,11 @@ class Direct:
 
     def write(self, data: bytes) -> None:
         """Send to all; what a socket does not take, its connection does."""
-        descriptors, taken = iter(self.descriptors), list[int]()
-        while len(taken) < len(self.followers):
-            try:
-                taken.extend(map(os.write, descriptors, repeat(data)))  # a loop without bytecode
-            except OSError:  # one is full, or broken: its transport finds out which
-                taken.append(0)
-        size = len(data)
+        taken, size = send(self.descriptors, data), len(data)
         if taken.count(size) < len(taken):
             for follower, sent in zip(self.followers, taken, strict=True):
                 if sent != size:
-                    follower.write(data[sent:])
+                    follower.write(data[max(sent, 0) :])
 
 
 class Audience:
