@@ -104,7 +104,8 @@ class Client:
             case {"action": "submit", "follow": True}:
                 operation = result["operation"]
                 topic = f"operations/{operation['id']}"
-                self.resume.subscribed(topic, None, operation["position"])
+                position = operation["position"]
+                self.resume.subscribed(topic, position, position)
 
     def closed(self, code: int) -> None:
         self._asked.clear()

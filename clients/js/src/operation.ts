@@ -166,8 +166,10 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   /** It cannot be followed any more. */
   fail(error: RingbackError): void {
     this.#leave();
-    if (this.failure || this.#ended()) return;
-    if (!OVER.includes(this.status)) this.failure = error;
+    // What is over, and whose parts are on their way, ends with those.
+    const filling = this.#filling && OVER.includes(this.status);
+    if (this.failure || filling || this.#ended()) return;
+    this.failure = error;
     this.#finish();
     this.changed();
   }
@@ -293,6 +295,9 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
         if (this.done) this.#state = { ...this.#state, part_count: this.#whole };
         this.#told();
       })
-      .catch((error: unknown) => this.fail(asError(error)));
+      .catch((error: unknown) => {
+        this.#filling = false;
+        this.fail(asError(error));
+      });
   }
 }

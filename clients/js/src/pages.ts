@@ -131,7 +131,7 @@ export class Pages {
   /** One operation as it stands. */
   async #operation(entry: Entry): Promise<void> {
     const { positions, kit } = this.#context;
-    let wired: string | null | undefined;
+    let wired: Entry | undefined;
     for (let behind = true; behind; ) {
       const after = entry.at ? `?${new URLSearchParams({ after: entry.at })}` : "";
       const options = { ...this.#options, token: entry.token };
@@ -139,8 +139,8 @@ export class Pages {
       if (!positions.entries.has(entry)) return;
       positions.stands(entry, data.position, data);
       positions.confirm(entry);
-      wired = positions.wired(entry.filter)[0]?.at;
-      behind = !!wired && kit.beyond(wired, data.position);
+      wired = positions.wired(entry.filter)[0];
+      behind = !!wired?.at && kit.beyond(wired.at, data.position);
     }
     entry.wired = !!wired;
   }

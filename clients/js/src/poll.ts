@@ -93,11 +93,7 @@ export class PollTransport implements Transport {
     this.#poll.abort();
     if (this.#topics) return;
     this.#topics = true;
-    try {
-      await this.#loop();
-    } finally {
-      this.#topics = false;
-    }
+    await this.#loop();
   }
 
   #followed(): Entry[] {
@@ -110,7 +106,11 @@ export class PollTransport implements Transport {
     let idle: number = PAUSES[0];
     for (;;) {
       const wired = this.#followed();
-      if (!wired.length || this.#stop.signal.aborted) return;
+      if (!wired.length || this.#stop.signal.aborted) {
+        // Not a moment later, or one that is added in between would wait for ever.
+        this.#topics = false;
+        return;
+      }
       for (const entry of wired) entry.at = positions.of(entry);
       const after = together(this.#context.kit, positions, wired);
       this.#poll = new AbortController();

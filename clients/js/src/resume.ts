@@ -83,8 +83,9 @@ export class Positions {
     for (const entry of entries) {
       if (!this.entries.has(entry)) continue;
       entry.wired = true;
-      if (now && !isOperation(entry)) this.join(entry, position);
-      else entry.at = position;
+      if (!now) entry.at = position;
+      // An operation stands nowhere before its snapshot: cut off until then, it is asked for anew.
+      else if (!isOperation(entry)) this.join(entry, position);
       this.confirm(entry);
       if (entry.joined) entry.current();
     }
@@ -166,7 +167,8 @@ export class Positions {
   gap(gap: Gap, filter?: string | null): void {
     const { position, topics } = gap;
     for (const entry of filter ? this.wired(filter, true) : [...this.entries]) {
-      if (!filter && !entry.joined) continue;
+      // An operation's snapshot comes behind it, and moves it then.
+      if (isOperation(entry) || (!filter && !entry.joined)) continue;
       if (position && !entry.joined) entry.at &&= position;
       else if (this.#had(entry, position)) continue;
       if (filter || !topics?.length || topics.some((topic) => entry.fits(topic))) entry.gap(gap);

@@ -43,11 +43,7 @@ export class SseTransport implements Transport {
     this.#again = true;
     if (this.#busy || this.#begin || this.#stop.signal.aborted) return;
     this.#busy = true;
-    this.#follow()
-      .catch((error: unknown) => this.#fail(error))
-      .finally(() => {
-        this.#busy = false;
-      });
+    this.#follow().catch((error: unknown) => this.#fail(error));
   }
 
   check(): void {
@@ -83,6 +79,8 @@ export class SseTransport implements Transport {
       );
       if (!this.#stream || gone || all.some((entry) => !entry.wired)) await this.#open(all);
     }
+    // Not a moment later, or a change in between would be seen by nobody.
+    this.#busy = false;
   }
 
   async #open(all: Entry[]): Promise<void> {
@@ -183,9 +181,10 @@ export class SseTransport implements Transport {
 
   #event({ event, data, id }: ServerSentEvent): void {
     const { positions } = this.#context;
-    const mark = id.split(",")[0];
+    const [mark, ...more] = id.split(",");
     if (data === null) {
-      if (mark) positions.mark(mark);
+      // Until the last values are all out it stands where it stood.
+      if (mark && !more.includes("retained")) positions.mark(mark);
       return;
     }
     const told = JSON.parse(data) as Incoming & { topics?: string[] };
@@ -233,13 +232,17 @@ function pathOf(
   entries: Entry[],
   at: (entry: Entry) => string,
 ): string {
-  const operations = entries.filter(isOperation);
-  let lowest = "";
+  // Where several stand at different places, it begins with the one that is furthest behind.
+  const lowest = new Map([["", ""]]);
+  const tokens = new Set<string>();
   for (const entry of entries) {
-    if (!isOperation(entry) && (!lowest || higher(lowest, at(entry)))) lowest = at(entry);
+    const operation = isOperation(entry);
+    const key = operation ? `${entry.filter}:` : "";
+    const least = lowest.get(key);
+    if (!least || higher(least, at(entry))) lowest.set(key, at(entry));
+    if (operation && entry.token) tokens.add(entry.token);
   }
-  const after = [lowest, ...operations.map((entry) => `${entry.filter}:${at(entry)}`)].join(",");
-  const tokens = new Set(operations.flatMap(({ token }) => token ?? []));
+  const after = [...lowest].map(([key, position]) => key + position).join();
   const path = query(
     entries.map((entry) => entry.filter),
     after,

@@ -70,7 +70,7 @@ describe("conversations", () => {
         const entry = entryOf(`operations/${operation.id}`);
         entries.set(entry.filter, entry);
         positions.entries.add(entry);
-        positions.reply([entry], operation.position, true);
+        positions.reply([entry], operation.position, false);
       } else if (frame.type === "reply" && action?.action === "subscribe") {
         const entry = entries.get(action.filter) as Entry;
         positions.reply([entry], frame.result?.position ?? "", !action.after);

@@ -171,15 +171,22 @@ class Resume:
     def __init__(self) -> None:
         self._shared: Position | None = None
         self._current: set[str] = set()
-        self._own: dict[str, str] = {}
+        self._own: dict[str, str | None] = {}
+        """None: an operation of which no snapshot has come yet."""
 
     def subscribed(self, filter: str, after: str | None, position: str) -> None:
-        """The reply to a subscribe has come, with its position."""
-        if after is None and not filter.startswith(OPERATIONS):
-            self._join(filter, position)
-        else:
+        """The reply to a subscribe has come, with its position.
+
+        An operation stands there once its snapshot has come: cut off before that, it is asked for
+        anew. One that was submitted to be followed stands where the reply shows it: ``after``.
+        """
+        if after is not None:
             self._current.discard(filter)
             self._own[filter] = position
+        elif filter.startswith(OPERATIONS):
+            self._own[filter] = None
+        else:
+            self._join(filter, position)
 
     def dropped(self, filter: str) -> None:
         """A subscription is over."""
@@ -195,7 +202,8 @@ class Resume:
                 self._own[topic] = position
             case Gap(filter=filter, position=position):
                 if filter is not None and filter in self._own:
-                    self._own[filter] = position
+                    if not filter.startswith(OPERATIONS):  # whose snapshot moves it
+                        self._own[filter] = position
                 else:
                     self._advance(position)
             case Current(filter=filter, position=position):
@@ -224,8 +232,9 @@ class Resume:
         place = Position.parse(message.position)
         of = message.topic if message.topic.startswith(OPERATIONS) else message.filter
         if of is not None:
-            if of in self._own:
-                if _reached(Position.parse(self._own[of]), place):
+            own = self._own.get(of)
+            if own is not None:
+                if _reached(Position.parse(own), place):
                     return False
                 self._own[of] = message.position
             return True

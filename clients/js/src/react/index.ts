@@ -5,6 +5,7 @@
  * rendering: a server opens no connection, the page does once it is mounted.
  */
 
+export type { DataOf } from "../topics.js";
 export { useConnection } from "./connection.js";
 export { type OperationRef, type OperationView, useOperation } from "./operation.js";
 export { RingbackProvider, type RingbackProviderProps, useClient } from "./provider.js";
@@ -18,6 +19,5 @@ export {
   type TopicView,
   useTopic,
 } from "./topic.js";
-export type { DataOf } from "../topics.js";
 export { createHooks, type Hooks } from "./typed.js";
 export { type UploadView, useUpload } from "./upload.js";

@@ -133,9 +133,13 @@ describe.each(CASES)("over $name", ({ transports, name }) => {
       await within(ready, () => `ready: ${state()}`);
       const file = new Uint8Array(1_500_000).map((_, index) => index);
       const upload = c.upload<number>(new Blob([file]), { name: "files/one" });
+      const stages = new Map<number, string>();
       const work = Array.from({ length: OPERATIONS }, (_, tag) =>
-        wait(chance.between(0, DURING)).then(() => operation(c, name, tag)),
+        wait(chance.between(0, DURING))
+          .then(() => operation(c, name, tag, (stage) => stages.set(tag, stage)))
+          .then(() => stages.delete(tag)),
       );
+      const working = (): string => `work: ${JSON.stringify([...stages])} ${state()}`;
       const done = Promise.all(work);
       done.catch(() => {}); // It is waited for later.
       const publishing = TOPICS.map((topic) => publish(`${name}/${topic}`));
@@ -161,7 +165,7 @@ describe.each(CASES)("over $name", ({ transports, name }) => {
         () => `${wrong().join("; ")}; ${state()}`,
       );
       expect(wrong()).toEqual([]);
-      expect(await within(done, () => `work: ${state()}`)).toHaveLength(OPERATIONS);
+      expect(await within(done, working)).toHaveLength(OPERATIONS);
       const result = within(upload.result(), () => `upload: ${upload.sent} ${state()}`);
       expect(await result).toBe(file.reduce((sum, byte) => sum + byte, 0));
       expect((await runs(name)).sort((a, b) => a - b)).toEqual(range(OPERATIONS));
@@ -251,10 +255,20 @@ async function publish(topic: string): Promise<void> {
   }
 }
 
-async function operation(c: Client, test: string, tag: number): Promise<void> {
+/** `tell` hears how far it is. */
+async function operation(
+  c: Client,
+  test: string,
+  tag: number,
+  tell: (stage: string) => void,
+): Promise<void> {
   const upto = 3 * (tag % 24);
+  tell("submitting");
   const made = await c.submit("count", { test, tag, upto });
   const parts: unknown[] = [];
+  const told = (): void => tell(`${made.id} ${made.status}: ${parts.length} of ${upto} parts`);
+  made.onChange(told);
+  told();
   for await (const part of made.parts()) parts.push(part);
   expect(parts).toEqual(range(upto));
   expect(await made.result()).toEqual(range(upto));

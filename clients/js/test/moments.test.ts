@@ -1,0 +1,183 @@
+/** What happens between two moments that lie close together: against a server that says when. */
+
+import { afterEach, describe, expect, test } from "vitest";
+import { type Client, connect, type Message } from "../src/index.js";
+import { until } from "./serving.js";
+
+const ID = "0198a5c2-7a6b-7c3e-9d1f-2b4c6d8e0f12";
+const OPERATION = { id: ID, task: "count", attempt: 1, progress: null };
+const PART = { index: 0, attempt: 1, data: "one" };
+
+let clients: Client[] = [];
+afterEach(() => {
+  for (const each of clients) each.close();
+  clients = [];
+});
+
+/** One stream that was asked for. */
+interface Stream {
+  readonly filters: readonly string[];
+  readonly after: string;
+  say(text: string): unknown;
+  end(): void;
+}
+
+/** A client over streams, and those; all else is answered by `answer`, null: 404. */
+function streaming(
+  answer: (url: URL) => unknown,
+  begun: (stream: Stream) => unknown = () => {},
+): { client: Client; streams: Stream[] } {
+  const streams: Stream[] = [];
+  const asked: typeof fetch = async (input, init) => {
+    const url = new URL(String(input));
+    if (new Headers(init?.headers).get("Accept") !== "text/event-stream") {
+      const found = await answer(url);
+      return found === null ? new Response("", { status: 404 }) : Response.json(found);
+    }
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        let open = true;
+        const stream: Stream = {
+          filters: url.searchParams.getAll("filter"),
+          after: url.searchParams.get("after") ?? "",
+          say: (text) => open && controller.enqueue(new TextEncoder().encode(text)),
+          end() {
+            open = false;
+            controller.close();
+          },
+        };
+        init?.signal?.addEventListener("abort", () => {
+          if (open) controller.error(init.signal?.reason);
+          open = false;
+        });
+        stream.say("retry: 1\n\n");
+        streams.push(stream);
+        begun(stream);
+      },
+    });
+    return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+  };
+  const client = connect("http://localhost/", { fetch: asked, transports: ["sse"] });
+  clients.push(client);
+  return { client, streams };
+}
+
+const page = (position: string, messages: Message[] = []): object => {
+  return { messages, position, gap: false, missed: [] };
+};
+
+const message = (topic: string, position: string): Message => {
+  return { topic, position, at: "2030-01-01T00:00:00.000Z", data: position };
+};
+
+/** Its last part, and its end, at once. */
+function ending({ say }: Stream): void {
+  const over = { ...OPERATION, status: "succeeded", part_count: 1, result: 7, version: 3 };
+  const events = [
+    ["e-2", "part", PART],
+    ["e-3", "status", over],
+  ] as const;
+  const told = events.map(([position, kind, data]) => {
+    const shown = JSON.stringify({ ...message(`operations/${ID}`, position), data });
+    return `event: ${kind}\nid: ,operations/${ID}:${position}\ndata: ${shown}\n\n`;
+  });
+  say(told.join(""));
+}
+
+test("an operation that two follow from different places ends for both", async () => {
+  let asked = 0;
+  const running = { ...OPERATION, status: "running", version: 1 };
+  const { client, streams } = streaming(
+    () =>
+      asked++
+        ? { ...running, part_count: 1, version: 2, parts: [PART], position: "e-2" }
+        : { ...running, part_count: 0, position: "e-1" },
+    ending,
+  );
+  const both = [client.follow(ID), client.follow(ID)];
+  expect(await Promise.all(both.map((each) => each.result()))).toEqual([7, 7]);
+  expect(streams.map(({ after }) => after)).toEqual([`,operations/${ID}:e-1`]);
+  expect(both.map((each) => each.snapshot.parts)).toEqual([[PART], [PART]]);
+});
+
+test("parts that cannot be read end who waits for them", async () => {
+  const status = { ...OPERATION, status: "succeeded", part_count: 5, version: 9, result: 7 };
+  const { client } = streaming(({ search }) =>
+    search ? null : { ...status, parts: [{ index: 4, attempt: 1, data: 4 }], position: "e-9" },
+  );
+  const operation = client.follow(ID);
+  const read = async (): Promise<unknown[]> => {
+    const parts: unknown[] = [];
+    for await (const each of operation.parts()) parts.push(each);
+    return parts;
+  };
+  await expect(read()).rejects.toMatchObject({ status: 404 });
+  expect(await operation.result()).toBe(7);
+});
+
+describe("what is added while a stream begins is followed", () => {
+  test.each(Array.from({ length: 40 }, (_, i) => i))("after %s moments", async (moments) => {
+    const { client } = streaming(() => page("e-1"));
+    const opened = new Promise<void>((resolve) => {
+      client.onConnection(({ status }) => status === "connected" && resolve());
+    });
+    client.subscribe("a", () => {});
+    await opened;
+    for (let i = 0; i < moments; i++) await null;
+    await client.subscribe("b", () => {}).ready;
+  });
+
+  test.each(Array.from({ length: 20 }, (_, i) => i))(
+    "%s moments after an operation has ended",
+    async (moments) => {
+      const { client } = streaming(
+        ({ pathname }) =>
+          pathname.startsWith("/operations/")
+            ? { ...OPERATION, status: "running", part_count: 0, version: 1, position: "e-1" }
+            : page("e-1"),
+        (stream) => setTimeout(ending, 5, stream),
+      );
+      expect(await client.follow(ID).result()).toBe(7);
+      for (let i = 0; i < moments; i++) await null;
+      await client.subscribe("a", () => {}).ready;
+    },
+  );
+
+  test.each(Array.from({ length: 40 }, (_, i) => i))(
+    "%s moments after another was confirmed",
+    async (moments) => {
+      const { client } = streaming(() => page("e-1"));
+      await client.subscribe("a", () => {}).ready;
+      for (let i = 0; i < moments; i++) await null;
+      await client.subscribe("b", () => {}).ready;
+      for (let i = 0; i < moments; i++) await null;
+      await client.subscribe("c", () => {}).ready;
+    },
+  );
+});
+
+test("a stream that was cut among last values has not brought them", async () => {
+  const { client, streams } = streaming(() => page("e-5", [message("a", "e-3")]));
+  const seen: unknown[] = [];
+  const { ready } = client.subscribe("#", ({ data }) => seen.push(data));
+  await ready;
+  await until(() => streams.length === 1);
+  expect([streams[0]?.after, seen]).toEqual(["e-5", ["e-3"]]);
+  const say = (text: string): unknown => streams.at(-1)?.say(text);
+  say(":\nid: e-9,retained\n\n"); // b's, of e-7, was to come
+  streams[0]?.end();
+  await until(() => streams.length === 2);
+  expect(streams[1]?.after).toBe("e-5");
+  for (const [topic, position] of [
+    ["b", "e-7"],
+    ["c", "e-8"],
+  ] as const) {
+    say(`id: ${position}\ndata: ${JSON.stringify(message(topic, position))}\n\n`);
+  }
+  say(":\nid: e-10\n\n"); // all are out
+  await until(() => seen.length === 3);
+  expect(seen).toEqual(["e-3", "e-7", "e-8"]);
+  streams[1]?.end();
+  await until(() => streams.length === 3);
+  expect(streams[2]?.after).toBe("e-10");
+});
