@@ -11,7 +11,7 @@ import dataclasses
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -46,6 +46,9 @@ from ringback.tasks.registry import EventHandler, Registry, UploadHandler
 from ringback.tasks.topics import Published, Topic, TopicOptions
 from ringback.uploads import Upload, Uploads
 from ringback.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from ringback.lambdas.handler import LambdaHandler
 
 F = TypeVar("F", bound=Callable[..., Any])
 log = logging.getLogger("ringback")
@@ -205,6 +208,11 @@ class Ringback:
         """Whether no caller can be known: there is neither a key nor ``authenticate``."""
         return self.settings.development and self._authenticate is None
 
+    @property
+    def decides(self) -> bool:
+        """Whether the application says by itself who is asking, or who may."""
+        return self._authenticate is not None or self._authorize is not None
+
     def configure(self, **settings: Any) -> None:
         """Change settings before the start; None leaves one as it is."""
         if self._running is not None:
@@ -286,6 +294,12 @@ class Ringback:
                 self.settings.workers,
             )
         return self.running()
+
+    def lambda_handler(self, app: Any = None) -> LambdaHandler:
+        """The handler of every function on AWS Lambda; ``app``: what this one is mounted in."""
+        from ringback.lambdas.handler import LambdaHandler
+
+        return LambdaHandler(self, app)
 
     # Using it from Python
 

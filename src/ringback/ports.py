@@ -126,6 +126,21 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class Chosen(Protocol):
+    """Claiming what somebody else has chosen: what a queue's message names."""
+
+    async def claim_chosen(self, worker: str, operations: Sequence[str], now: float) -> Claimed:
+        """Give a worker those of these operations that are eligible, as ``Engine.claim`` does. One
+        that is not, or is not there, is left out.
+        """
+
+    async def due(self, now: float, limit: int) -> Sequence[OperationState]:
+        """Up to ``limit`` queued operations that are ready, whether at a limit or not: those that
+        have been for the longest time first.
+        """
+
+
+@runtime_checkable
 class Leases(Protocol):
     """Keeping running operations alive, and finding those whose worker is gone."""
 

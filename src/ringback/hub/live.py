@@ -83,6 +83,13 @@ class Hub(Bells):
             if self._tail is None:
                 self._tail = Tail((await self._engine.follow(None, 1)).position)
 
+    def rest(self) -> None:
+        """Forget how far the journal was followed, if nobody does now: whoever is next need not
+        get through what has come since.
+        """
+        if not len(self._groups) and self._reading is None:
+            self._tail = None
+
     @property
     def position(self) -> Position:
         """Up to where everything has been handed on. There is one once ``start`` has run."""

@@ -8,15 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ringback.errors import ConfigurationError
+from ringback.lambdas.aws import AT_ONCE, client
 
 MAX_POST = 128 * 1024
 """Bytes of a message. What is over 32 KB goes in several frames, which API Gateway makes."""
-AT_ONCE = 32
-"""Posts under way at once: a post takes some 10 ms, and each has a thread."""
-TRIES = 4
-"""Of one post; API Gateway throttles, and a function has little time."""
-PATIENCE = 5.0
-"""Seconds that a try may take."""
 
 
 class CannotPost(Exception):
@@ -49,10 +44,10 @@ class Posts:
         return await loop.run_in_executor(self._threads, self._call, method, arguments)
 
     def _call(self, method: str, arguments: dict[str, Any]) -> bool:
-        client = self._opened()
+        gateway = self._opened()
         try:
-            getattr(client, method)(**arguments)
-        except client.exceptions.GoneException:
+            getattr(gateway, method)(**arguments)
+        except gateway.exceptions.GoneException:
             return False
         except self._errors as error:
             raise CannotPost(f"A WebSocket could not be posted to: {error}.") from error
@@ -70,22 +65,7 @@ class Posts:
                 "There is no WebSocket API to post to. Set RINGBACK_AWS_SOCKET_URL to its "
                 "https URL, with the stage."
             )
-        try:
-            import boto3
-            from botocore.config import Config
-            from botocore.exceptions import BotoCoreError, ClientError
-        except ImportError as error:
-            raise ConfigurationError(
-                'Posting to WebSockets takes boto3: pip install "ringback[aws]".'
-            ) from error
+        self._client = client("apigatewaymanagementapi", self._url)
+        from botocore.exceptions import BotoCoreError, ClientError
+
         self._errors = (BotoCoreError, ClientError)
-        self._client = boto3.client(
-            "apigatewaymanagementapi",
-            endpoint_url=self._url,
-            config=Config(
-                connect_timeout=PATIENCE,
-                read_timeout=PATIENCE,
-                max_pool_connections=AT_ONCE,
-                retries={"mode": "standard", "total_max_attempts": TRIES},
-            ),
-        )

@@ -17,9 +17,10 @@ from ringback.core.policies import parsed
 from ringback.core.topics import OPERATIONS
 from ringback.edges.places import TICK
 from ringback.errors import RingbackError
+from ringback.lambdas.aws import AT_ONCE
 from ringback.lambdas.line import Line
 from ringback.lambdas.parts import Pages, Parts
-from ringback.lambdas.posts import AT_ONCE, CannotPost
+from ringback.lambdas.posts import CannotPost
 from ringback.wire import channel
 
 GREETING = 5.0

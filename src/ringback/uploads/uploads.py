@@ -30,6 +30,7 @@ from ringback.uploads import declaration
 from ringback.uploads.declaration import Declaration
 from ringback.uploads.finish import complete, finish
 from ringback.uploads.pieces import Pieces, Stored
+from ringback.uploads.presigned import Presigned
 from ringback.uploads.record import Upload
 from ringback.uploads.slots import Slots
 from ringback.uploads.store import address, make_known, open_store
@@ -62,10 +63,15 @@ class Uploads:
         self._tasks = frozenset(handler.task.name for handler in service.registry.uploads)
         self._name = service.engine.epoch
         self._opened: Pieces | None = None
+        self._presigned: Presigned | None = None
+        self._sweep: Sweep | None = None
         if self._tasks:
             where = address(service.settings)
             make_known(self._name, where)
-            self._opened = Pieces(open_store(where))
+            store = open_store(where)
+            self._opened = Pieces(store)
+            self._presigned = Presigned.of(where, store)
+            self._sweep = Sweep(service, self._opened, self._slots)
 
     @property
     def _pieces(self) -> Pieces:
@@ -238,9 +244,38 @@ class Uploads:
             await self._pieces.drop(upload)
         return state
 
+    # Straight to the store
+
+    async def signed_url(self, state: OperationState, upload: Upload) -> str | None:
+        """Where all bytes can be put in one request that does not come here; None: nowhere."""
+        if self._presigned is None or complete(state):
+            return None
+        left = self.expires_at(state) - self._service.clock()
+        return await self._presigned.url(upload.id, left) if left > 0 else None
+
+    def upload_of(self, bucket: str, key: str) -> str | None:
+        """The upload whose bytes were put to an object that way; None: it is of none."""
+        return None if self._presigned is None else self._presigned.upload_of(bucket, key)
+
+    async def arrived(self, upload: str) -> OperationState:
+        """All bytes were put to the store at once: check them, and start the handler. May be done
+        again. Raises ``UnknownOperation``, ``ChecksumMismatch``, ``UploadEnded``.
+        """
+        state = await self._service.engine.load(upload)
+        record = self._record(state)
+        if self._presigned is None or complete(state):
+            return state
+        if state.terminal:
+            await self._pieces.drop(upload)
+            return state
+        return await self._presigned.finish(self._service, state, record)
+
+    async def look(self) -> None:
+        """Do what ``chores`` do, once."""
+        if self._sweep is not None:
+            await self._sweep.look()
+
     @property
     def chores(self) -> tuple[Callable[[], Awaitable[None]], ...]:
         """What a worker has to run beside its work: the loop that looks after uploads."""
-        if self._opened is None:
-            return ()
-        return (Sweep(self._service, self._opened, self._slots).run,)
+        return () if self._sweep is None else (self._sweep.run,)

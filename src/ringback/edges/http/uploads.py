@@ -68,6 +68,9 @@ class UploadRoutes:
             "size": upload.size,
             "expires_at": timestamp(uploads.expires_at(state)),
         }
+        signed = await uploads.signed_url(state, upload)
+        if signed is not None:
+            shown["upload"]["signed_url"] = signed
         headers = [
             (b"location", own.encode("latin-1")),
             *(field for field in told.headers if field[0] == b"link"),

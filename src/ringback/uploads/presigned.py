@@ -1,0 +1,101 @@
+"""Uploads that a client puts into S3 itself, by a signed URL: they need not pass through here.
+
+What the URL lets somebody write is an object of its own, which is copied before it is looked at:
+so the bytes a handler reads are those that were checked, whoever still has the URL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.store import S3Store
+
+from ringback.core.commands import Start
+from ringback.core.model import OperationState
+from ringback.errors import ChecksumMismatch, MalformedRequest, TransitionError, UploadEnded
+from ringback.service import Service
+from ringback.uploads.finish import amount, tell
+from ringback.uploads.record import Upload
+from ringback.uploads.store import FILE, Store, reaching
+
+PUT = "put"
+"""The name of the object below the upload's id that a URL is signed for."""
+LONGEST = 7 * 86400 - 60
+"""Seconds that a signature is good for at most (SigV4); less where its credentials end sooner."""
+READ = 1024 * 1024
+"""Bytes read and hashed at once."""
+
+
+class Presigned:
+    """Signed URLs of one store, and what came by them."""
+
+    def __init__(self, store: S3Store, bucket: str, prefix: str) -> None:
+        self._objects = store
+        self._bucket = bucket
+        self._prefix = prefix
+
+    @classmethod
+    def of(cls, where: str, store: Store) -> Presigned | None:
+        """Those of the store at an address; None where it is not S3."""
+        if not isinstance(store.objects, S3Store):
+            return None
+        parts = urlsplit(where)
+        return cls(store.objects, parts.netloc, parts.path.strip("/"))
+
+    async def url(self, upload: str, seconds: float) -> str:
+        """Where the bytes of an upload can be put for a while."""
+        until = timedelta(seconds=int(max(1, min(LONGEST, seconds))))
+        with reaching():
+            signed: str = await obstore.sign_async(self._objects, "PUT", f"{upload}/{PUT}", until)
+        return signed
+
+    def upload_of(self, bucket: str, key: str) -> str | None:
+        """The upload that an object is of, if it was put by a signed URL."""
+        before = f"{self._prefix}/" if self._prefix else ""
+        if bucket != self._bucket or not key.startswith(before):
+            return None
+        upload, slash, name = key[len(before) :].partition("/")
+        return upload if slash and name == PUT else None
+
+    async def finish(
+        self, service: Service, state: OperationState, upload: Upload
+    ) -> OperationState:
+        """Check what was put, and start the operation. Raises ``ChecksumMismatch`` and
+        ``MalformedRequest``, after which it may be put anew, and ``UploadEnded``.
+        """
+        put, name = f"{upload.id}/{PUT}", f"{upload.id}/{FILE}"
+        with reaching():
+            try:
+                await self._objects.copy_async(put, name)
+            except FileNotFoundError:
+                return await service.engine.load(upload.id)  # another was faster
+            size = (await self._objects.head_async(name))["size"]
+        if size != upload.size:
+            why = f"the file has {amount(size)} instead of {amount(upload.size)}"
+            await tell(service, state, 0.0, f"{why}: it is to be sent again")
+            raise MalformedRequest(f"{why[0].upper()}{why[1:]}. Put it again.", offset=0)
+        state = await tell(service, state, 1.0, f"received {amount(size)}, checking")
+        digest = await self._digest(name)
+        if upload.sha256 and upload.sha256 != digest:
+            await tell(service, state, 0.0, "the checksum is wrong: the file is to be sent again")
+            raise ChecksumMismatch(declared=upload.sha256, received=digest, offset=0)
+        record = upload.model_copy(update={"sha256": digest}).model_dump_json().encode()
+        try:
+            state = await service.apply(state, Start(record))
+        except TransitionError:
+            raise UploadEnded(operation=upload.id) from None
+        with reaching():
+            await self._objects.delete_async(put)
+        return state
+
+    async def _digest(self, name: str) -> str:
+        digest = hashlib.sha256()
+        with reaching():
+            found = await self._objects.get_async(name)
+            async for chunk in found.stream(min_chunk_size=READ):
+                await asyncio.to_thread(digest.update, chunk)
+        return digest.hexdigest()

@@ -1,0 +1,172 @@
+"""WebSockets of API Gateway: the same protocol, though no process holds the connection."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from ringback import Ringback
+from ringback.wire.channel import PROTOCOL
+from tests.edges.websocket.talking import LIMIT, Talk
+from tests.lambdas.cloud import Cloud, cloud, until
+
+
+def app(**settings: Any) -> Ringback:
+    rb = Ringback(open_topics=True, **settings)
+
+    @rb.task
+    async def double(x: int) -> int:
+        return 2 * x
+
+    rb.topic("live/{x}", durable=False)
+    rb.topic("last/{x}", retained=True)
+    return rb
+
+
+@pytest.fixture
+async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cloud]:
+    async with cloud(app, tmp_path, monkeypatch) as home:
+        yield home
+
+
+@contextlib.asynccontextmanager
+async def talk(home: Cloud) -> AsyncIterator[Talk]:
+    async with connect(
+        home.socket_url, subprotocols=[Subprotocol(PROTOCOL)], open_timeout=LIMIT
+    ) as connection:
+        talk = Talk(connection)
+        welcome = await talk.hear()
+        assert welcome["type"] == "welcome", welcome
+        yield talk
+
+
+async def messages(talk: Talk, count: int) -> list[Any]:
+    """The data of so many messages, however often each comes."""
+    found: dict[str, Any] = {}
+    while len(found) < count:
+        frame = await talk.hear()
+        if frame["type"] == "message":
+            found.setdefault(frame["position"], frame["data"])
+    return list(found.values())
+
+
+async def test_greets_and_answers(home: Cloud) -> None:
+    async with talk(home) as ada:
+        assert (await ada.ask("ping"))["type"] == "pong"
+        assert ada.connection.subprotocol == PROTOCOL
+        refused = await ada.ask("dance")
+        assert refused["problem"]["type"].endswith("unknown-action")
+
+
+async def test_tells_what_is_published(home: Cloud) -> None:
+    async with talk(home) as ada, talk(home) as bob:
+        await ada.do("subscribe", filter="tea/+")
+        await bob.do("subscribe", filter="tea/green")
+        for number in range(3):
+            await bob.do("publish", topic="tea/green", data=number)
+        assert await messages(ada, 3) == [0, 1, 2]
+        assert await messages(bob, 3) == [0, 1, 2]
+
+
+async def test_replays_and_goes_on(home: Cloud) -> None:
+    async with talk(home) as ada:
+        start = (await ada.do("publish", topic="a", data=0))["position"]
+        for number in range(1, 4):
+            await ada.do("publish", topic="a", data=number)
+        await ada.do("subscribe", filter="b")
+        assert await ada.do("subscribe", filter="a", after=start) == {"position": start}
+        frames = [await ada.hear() for _ in range(4)]
+        assert [frame.get("data") for frame in frames[:3]] == [1, 2, 3]
+        assert {frame["filter"] for frame in frames} == {"a"}
+        assert frames[3]["type"] == "current"
+        await ada.do("publish", topic="a", data=4)
+        (last,) = await messages(ada, 1)
+        assert last == 4
+        await ada.do("unsubscribe", filter="a")
+        await ada.do("publish", topic="a", data=5)
+        await ada.do("publish", topic="b", data=6)
+        assert await messages(ada, 1) == [6]
+
+
+async def test_tells_last_values_before_the_reply(home: Cloud) -> None:
+    async with talk(home) as ada:
+        await ada.do("publish", topic="last/x", data="old")
+        await ada.do("subscribe", filter="last/+")
+        (frame,) = ada.passed
+        assert (frame["data"], frame["filter"]) == ("old", "last/+")
+
+
+async def test_tells_what_is_not_kept_once(home: Cloud) -> None:
+    async with talk(home) as ada, talk(home) as bob:
+        await ada.do("subscribe", filter="live/x")
+        await bob.do("publish", topic="live/x", data=1)
+        frame = await ada.hear()
+        assert (frame["data"], frame.get("position")) == (1, None)
+        home.memory.record(passing="0")  # read twice
+        await bob.do("publish", topic="live/x", data=2)
+        assert (await ada.hear())["data"] == 2
+
+
+async def test_follows_an_operation_to_its_end(home: Cloud) -> None:
+    async with talk(home) as ada:
+        result = await ada.do("submit", task="double", input={"x": 2}, follow=True)
+        operation = result["operation"]["id"]
+        await ada.do("cancel", operation=operation, token=result["token"])
+        frames = [await ada.hear() for _ in range(2)]
+        assert frames[0]["topic"] == f"operations/{operation}"
+        assert frames[0]["data"]["status"] == "cancelled"
+        assert frames[1] == {"type": "end", "filter": f"operations/{operation}"}
+        await until(lambda: not home.memory.following)
+
+
+async def test_shows_an_operation_as_it_stands(home: Cloud) -> None:
+    async with talk(home) as ada:
+        result = await ada.do("submit", task="double", input={"x": 2})
+        topic = f"operations/{result['operation']['id']}"
+        await ada.do("subscribe", filter=topic, token=result["token"])
+        frame = await ada.hear()
+        assert (frame["type"], frame["data"]["status"]) == ("snapshot", "queued")
+
+
+async def test_a_gone_connection_is_forgotten(home: Cloud) -> None:
+    async with talk(home) as ada:
+        async with talk(home) as bob:
+            await bob.do("subscribe", filter="a")
+            await bob.do("subscribe", filter="b/+")
+        await until(lambda: len(home.memory.rows) == 1 and not home.memory.following)
+        await ada.do("publish", topic="a", data=1)
+
+
+async def test_what_a_post_cannot_carry_is_a_gap(home: Cloud) -> None:
+    async with talk(home) as ada:
+        await ada.do("subscribe", filter="a")
+        await asyncio.to_thread(
+            home.functions.call,
+            http("POST", "/topics/a", json.dumps("x" * 140_000)),
+        )
+        frame = await ada.hear()
+        assert (frame["type"], frame["topics"]) == ("gap", ["a"])
+
+
+def http(method: str, path: str, body: str | None = None, **headers: str) -> dict[str, Any]:
+    """An event of an HTTP API."""
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"host": "localhost", "content-type": "application/json", **headers},
+        "requestContext": {
+            "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},
+            "stage": "$default",
+            "domainName": "localhost",
+        },
+        "body": body,
+        "isBase64Encoded": False,
+    }
