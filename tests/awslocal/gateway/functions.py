@@ -6,6 +6,7 @@ import asyncio
 import copy
 import inspect
 import json
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -26,7 +27,7 @@ Handler = Callable[[dict[str, Any]], Any]
 
 PLACE = Place(account="111122223333", region="eu-west-1")
 SECRETS = {"AKIDLOCAL": "secret-of-this-machine"}
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which what was waited for is not coming."""
 
 
@@ -129,8 +130,8 @@ class Stand:
         server = await self.serve(gateway)
         return f"127.0.0.1:{server.port}/{stages[0].name}", gateway
 
-    async def serve(self, gateway: Any) -> Server:
-        server = Server(gateway)
+    async def serve(self, gateway: Any, tls: ssl.SSLContext | None = None) -> Server:
+        server = Server(gateway, tls=tls)
         await server.start()
         self._stack.push_async_callback(server.stop)
         return server

@@ -9,5 +9,6 @@ from ringback.awslocal.gateway.jwts import Keys
 from ringback.awslocal.gateway.limits import Limits
 from ringback.awslocal.gateway.server import Server
 from ringback.awslocal.gateway.socket_api import SocketGateway
+from ringback.awslocal.gateway.tls import certify
 
-__all__ = ["HttpGateway", "Keys", "Limits", "Server", "SocketGateway"]
+__all__ = ["HttpGateway", "Keys", "Limits", "Server", "SocketGateway", "certify"]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from ringback.awslocal.gateway.counts import SocketCounts
 from ringback.awslocal.gateway.limits import Limits
 from ringback.awslocal.gateway.socket_events import Peer
 from ringback.wire import websocket
@@ -13,6 +14,8 @@ from ringback.wire.close_codes import CloseCode
 
 CLOSE_WITHIN = 5.0
 """Seconds a client has to answer a close frame."""
+LINGER = 0.5
+"""Seconds in which a close frame is read over TLS by a client that may be sending yet."""
 GOING_AWAY = "Going away"
 NO_STATUS = "Client-side close frame status not set"
 LOST = "Connection closed abnormally"
@@ -28,6 +31,7 @@ class Owner(Protocol):
 
     limits: Limits
     clock: Callable[[], float]
+    counts: SocketCounts
 
     def opened(self, connection: Connection) -> None: ...
 
@@ -92,9 +96,7 @@ class Connection(asyncio.Protocol):
         except websocket.ProtocolError as error:
             self._handle(error.events)
             self.end(error.code, error.reason)
-            # What comes from now on cannot be read, so neither can the client's own close frame.
-            if self._transport.can_write_eof():
-                self._transport.write_eof()
+            self._hang_up()
         else:
             self._handle(events)
 
@@ -107,6 +109,7 @@ class Connection(asyncio.Protocol):
                     pass
                 case websocket.Text(data):
                     self._under_way += 1
+                    self._owner.counts.message(len(data), sent=False)
                     self._owner.received(self, data.decode())
                 case websocket.Binary():
                     self.end(CloseCode.UNSUPPORTED_DATA, NO_BINARY)
@@ -128,6 +131,7 @@ class Connection(asyncio.Protocol):
     def send(self, payload: bytes) -> None:
         """A message, in frames that are no longer than a frame may be: text if it is UTF-8."""
         self._touch()
+        self._owner.counts.message(len(payload), sent=True)
         try:
             payload.decode()
             opcode = _TEXT
@@ -148,6 +152,15 @@ class Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._timers.append(loop.call_later(CLOSE_WITHIN, self._transport.abort))
         self._transport.resume_reading()
+
+    def _hang_up(self) -> None:
+        """After an error of the protocol: what comes cannot be read any more, and so neither can
+        the client's own close frame."""
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:  # TLS has no half of a connection, and to close at once could lose our close frame
+            loop = asyncio.get_running_loop()
+            self._timers.append(loop.call_later(LINGER, self._transport.close))
 
     def abort(self) -> None:
         self._transport.abort()

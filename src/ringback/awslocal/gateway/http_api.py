@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from ringback.awslocal.gateway import answers, cors, guard, http_events, passing
 from ringback.awslocal.gateway.authorizers import Authorizers, Failed, Unauthorized
+from ringback.awslocal.gateway.counts import HttpCounts
 from ringback.awslocal.gateway.http_events import Call
 from ringback.awslocal.gateway.identity import gather
 from ringback.awslocal.gateway.jwts import Keys, Refused, verify
@@ -29,6 +30,7 @@ from ringback.awslocal.model import (
 )
 
 log = logging.getLogger("ringback.aws.gateway")
+access = logging.getLogger("ringback.aws.gateway.access")
 
 
 class Stopped(Exception):
@@ -58,6 +60,7 @@ class HttpGateway:
         """`origins`: from which pages may ask that are not of this machine, beside those that the
         API's CORS configuration names."""
         self.limits = limits or Limits()
+        self.counts = HttpCounts()
         self._api = api
         self._place = place
         self._invoker = invoker
@@ -79,12 +82,16 @@ class HttpGateway:
         """Nothing is open between requests."""
 
     async def answer(self, request: Request) -> Response:
+        began = time.monotonic()
         try:
             answer = await self._answer(request)
         except Stopped as stopped:
             answer = stopped.answer
         if self._api.cors is not None:
             answer = cors.add(self._api.cors, request, answer)
+        self.counts.statuses[answer.status] += 1
+        took = (time.monotonic() - began) * 1000
+        access.info("%s %s %d %.0f ms", request.method, request.raw_path, answer.status, took)
         return answer.with_headers([("apigw-requestid", short_id())])
 
     async def _answer(self, request: Request) -> Response:
@@ -116,6 +123,7 @@ class HttpGateway:
             now=self._clock(),
         )
         context = await self._authorize(match.route, call)
+        self.counts.request(len(request.body))
         return await self._integrate(match.route, call, context)
 
     # Authorizers

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from ringback.awslocal.gateway import signatures
 from ringback.awslocal.gateway.connection import NORMALLY, Connection
+from ringback.awslocal.gateway.counts import SocketCounts
 from ringback.awslocal.gateway.limits import Limits
 from ringback.awslocal.gateway.messages import Request, Response, told
 from ringback.wire.close_codes import CloseCode
@@ -20,6 +21,7 @@ NAME = "@connections"
 _ID = re.compile(r"[A-Za-z0-9_\-]{1,128}={0,2}")
 
 log = logging.getLogger("ringback.aws.gateway")
+access = logging.getLogger("ringback.aws.gateway.access")
 
 
 def address(request: Request) -> tuple[str, str] | None:
@@ -41,17 +43,25 @@ class Management:
         connections: Mapping[str, Connection],
         limits: Limits,
         *,
+        counts: SocketCounts,
         secrets: Mapping[str, str],
         region: str,
         clock: Callable[[], float],
     ) -> None:
         self._connections = connections
         self._limits = limits
+        self._counts = counts
         self._secrets = secrets
         self._region = region
         self._clock = clock
 
     def answer(self, request: Request, stage: str, id_: str) -> Response:
+        answer = self._answer(request, stage, id_)
+        self._counts.calls[f"{request.method} {answer.status}"] += 1
+        access.info("@connections %s %s %d", request.method, id_, answer.status)
+        return answer
+
+    def _answer(self, request: Request, stage: str, id_: str) -> Response:
         try:
             signatures.verify(request, self._secrets, self._region, self._clock())
         except signatures.Refused as refused:

@@ -12,6 +12,7 @@ from typing import Any
 from ringback.awslocal.gateway import answers, guard, management, socket_events
 from ringback.awslocal.gateway.authorizers import Authorizers, Failed, Unauthorized, as_strings
 from ringback.awslocal.gateway.connection import GOING_AWAY, Connection
+from ringback.awslocal.gateway.counts import SocketCounts
 from ringback.awslocal.gateway.identity import gather
 from ringback.awslocal.gateway.limits import Limits, Throttle
 from ringback.awslocal.gateway.messages import (
@@ -39,6 +40,7 @@ NOT_ALLOWED = "User is not authorized to access this resource"
 _MOCK_STATUS = re.compile(r'"statusCode"\s*:\s*(\d+)')
 
 log = logging.getLogger("ringback.aws.gateway")
+access = logging.getLogger("ringback.aws.gateway.access")
 
 
 class Unanswered(Exception):
@@ -70,6 +72,7 @@ class SocketGateway:
         events give as ``domainName``; None: the Host header."""
         self.limits = limits or Limits()
         self.clock = clock
+        self.counts = SocketCounts()
         self.connections: dict[str, Connection] = {}
         self._api = api
         self._place = place
@@ -80,7 +83,12 @@ class SocketGateway:
         self._stages = {stage.name: stage for stage in api.stages}
         self._authorizers = Authorizers(invoker, self.limits)
         self._management = management.Management(
-            self.connections, self.limits, secrets=secrets, region=place.region, clock=clock
+            self.connections,
+            self.limits,
+            counts=self.counts,
+            secrets=secrets,
+            region=place.region,
+            clock=clock,
         )
         self._connects = Throttle(self.limits.connects, self.limits.connects)
         self._throttles = {
@@ -108,6 +116,13 @@ class SocketGateway:
     # Handshakes
 
     async def open(self, request: Request) -> Response | asyncio.Protocol:
+        opened = await self._open(request)
+        if isinstance(opened, Response):
+            self.counts.refused += 1
+            access.info("$connect %s %d", request.raw_path, opened.status)
+        return opened
+
+    async def _open(self, request: Request) -> Response | Connection:
         if (refusal := guard.refusal(request, self._origins)) is not None:
             return refusal
         if len(request.target) > self.limits.url:
@@ -248,12 +263,16 @@ class SocketGateway:
 
     def opened(self, connection: Connection) -> None:
         self.connections[connection.peer.id] = connection
+        self.counts.connects += 1
+        access.info("$connect %s", connection.peer.id)
 
     def received(self, connection: Connection, text: str) -> None:
         self._spawn(self._message(connection, text))
 
     def closed(self, connection: Connection, code: int, reason: str) -> None:
         self.connections.pop(connection.peer.id, None)
+        self.counts.seconds += self.clock() - connection.peer.connected_at
+        access.info("$disconnect %s %d %s", connection.peer.id, code, reason)
         self._spawn(self._disconnect(connection.peer, code, reason))
 
     async def _message(self, connection: Connection, text: str) -> None:
@@ -268,6 +287,7 @@ class SocketGateway:
                 raise Unanswered(FORBIDDEN, 403)
             if route.integration is None:
                 raise Unanswered(FAILED, 500)
+            access.info("%s %s", route.key, peer.id)
             event = socket_events.message(peer, route.key, text, self.clock(), request_id)
             payload = await self._call(route, route.integration, event)
             body = answers.body_of(payload) if route.responds else b""
