@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from ringback.awslocal.gateway import answers, cors, guard, http_events, passing
+from ringback.awslocal.gateway import answers, cors, guard, http_events, passing, services
 from ringback.awslocal.gateway.authorizers import Authorizers, Failed, Unauthorized
 from ringback.awslocal.gateway.counts import HttpCounts
 from ringback.awslocal.gateway.http_events import Call
@@ -54,17 +54,20 @@ class HttpGateway:
         *,
         limits: Limits | None = None,
         keys: Keys | None = None,
+        services: services.Services | None = None,
         origins: Collection[str] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`origins`: from which pages may ask that are not of this machine, beside those that the
-        API's CORS configuration names."""
+        """`services`: what integrations lead to that are no functions. `origins`: from which pages
+        may ask that are not of this machine, beside those that the API's CORS configuration
+        names."""
         self.limits = limits or Limits()
         self.counts = HttpCounts()
         self._api = api
         self._place = place
         self._invoker = invoker
         self._keys = keys or Keys()
+        self._services = services
         self._clock = clock
         self._origins = {*origins, *(api.cors.allow_origins if api.cors else ())}
         self._routes = Routes(api.routes)
@@ -213,6 +216,8 @@ class HttpGateway:
             async with asyncio.timeout(timeout):
                 if integration.function is not None:
                     return await self._invoke(integration, call, context)
+                if integration.subtype is not None and self._services is not None:
+                    return await services.send(integration, call, context, self._services)
                 if integration.type == "HTTP_PROXY":
                     return await passing.send(integration, call)
         except TimeoutError:
