@@ -3,3 +3,8 @@
 What belongs here: what is written and which ordinary tools are called. What does not: running any
 of it, which is for ``lambdas`` and, on one machine, for ``awslocal``.
 """
+
+from ringback.sam.plan import Plan, plan
+from ringback.sam.template import document, text
+
+__all__ = ["Plan", "document", "plan", "text"]

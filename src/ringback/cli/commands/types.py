@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from ringback.cli import options
-from ringback.cli.terminal import NobodyReads
 from ringback.errors import ConfigurationError
 
 
@@ -25,11 +24,12 @@ def types(
     From the application itself, or from what a server says of itself at /openapi.json.
     """
     from ringback.cli.api_types import api_types
+    from ringback.cli.texts import write_text
 
     if app is not None and url is not None:
         raise ConfigurationError("Give the application or --url, and not both.")
     document = _served(url) if app is None else _own(app)
-    _write(api_types(document))
+    write_text(api_types(document))
 
 
 def _own(app: str) -> dict[str, Any]:
@@ -57,14 +57,3 @@ def _served(url: str | None) -> dict[str, Any]:
             return await connection.object("GET", "/openapi.json", "paths")
 
     return asyncio.run(main())
-
-
-def _write(text: str) -> None:
-    """As UTF-8 with line feeds, whatever the terminal or Windows would have: it is for a file."""
-    import sys
-
-    try:
-        sys.stdout.buffer.write(text.encode())
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise NobodyReads from None

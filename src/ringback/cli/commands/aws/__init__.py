@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from ringback.cli.commands.aws import template
+
 application = typer.Typer(
     help="Run an application on AWS without servers.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -14,4 +16,5 @@ def _all() -> None:
     """Run an application on AWS without servers."""
 
 
-# Commands, in the order in which one comes to need them: application.command("name")(module.name)
+# In the order in which one comes to need them.
+application.command()(template.template)

@@ -1,0 +1,149 @@
+"""What each function may do: exact actions on exact resources, and nothing beside.
+
+Each function has a role of its own. SAM would attach managed policies to one that it makes, which
+allow writing any log and reading any queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ringback.sam.yaml import Tag, att, ref, sub, when
+
+Statement = dict[str, Any]
+
+SOCKET_STAGE = "live"
+"""Of the WebSocket API; a part of its URL."""
+FILES = "${AWS::StackName}-${AWS::AccountId}-files"
+"""The bucket's name. It cannot be left to CloudFormation: the function that the bucket tells is
+itself told which bucket it is, and one of the two has to come first."""
+FILES_ARN = f"arn:${{AWS::Partition}}:s3:::{FILES}"
+INBOX = "inbox/"
+"""Where in the bucket others put files for handlers of ``aws.s3.…`` events."""
+PAYLOADS = "payloads/"
+"""Where in the bucket is what is too large for an item."""
+UPLOADS = "uploads/"
+
+
+def role(function: str, logs: str, statements: Sequence[Statement], *, app: bool) -> dict[str, Any]:
+    """The role of one function; ``app``: the application's own code runs in it."""
+    properties: dict[str, Any] = {
+        "AssumeRolePolicyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "lambda.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                }
+            ],
+        },
+    }
+    if app:
+        properties["ManagedPolicyArns"] = when("HasAppPolicy", [ref("AppPolicyArn")])
+    properties["Policies"] = [
+        {
+            "PolicyName": function,
+            "PolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [*statements, _logs(logs), _trace()],
+            },
+        }
+    ]
+    return {"Type": "AWS::IAM::Role", "Properties": properties}
+
+
+def table() -> Statement:
+    return _allow(
+        "Table",
+        (
+            "dynamodb:BatchGetItem",
+            "dynamodb:BatchWriteItem",
+            "dynamodb:ConditionCheckItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+        ),
+        [att("Table.Arn"), sub("${Table.Arn}/index/*")],
+    )
+
+
+def payloads(*actions: str) -> Statement:
+    return _allow("Payloads", _of_objects(actions), sub(f"{FILES_ARN}/{PAYLOADS}*"))
+
+
+def uploads(*actions: str) -> list[Statement]:
+    """Files that are sent in, and the list of their pieces."""
+    return [
+        _allow("Uploads", _of_objects(actions), sub(f"{FILES_ARN}/{UPLOADS}*")),
+        _allow("ListUploads", ("s3:ListBucket",), sub(FILES_ARN))
+        | {"Condition": {"StringLike": {"s3:prefix": f"{UPLOADS}*"}}},
+    ]
+
+
+def _of_objects(actions: Iterable[str]) -> list[str]:
+    names = {"read": "s3:GetObject", "write": "s3:PutObject", "delete": "s3:DeleteObject"}
+    found = [names[action] for action in actions]
+    return [*found, "s3:AbortMultipartUpload"] if "write" in actions else found
+
+
+def send(queues: Iterable[str]) -> Statement:
+    return _allow("Send", ("sqs:SendMessage",), [att(f"{queue}.Arn") for queue in queues])
+
+
+def receive(queue: str) -> Statement:
+    return _allow(
+        "Receive",
+        ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"),
+        att(f"{queue}.Arn"),
+    )
+
+
+def report(queue: str) -> Statement:
+    """Where Lambda puts, in the function's name, what it could not do at last."""
+    return _allow("ReportFailures", ("sqs:SendMessage",), att(f"{queue}.Arn"))
+
+
+def push() -> Statement:
+    return _allow(
+        "Push",
+        ("execute-api:ManageConnections",),
+        [
+            sub(
+                "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:"
+                f"${{SocketApi}}/{SOCKET_STAGE}/{method}/@connections/*"
+            )
+            for method in ("DELETE", "POST")
+        ],
+    )
+
+
+def put_events() -> Statement:
+    return _allow("PutEvents", ("events:PutEvents",), att("Bus.Arn"))
+
+
+def stream() -> list[Statement]:
+    return [
+        _allow(
+            "Stream",
+            ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
+            att("Table.StreamArn"),
+        ),
+        _allow("ListStreams", ("dynamodb:ListStreams",), sub("${Table.Arn}/stream/*")),
+    ]
+
+
+def _logs(group: str) -> Statement:
+    return _allow("Log", ("logs:CreateLogStream", "logs:PutLogEvents"), att(f"{group}.Arn"))
+
+
+def _trace() -> Statement:
+    # X-Ray has no resources to name.
+    return _allow("Trace", ("xray:PutTelemetryRecords", "xray:PutTraceSegments"), "*")
+
+
+def _allow(sid: str, actions: Sequence[str], resource: Tag | str | list[Tag]) -> Statement:
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resource}
