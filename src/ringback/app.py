@@ -24,7 +24,7 @@ from ringback.edges.mercure import MercureEdge
 from ringback.edges.websocket import WebSocketEdge
 from ringback.errors import ConfigurationError, OperationCancelled, TaskFailed
 from ringback.home import open_engine
-from ringback.hub import Hub, wait_until_terminal
+from ringback.hub import Hub, sending, wait_until_terminal
 from ringback.ids import Clock, wall
 from ringback.ports import FullEngine
 from ringback.service import Authorize, Service
@@ -245,6 +245,8 @@ class Ringback:
             )
             await service.start()
             await opened.set_fact(catalogue.FACT, catalogue.write(self.registry))
+            if not settings.io_uring:
+                sending.avoid()
             hub = Hub(opened, service.publisher.topics)
             stack.callback(hub.close)
             service.revocations.listen(lambda covers: hub.ring_all())

@@ -123,6 +123,11 @@ class Settings(BaseModel):
         100.0, ge=0, description="Messages per second that one caller publishes; 0: no bound."
     )
     publish_burst: int = Field(200, ge=1, description="Messages a caller may publish at once.")
+    io_uring: bool = Field(
+        True,
+        description="Whether one message to many connections is handed to Linux in one call, where "
+        "it lets us (io_uring); else each connection has a call of its own.",
+    )
     max_replay: int = Field(
         100_000,
         ge=1,

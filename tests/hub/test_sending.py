@@ -8,9 +8,11 @@ import socket
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 
+from ringback import Ringback
 from ringback.hub import sending
 from ringback.hub.sending import ENTRIES, FROM, Ring
 
@@ -164,3 +166,13 @@ def test_a_ring_is_made_once_for_a_thread_and_anew_for_a_child(
     assert isinstance(sending._own.ring, Ring)
     assert sending._own.ring != first
     assert pairs[-1][1].recv(100) == b"abc" * 3
+
+
+async def test_a_setting_keeps_it_from_making_any(
+    pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "_avoided", False)
+    monkeypatch.setattr(sending, "_own", sending._Own())
+    async with Ringback(data=tmp_path, io_uring=False).running():
+        assert sending.send(descriptors(pairs), b"told") == [4] * PAIRS
+    assert sending._own.ring is None

@@ -188,6 +188,16 @@ class _Own(threading.local):
 _own = _Own()
 
 
+def avoid() -> None:
+    """Make no ring from now on, in this process."""
+    global _avoided
+    _avoided = True
+    _own.ring = None
+
+
+_avoided = False
+
+
 def _forget() -> None:
     """A child has its parent's ring: two must not use it."""
     _own.ring = None
@@ -199,7 +209,7 @@ if hasattr(os, "register_at_fork"):
 
 def send(descriptors: array[int], data: bytes) -> list[int]:
     """Send to each socket; how many bytes each took, or none: it has no room, or is broken."""
-    if len(descriptors) >= FROM and not _own.refused:
+    if len(descriptors) >= FROM and not _own.refused and not _avoided:
         try:
             if _own.ring is None:
                 _own.ring = Ring()
