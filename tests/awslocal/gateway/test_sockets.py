@@ -232,6 +232,8 @@ async def test_a_connection_handles_its_messages_at_once_up_to_a_bound(stand: St
         await functions.until("slow", 3)
         for number in range(3, 8):
             await socket.send(str(number))
+        await (await socket.ping())  # answered, so they have arrived, all or none
+        assert len(functions.of("slow")) == 3
         released.set()
         assert len(await functions.until("slow", 8)) == 8
     assert sorted(event["body"] for event in functions.of("slow")) == list("01234567")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol, cast
 
@@ -59,6 +60,8 @@ class Connection(asyncio.Protocol):
         self._idle: asyncio.TimerHandle | None = None
         self._under_way = 0
         """Messages of it whose functions run."""
+        self._backlog: deque[str] = deque()
+        """Those that came with them and wait."""
         self._heard = 0.0
 
     @property
@@ -108,22 +111,30 @@ class Connection(asyncio.Protocol):
                 case _ if self._ends_at is not None:
                     pass
                 case websocket.Text(data):
-                    self._under_way += 1
                     self._owner.counts.message(len(data), sent=False)
-                    self._owner.received(self, data.decode())
+                    self._backlog.append(data.decode())
                 case websocket.Binary():
                     self.end(CloseCode.UNSUPPORTED_DATA, NO_BINARY)
                 case websocket.Ping(data):
                     self._transport.write(websocket.pong(data))
                 case websocket.Pong():
                     pass
-        if self.is_open and self._under_way >= self._limits.at_once:
-            self._transport.pause_reading()
+        self._hand_on()
 
     def handled(self) -> None:
         """One message of it is done with."""
         self._under_way -= 1
-        if self._under_way < self._limits.at_once and not self._transport.is_closing():
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        while self._backlog and self._under_way < self._limits.at_once:
+            self._under_way += 1
+            self._owner.received(self, self._backlog.popleft())
+        if self._transport.is_closing():
+            return
+        if self._backlog and self.is_open:
+            self._transport.pause_reading()
+        else:
             self._transport.resume_reading()
 
     # Out
