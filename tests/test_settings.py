@@ -39,10 +39,16 @@ def test_a_list_stands_in_the_environment_with_commas() -> None:
     assert settings.cors_origins == ("https://a.example", "http://localhost:3000")
 
 
+def test_settings_are_a_key() -> None:
+    queues = {30: "https://a.example/1", 900: "b"}
+    first, same = Settings(aws_queues=queues), Settings(aws_queues=dict(reversed(queues.items())))
+    assert {first: 1}[same] == 1
+
+
 def test_an_object_stands_in_the_environment_as_json() -> None:
     environment = {"RINGBACK_AWS_QUEUES": '{"30": "https://a.example/1", "900": "b"}'}
     assert Settings.load(environment).aws_queues == {30: "https://a.example/1", 900: "b"}
-    with pytest.raises(ConfigurationError, match="RINGBACK_AWS_QUEUES: .*no JSON object"):
+    with pytest.raises(ConfigurationError, match=r"RINGBACK_AWS_QUEUES: .*no JSON object"):
         Settings.load({"RINGBACK_AWS_QUEUES": "https://a.example"})
 
 

@@ -204,6 +204,10 @@ class Settings(BaseModel):
     )
     aws_bus: str = Field("", description="EventBridge bus that emitted events are put on.")
 
+    def __hash__(self) -> int:
+        # A key of caches, as all that is frozen; pydantic's own takes no field that is a dict.
+        return hash(tuple(value for _, value in self if not isinstance(value, dict)))
+
     @field_validator("aws_queues", mode="before")
     @classmethod
     def _read_object(cls, queues: object) -> object:
