@@ -65,8 +65,8 @@ docs: setup ## check that links and anchors in the documents lead somewhere
 screenshots: setup ## take the pictures in docs/images anew, in Chromium
 	@$(BIN)/python -m tests.examples.ask_around_me.browser.screenshots
 
-soak: setup ## the long tests under load, which `make test` leaves out
-	@$(BIN)/pytest -m soak $(ARGS)
+soak: setup ## the long tests under load, which `make test` leaves out, and all examples
+	@TEST_THOROUGH=1 $(BIN)/pytest -m "soak or hypothesis" $(ARGS)
 	@$(if $(ARGS),,scripts/autobahn)
 
 autobahn: setup ## Autobahn|Testsuite against our WebSocket edge; CASES="1.* 7.9.1" for some

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import settings
 
 from tests.e2e import chromium
+from tests.thorough import examples
 
 # How long an example takes says more about the machine than about what is tested.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, max_examples=examples(100))
 settings.load_profile("untimed")
 
 

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from ringback.core import feed
 from ringback.core.feed import Joiner, Tail
 from ringback.core.model import BEGINNING, Kind, Message, Page, Position
+from tests.thorough import examples
 
 PAGE = 3
 TOPICS = ("a", "b")
@@ -175,7 +176,7 @@ class Splice(RuleBasedStateMachine):
 
 
 TestSplice = Splice.TestCase
-TestSplice.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+TestSplice.settings = settings(max_examples=examples(300), stateful_step_count=40, deadline=None)
 
 
 def page(first: int, last: int, epoch: str = "e1", size: int = 1) -> Page:

@@ -12,6 +12,7 @@ from ringback.core.model import Change, OperationState, Status
 from ringback.core.retry import lease_over
 from ringback.errors import Conflict
 from tests.core.interleavings import Entry, Interleavings, Store
+from tests.thorough import examples
 
 
 class Dictionary:
@@ -87,4 +88,4 @@ class Decisions(Interleavings):
 
 
 TestDecisions = Decisions.TestCase
-TestDecisions.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestDecisions.settings = settings(max_examples=examples(200), stateful_step_count=40, deadline=None)

@@ -1,12 +1,13 @@
 """Everybody can use the page: axe-core finds nothing, and the keyboard suffices."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.e2e.axe import check
+from tests.e2e.axe import check, check_both
 from tests.e2e.conftest import watch
 from tests.e2e.demonstration import Demonstration
 from tests.e2e.page import DemoPage
@@ -14,28 +15,35 @@ from tests.e2e.page import DemoPage
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-# Contrast differs by scheme, and the size of targets by width: each is seen once.
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-async def test_axe_finds_nothing(
-    browser: Browser, demo: Demonstration, files: Path, scheme: Any, width: int
-) -> None:
+@contextlib.asynccontextmanager
+async def seen(browser: Browser, demo: Demonstration, width: int) -> AsyncIterator[DemoPage]:
+    """The page, so wide. No script may have failed at the end."""
     faults: list[str] = []
     async with await browser.new_context(
         viewport={"width": width, "height": 844},
-        color_scheme=scheme,
         reduced_motion="reduce",  # what fades in is measured when it is there
     ) as context:
         page = DemoPage(await context.new_page(), demo)
         watch(page.page, faults)
         await page.page.goto(demo.url)
-        await check(page.page, "empty")
+        yield page
+    assert not faults, "\n".join(faults)
+
+
+# A phone's page is the same in another order: all of it is for `make soak`, the most of it below.
+@pytest.mark.parametrize("width", [1280, pytest.param(390, marks=pytest.mark.soak)])
+async def test_axe_finds_nothing(
+    browser: Browser, demo: Demonstration, files: Path, width: int
+) -> None:
+    async with seen(browser, demo, width) as page:
+        await check_both(page.page, "empty")
         await page.page.get_by_text("Make trouble").click()
-        await check(page.page, "menu")
+        await check_both(page.page, "menu")
         await page.page.keyboard.press("Escape")
         await page.set_pace(0)
         await page.start("stumble")
         await page.card("Fail once, then succeed").becomes("retrying")
-        await check(page.page, "trying again")
+        await check_both(page.page, "trying again")
         await page.set_pace(0.1)
         await page.start("table")
         await page.start("photo")
@@ -47,10 +55,10 @@ async def test_axe_finds_nothing(
         await page.page.locator("details.wire").evaluate_all(
             "panels => panels.forEach(panel => { panel.open = true; })"
         )
-        await check(page.page, "running")
+        await check_both(page.page, "running")
         await page.kill_worker()  # of the primes at least: the others may have ended
         await page.card("Count primes").button("Cancel").click()
-        await check(page.page, "killed")
+        await check_both(page.page, "killed")
         (files / "notes.txt").write_text("hello")
         await page.choose(files / "notes.txt")
         await page.set_pace(0)
@@ -59,13 +67,30 @@ async def test_axe_finds_nothing(
         await page.card("Count primes").becomes("cancelled")
         await page.card("dawn.jpg").becomes("succeeded")
         await page.card("orders.csv").becomes("succeeded")
-        await check(page.page, "ended")
+        await check_both(page.page, "ended")
         await page.start("burst")
         await expect(page.page.locator("#toast-text")).to_contain_text("50 requests")
-        await check(page.page, "crowded")
+        await check_both(page.page, "crowded")
         await page.page.get_by_role("button", name="Other").click()
-        await check(page.page, "filtered")
-    assert not faults, "\n".join(faults)
+        await check_both(page.page, "filtered")
+
+
+async def test_axe_finds_nothing_on_a_phone(browser: Browser, demo: Demonstration) -> None:
+    async with seen(browser, demo, 390) as page:
+        await check(page.page, "empty")
+        await page.page.get_by_text("Make trouble").click()
+        await check(page.page, "menu")
+        await page.page.keyboard.press("Escape")
+        await page.set_pace(0)
+        await page.start("doomed")
+        await page.card("Fail for good").becomes("failed")
+        await page.set_pace(2)
+        await page.start("primes")
+        await page.card("Count primes").becomes("running")
+        await page.page.locator("details.wire").evaluate_all(
+            "panels => panels.forEach(panel => { panel.open = true; })"
+        )
+        await check(page.page, "running")
 
 
 async def test_axe_finds_nothing_while_the_server_is_away(page: DemoPage) -> None:

@@ -13,6 +13,7 @@ from schemathesis import checks
 from ringback.edges.http.openapi import document
 from tests.edges.application import rb
 from tests.serving import ServerProcess
+from tests.thorough import examples
 
 EXCLUDED = [
     # Some rules join two members, and what a caller may not see answers as if it were not there.
@@ -57,7 +58,7 @@ def test_what_one_answer_links_to_answers_as_described(url: str) -> None:
 
     Following.run(
         settings=settings(
-            max_examples=20,
+            max_examples=examples(20),
             stateful_step_count=6,
             deadline=None,
             suppress_health_check=list(HealthCheck),

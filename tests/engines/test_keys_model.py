@@ -31,6 +31,7 @@ from tests.engines.connections import (
     take,
     written,
 )
+from tests.thorough import examples
 
 
 class Act(NamedTuple):
@@ -165,5 +166,5 @@ def test_a_key_means_the_same_wherever_it_is(monkeypatch: pytest.MonkeyPatch) ->
     for name, value in FEW.items():
         monkeypatch.setattr(recent, name, value)
     run_state_machine_as_test(
-        Story, settings=settings(max_examples=60, stateful_step_count=30, deadline=None)
+        Story, settings=settings(max_examples=examples(60), stateful_step_count=30, deadline=None)
     )

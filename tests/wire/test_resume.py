@@ -15,6 +15,7 @@ from ringback.core.filters import Filter, parse
 from ringback.core.model import Position
 from ringback.wire import channel
 from ringback.wire.channel_client import Current, Message, Resume, decode
+from tests.thorough import examples
 
 TOPICS = ["a/b", "a/c", "b/b"]
 FILTERS = ["a/+", "+/b", "a/b", "#"]
@@ -145,7 +146,7 @@ class World:
             self.take()
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.data())
 def test_each_message_once_however_it_is_cut(data: st.DataObject) -> None:
     world = World()

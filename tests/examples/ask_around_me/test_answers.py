@@ -16,6 +16,7 @@ from examples.ask_around_me.model import Person as Somebody
 from examples.ask_around_me.store import Store
 from ringback import BlockingOperation
 from tests.examples.ask_around_me.people import HERE, Person, served
+from tests.thorough import examples
 
 
 async def test_half_stars_stay_half_stars(data: Path) -> None:
@@ -166,7 +167,7 @@ def recount(store: Store) -> tuple[int, dict[str, int]]:
     return kept, dict(map(tuple, counted))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(PEOPLE), st.none() | st.integers(1, 10)), min_size=1, max_size=12

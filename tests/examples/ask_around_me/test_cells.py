@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from examples.ask_around_me import cells
 from examples.ask_around_me.model import Point
+from tests.thorough import examples
 
 MOST = 16
 RADIUS = 6_371_008.8
@@ -40,7 +41,7 @@ def there(start: Point, metres: float, bearing: float) -> Point:
     )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @example(47.0, 179.9999, 1.0, math.pi / 2, 8000.0)
 @example(90.0, 0.0, 1.0, 1.0, 8000.0)
 @example(-89.95, 120.0, 1.0, 0.0, 8000.0)
@@ -65,7 +66,7 @@ def test_so_it_is_around_the_twelve_cells_with_five_corners(pentagon: str) -> No
             assert cells.cell_of(there(centre, 7999.9, step * math.pi / 36)) in cover
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(latitudes, longitudes, shares, st.floats(0, 2 * math.pi))
 def test_distances_are_those_on_a_sphere(
     lat: float, lng: float, share: float, bearing: float
