@@ -250,7 +250,6 @@ class EventSource:
     """Seconds that a record is tried for at most."""
     parallel: int = 1
     """Batches of one shard at a time."""
-    tumbling: float = 0
     on_failure: str | None = None
     """ARN."""
 
@@ -266,7 +265,8 @@ class Target:
     input_path: str | None = None
     transformer: Mapping[str, Any] | None = None
     dead_letters: str | None = None
-    retries: int = 2
+    group: str | None = None
+    """Message group, of a FIFO queue."""
 
 
 @dataclass(frozen=True, kw_only=True)

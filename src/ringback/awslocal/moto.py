@@ -30,6 +30,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs
 
+from ringback.awslocal.moto_streams import STREAM, Streams
 from ringback.errors import ConfigurationError
 
 MISSING = 'This needs moto: pip install "ringback[aws-local]"'
@@ -37,6 +38,11 @@ READY = "ready "
 """What the program prints before its URL."""
 COUNTS = "/_requests"
 """Where the requests that were counted are read."""
+UNCOUNTED = "ringback-local"
+"""In the user agent of requests that on AWS nobody makes, and that are not counted."""
+
+READING = ("BatchGet", "Describe", "Get", "List", "Query", "Scan")
+"""How DynamoDB's actions begin that change nothing."""
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -51,27 +57,38 @@ class Counting:
         self._one_at_a_time = threading.Lock()
         self._counting = threading.Lock()
         self._requests: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._streams = Streams(self._one_at_a_time)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("PATH_INFO") == COUNTS:
             return self._answer(environ, start_response)
+        if environ.get("PATH_INFO") == STREAM:
+            return _json(self._streams.answer(environ.get("QUERY_STRING", "")), start_response)
         service, action = named(environ)
-        with self._counting:
-            self._requests[service][action] += 1
+        if UNCOUNTED not in environ.get("HTTP_USER_AGENT", ""):
+            with self._counting:
+                self._requests[service][action] += 1
         if service != "dynamodb":
             return self._inner(environ, start_response)
         with self._one_at_a_time:
-            return list(self._inner(environ, start_response))
+            made = list(self._inner(environ, start_response))
+        if not action.startswith(READING):
+            self._streams.changed()
+        return made
 
     def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         with self._counting:
             body = json.dumps(self._requests).encode()
             if environ["REQUEST_METHOD"] == "DELETE":
                 self._requests.clear()
-        start_response(
-            "200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        )
-        return [body]
+        return _json(body, start_response)
+
+
+def _json(body: bytes, start_response: StartResponse) -> Iterable[bytes]:
+    start_response(
+        "200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    )
+    return [body]
 
 
 def named(environ: Environ) -> tuple[str, str]:

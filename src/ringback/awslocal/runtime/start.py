@@ -2,8 +2,8 @@
 
 On AWS an API's ``@connections`` lie at ``https://ID.execute-api.REGION.amazonaws.com``, or at the
 ``domainName`` of an event; here at a gateway without TLS. Functions put that address together
-themselves, so it is botocore that is led there, after it has signed. Nothing of Ringback is
-imported: the function's own code decides what is in its process.
+themselves, so it is botocore's clients that are led there. Nothing of Ringback is imported: the
+function's own code decides what is in its process.
 """
 
 import importlib.abc
@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 
 GATEWAYS = "RINGBACK_LOCAL_GATEWAYS"
 """Environment variable: JSON object, from a host to the URL of its gateway."""
-LED = "botocore.httpsession"
+LED = "botocore.session"
 
 
 class Leading(importlib.abc.MetaPathFinder):
-    """Waits for botocore's HTTP module, and bends its ``send``."""
+    """Waits for botocore, and bends how it makes clients."""
 
     def __init__(self, gateways: dict[str, str]) -> None:
         self._gateways = gateways
@@ -41,25 +41,21 @@ class Leading(importlib.abc.MetaPathFinder):
 
             def exec_module(module: ModuleType) -> None:
                 original(module)
-                self._bend(module.URLLib3Session)
+                self._bend(module.Session)
 
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
     def _bend(self, session: Any) -> None:
-        gateways, send = self._gateways, session.send
+        gateways, create = self._gateways, session.create_client
 
-        def led(self: Any, request: Any) -> Any:
-            parts = urlsplit(request.url)
-            gateway = gateways.get(parts.netloc)
-            if gateway is not None:
-                # What was signed stays as it is, and the host was.
-                request.headers["Host"] = parts.netloc
-                rest = parts.path + (f"?{parts.query}" if parts.query else "")
-                request.url = gateway + rest
-            return send(self, request)
+        def led(self: Any, *positional: Any, **named: Any) -> Any:
+            parts = urlsplit(named.get("endpoint_url") or "")
+            if parts.netloc in gateways:
+                named["endpoint_url"] = gateways[parts.netloc] + parts.path
+            return create(self, *positional, **named)
 
-        session.send = led
+        session.create_client = led
 
 
 def main() -> None:

@@ -71,13 +71,11 @@ def rules(context: Context) -> Iterator[Rule]:
             schedule=str(properties.get("ScheduleExpression", "")),
             zone=str(properties.get("ScheduleExpressionTimezone", "UTC")),
             enabled=properties.get("State", "ENABLED") != "DISABLED",
-            # Without an input EventBridge Scheduler sends an empty object, and no event.
-            targets=(_target({"Input": "{}", "Id": name, **properties.get("Target", {})}),),
+            targets=(_target({"Id": name, **properties.get("Target", {})}),),
         )
 
 
 def _target(said: Mapping[str, Any]) -> Target:
-    retries = said.get("RetryPolicy", {}).get("MaximumRetryAttempts", 2)
     return Target(
         id=str(said.get("Id", "")),
         arn=str(said.get("Arn", "")),
@@ -85,7 +83,7 @@ def _target(said: Mapping[str, Any]) -> Target:
         input_path=said.get("InputPath"),
         transformer=said.get("InputTransformer"),
         dead_letters=(said.get("DeadLetterConfig") or {}).get("Arn"),
-        retries=int(retries),
+        group=(said.get("SqsParameters") or {}).get("MessageGroupId"),
     )
 
 

@@ -1,0 +1,1 @@
+"""What calls functions without being asked over HTTP: queues, streams, buses, topics, schedules."""

@@ -1,0 +1,199 @@
+"""A whole template runs: queues, streams, buses, topics, buckets and schedules call functions."""
+
+import datetime
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.awslocal.sources.conftest import Watched
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def bodies(event: Any) -> list[Any]:
+    return [json.loads(each["body"]) for each in event["Records"]]
+
+
+async def send(watched: Watched, *said: dict[str, Any]) -> None:
+    await watched.ask(
+        "sqs",
+        "send_message_batch",
+        QueueUrl=watched.url("Jobs"),
+        Entries=[
+            {"Id": str(number), "MessageBody": json.dumps({"kind": "job", **each})}
+            for number, each in enumerate(said)
+        ],
+    )
+
+
+async def test_a_queue_calls_with_its_messages(watched: Watched) -> None:
+    await send(watched, {"n": "plain"}, {"n": "noise", "kind": "noise"})
+    (event,) = await watched.came("work", lambda event: bodies(event)[0]["n"] == "plain")
+    (record,) = event["Records"]
+    assert record["eventSource"] == "aws:sqs"
+    assert record["eventSourceARN"] == watched.home.stack.resources["Jobs"].arn
+    assert record["attributes"]["ApproximateReceiveCount"] == "1"
+    assert set(record) == {
+        "attributes",
+        "awsRegion",
+        "body",
+        "eventSource",
+        "eventSourceARN",
+        "md5OfBody",
+        "messageAttributes",
+        "messageId",
+        "receiptHandle",
+    }
+
+
+async def test_a_message_that_fails_alone_comes_again_and_then_lies_dead(watched: Watched) -> None:
+    await send(watched, {"n": "fine"}, {"n": "bad", "fail": True})
+    assert (await watched.arrives("Dead"))["n"] == "bad"
+    seen = [body["n"] for event in watched.seen("work") for body in bodies(event)]
+    assert seen.count("fine") == 1
+    assert seen.count("bad") == 2
+    assert "noise" not in seen
+
+
+async def test_a_batch_that_fails_comes_again_as_a_whole(watched: Watched) -> None:
+    await send(watched, {"n": "breaks", "break": True})
+    assert (await watched.arrives("Dead"))["n"] == "breaks"
+
+
+def names(event: Any) -> list[str]:
+    return [each["dynamodb"]["Keys"]["id"]["S"] for each in event["Records"]]
+
+
+def poisoned(event: Any) -> bool:
+    return "i3" in names(event)
+
+
+async def test_a_stream_calls_in_order_and_bisects(watched: Watched) -> None:
+    table = watched.home.stack.resources["Table"]
+    for number in range(6):
+        item: dict[str, Any] = {"id": {"S": f"i{number}"}}
+        if number == 3:
+            item["poison"] = {"BOOL": True}
+        await watched.ask("dynamodb", "put_item", TableName=table.physical, Item=item)
+    # Changes no filter lets through.
+    await watched.ask(
+        "dynamodb", "put_item", TableName=table.physical, Item={"id": {"S": "i0"}, "x": {"S": ""}}
+    )
+    given_up = await watched.arrives("GivenUp")
+    about = given_up["DDBStreamBatchInfo"]
+    assert given_up["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert (about["batchSize"], about["startSequenceNumber"]) == (1, about["endSequenceNumber"])
+    await watched.came("changes", lambda event: names(event)[-1] == "i5" and not poisoned(event))
+    record = watched.seen("changes")[0]["Records"][0]
+    assert record["eventSourceARN"].startswith(f"{table.arn}/stream/")
+    assert isinstance(record["dynamodb"]["ApproximateCreationDateTime"], float)
+    assert record["dynamodb"]["NewImage"] == {"id": {"S": "i0"}}
+    seen = [each for event in watched.seen("changes") for each in event["Records"]]
+    assert {each["eventName"] for each in seen} == {"INSERT"}
+    # Alone, and once more: what was with it went on.
+    tried = [names(event) for event in watched.seen("changes")]
+    assert tried.count(["i3"]) == 2
+    good = [batch for batch in tried if "i3" not in batch]
+    assert [name for batch in good for name in batch] == ["i0", "i1", "i2", "i4", "i5"]
+
+
+async def test_a_stream_goes_on_from_the_record_that_failed(watched: Watched) -> None:
+    await watched.came("checked", lambda event: names(event)[0] == "i3")
+    batches = [names(event) for event in watched.seen("checked")]
+    before = [batch for batch in batches if "i2" in batch]
+    assert len(before) == 1
+
+
+async def test_a_rule_calls_for_what_fits(watched: Watched) -> None:
+    entries = [
+        {"Source": "one", "DetailType": "d", "Detail": json.dumps({"size": size})}
+        for size in (3, 9)
+    ]
+    await watched.ask("events", "put_events", Entries=entries)
+    (event,) = await watched.came("told", lambda event: event.get("source") == "one")
+    assert event["detail"] == {"size": 9}
+    assert event["detail-type"] == "d"
+    assert {"version", "id", "account", "time", "region", "resources"} <= set(event)
+
+
+async def test_another_bus_and_a_transformer(watched: Watched) -> None:
+    entry = {"Source": "s", "DetailType": "sold", "Detail": '{"what": "cup"}'}
+    await watched.ask("events", "put_events", Entries=[{**entry, "EventBusName": "shop"}])
+    await watched.ask("events", "put_events", Entries=[entry])
+    events = await watched.came("told", lambda event: "sold" in event)
+    assert events == [{"sold": "cup", "text": "A cup"}]
+
+
+async def test_a_topic_calls_for_what_its_filter_lets_through(watched: Watched) -> None:
+    arn = watched.home.stack.resources["Top"].arn
+    for colour in ("blue", "red"):
+        words = {"colour": {"DataType": "String", "StringValue": colour}}
+        await watched.ask(
+            "sns", "publish", TopicArn=arn, Message=f"{colour} news", MessageAttributes=words
+        )
+
+    def news(event: Any) -> bool:
+        return "Records" in event and event["Records"][0].get("EventSource") == "aws:sns"
+
+    (event,) = await watched.came("told", news)
+    said = event["Records"][0]["Sns"]
+    assert (said["Message"], said["TopicArn"]) == ("red news", arn)
+    assert said["MessageAttributes"] == {"colour": {"Type": "String", "Value": "red"}}
+
+
+async def test_a_bucket_calls_for_new_objects(watched: Watched) -> None:
+    bucket = watched.home.stack.resources["Files"].physical
+    for key in ("out/a.txt", "in/b.bin", "in/c d.txt"):
+        await watched.ask("s3", "put_object", Bucket=bucket, Key=key, Body=b"hello")
+
+    def stored(event: Any) -> bool:
+        return "Records" in event and event["Records"][0].get("eventSource") == "aws:s3"
+
+    (event,) = await watched.came("told", stored)
+    (record,) = event["Records"]
+    assert record["eventName"] == "ObjectCreated:Put"
+    assert record["s3"]["bucket"]["name"] == bucket
+    assert (record["s3"]["object"]["key"], record["s3"]["object"]["size"]) == ("in/c+d.txt", 5)
+
+
+async def test_a_schedule_calls(watched: Watched) -> None:
+    await watched.home.schedules["ToldHourly"].fire(
+        datetime.datetime(2026, 11, 22, 8, tzinfo=datetime.UTC)
+    )
+    (event,) = await watched.came("told", lambda event: event.get("source") == "aws.events")
+    assert event["detail-type"] == "Scheduled Event"
+    assert event["time"] == "2026-11-22T08:00:00Z"
+    assert event["resources"][0].startswith("arn:aws:events:")
+
+
+async def test_nobody_waits_for_a_call_that_fails_and_its_destination_is_told(
+    watched: Watched,
+) -> None:
+    entry = {"Source": "fail", "DetailType": "d", "Detail": "{}"}
+    await watched.ask("events", "put_events", Entries=[entry])
+    said = await watched.arrives("Lost")
+    assert said["requestContext"]["condition"] == "RetriesExhausted"
+    assert said["requestContext"]["approximateInvokeCount"] == 2
+    assert said["requestPayload"]["source"] == "fail"
+    assert said["responsePayload"]["errorMessage"] == "always"
+    tries = [event for event in watched.seen("failing") if event.get("source") == "fail"]
+    assert len(tries) == 2
+
+
+async def test_functions_call_functions(watched: Watched) -> None:
+    async with httpx.AsyncClient(trust_env=False, timeout=50) as client:
+        answer = await client.get(watched.home.urls["ServerlessHttpApi"] + "/call")
+    assert answer.json()["failed"] == "Unhandled"
+    assert answer.json()["said"]["errorType"] == "RuntimeError"
+    (event,) = await watched.came("told", lambda event: "called" in event)
+    assert event["called"]["rawPath"] == "/call"
+
+
+async def test_what_was_asked_of_aws_is_counted(watched: Watched) -> None:
+    # The home's own requests are nobody's bill; what Lambda would have asked for is.
+    counted = await watched.home.requests()
+    assert counted["lambda"]["Invoke"] == 2
+    assert counted["sqs"]["ReceiveMessage"] >= 1
+    assert "CreateTable" not in counted.get("dynamodb", {})
