@@ -137,7 +137,7 @@ async def test_refuses_what_the_authorizer_refuses(
 
 
 async def test_other_handshakes_that_are_refused(stand: Stand, client: httpx.AsyncClient) -> None:
-    limits = Limits(connects=3)
+    limits = Limits(connects=0.001, connects_at_once=3)
     address, _ = await stand.socket(
         Functions(fn=ok), *map(route, LIFE), limits=limits, origins=("https://mine.example",)
     )

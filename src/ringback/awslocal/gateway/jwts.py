@@ -28,7 +28,7 @@ PAUSE = 5.0
 """Seconds between two looks for a key that is not there."""
 MOST_KEYS = 512 * 1024
 """Bytes of a key set."""
-FETCH = 5.0
+FETCH = 10.0
 """Seconds for one fetch."""
 
 log = logging.getLogger("ringback.aws.gateway")

@@ -29,7 +29,7 @@ MESSAGE = 128 * KB
 URL = 4096
 """Bytes of the address a WebSocket is opened with."""
 CONNECTS = 500.0
-"""New connections a second, for one account and region."""
+"""New connections a second, for one account and region; as many at once."""
 AUTHORIZER_RESULT = 8 * KB
 """Bytes of what an authorizer's function returns."""
 CLOCK_SKEW = 300.0
@@ -58,6 +58,7 @@ class Limits:
     message: int = MESSAGE
     url: int = URL
     connects: float = CONNECTS
+    connects_at_once: float = CONNECTS
     authorizer_result: int = AUTHORIZER_RESULT
     unsent: int = UNSENT
     at_once: int = AT_ONCE

@@ -29,7 +29,7 @@ from ringback.awslocal.model import Integration, Invoker, Place, Route, SocketAp
 from ringback.wire import handshake
 from ringback.wire.close_codes import CloseCode
 
-FAREWELL = 5.0
+FAREWELL = 15.0
 """Seconds that connections and their ``$disconnect`` have when the gateway stops."""
 FORBIDDEN = "Forbidden"
 FAILED = "Internal server error"
@@ -90,7 +90,7 @@ class SocketGateway:
             region=place.region,
             clock=clock,
         )
-        self._connects = Throttle(self.limits.connects, self.limits.connects)
+        self._connects = Throttle(self.limits.connects, self.limits.connects_at_once)
         self._throttles = {
             stage.name: Throttle(stage.rate, stage.burst or stage.rate)
             for stage in api.stages
