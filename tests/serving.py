@@ -26,6 +26,7 @@ import uvicorn
 
 from ringback.edges.asgi import AsgiApp
 from ringback.serve.protocol import speaking_for
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 START_LIMIT = 60.0
@@ -135,14 +136,14 @@ class ServerProcess:
         application: str,
         *,
         data: Path,
-        port: int = 0,
+        port: int | None = None,
         paths: tuple[Path, ...] = (),
         environment: Mapping[str, str] | None = None,
         **settings: object,
     ) -> None:
         self.application = application
         self.data = data
-        self.port = port
+        self.port = port or free_port()
         self.log = data.parent / f"{data.name}.log"
         self._environment = {
             **os.environ,

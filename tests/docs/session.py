@@ -10,7 +10,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.docs.blocks import Block
+from tests.ports import free_port
 
 PORT = "8000"
 """The port that the documents show."""
@@ -49,7 +49,7 @@ class Session:
     def __init__(self, page: str, folder: Path) -> None:
         self.page = page
         self.folder = folder
-        self._port = _free_port()
+        self._port = free_port()
         self._printed = ""
         self._servers: list[_Background] = []
         self._others: list[_Background] = []
@@ -251,9 +251,3 @@ def _answers(port: int) -> bool:
         return True
     except OSError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -13,6 +13,8 @@ from typing import Any, Self
 
 import httpx
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -26,7 +28,7 @@ class Demonstration:
         self._environment = environment or {}
         self.data = folder / "data"
         self.log = folder / "demo.log"
-        self.port = 0
+        self.port = free_port()
         self._process: subprocess.Popen[str] | None = None
 
     @property

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import random
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 import pytest
 from websockets.asyncio.client import connect
 
+from tests.ports import free_port
 from tests.serving import until
 
 TOPICS = 10
@@ -130,9 +130,7 @@ async def over_mercure(subscriber: Subscriber, _: int) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def server(data: Path, guarded: bool) -> AsyncIterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     command = ["-m", "ringback", "run", "tests.fanout.application:rb", "--workers", "0"]
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ import websockets
 
 from tests.edges.websocket.following import Follower
 from tests.edges.websocket.talking import LIMIT, Talk, application
+from tests.ports import free_port
 from tests.serving import ROOT, until
 
 rb = application(None, grace=4, open_topics=True, publish_rate=0)
@@ -28,9 +28,7 @@ class Program:
 
     def __init__(self, data: Path) -> None:
         self._data = data
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     @property
     def url(self) -> str:
