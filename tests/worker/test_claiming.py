@@ -11,6 +11,21 @@ from tests.worker.following import LIMIT, becomes, ended
 from tests.worker.jobs import twin
 
 
+async def spent_in_a_second() -> float:
+    """The processor's seconds in the calmest of a few, as the garbage collector may come in one.
+
+    Who is busy is so in each, on a busy machine too.
+    """
+    calmest = 1.0
+    for _ in range(5):
+        before = time.process_time()
+        await asyncio.sleep(1.0)
+        calmest = min(calmest, time.process_time() - before)
+        if calmest < 0.25:
+            break
+    return calmest
+
+
 async def test_an_idle_worker_does_next_to_nothing(data: Path) -> None:
     rb = Ringback(data=data)
     rb.task(name="double")(twin("double", "loop"))
@@ -18,9 +33,7 @@ async def test_an_idle_worker_does_next_to_nothing(data: Path) -> None:
     rb.task(name="heavy", run_in="process")(twin("double", "process"))
     async with rb.running():
         await ended(rb, "double", {"n": 1})
-        before = time.process_time()
-        await asyncio.sleep(1.0)
-        spent = time.process_time() - before
+        spent = await spent_in_a_second()
     assert spent < 0.25, f"{spent:.2f} s of processor in a second of nothing to do"
 
 
@@ -40,9 +53,7 @@ async def test_neither_does_a_full_one(data: Path) -> None:
         held = [(await rb.submit("hold")).id for _ in range(20)]
         later = await rb.submit("one", {"n": 1}, start_at=time.time() + 3600)
         await becomes(rb, held[0], status=Status.RUNNING)
-        before = time.process_time()
-        await asyncio.sleep(1.0)
-        spent = time.process_time() - before
+        spent = await spent_in_a_second()
         release.set()
         for each in held:
             assert (await rb.wait(each, LIMIT)).status is Status.SUCCEEDED

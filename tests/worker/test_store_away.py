@@ -97,21 +97,24 @@ async def test_reports_wait_for_the_store(data: Path) -> None:
 
 async def test_what_is_cancelled_while_it_waits_to_report_ends(data: Path) -> None:
     rb = Ringback(data=data, open_topics=True)
-    sending = asyncio.Event()
+    gone, sending = asyncio.Event(), asyncio.Event()
 
-    @rb.task(timeout=1.0, retries=0)
+    @rb.task(timeout=2.0, retries=0)
     async def report(op: Operation) -> None:
-        await op.progress(0.5)
-        await asyncio.sleep(0.3)
-        sending.set()
+        try:
+            await op.progress(0.5)
+            await gone.wait()
+        finally:  # on a machine so slow that its time is over first, too
+            sending.set()
         await op.send(1)
 
     async with rb.running():
         accepted = await rb.submit("report")
         await until(lambda: rb.started.worker and rb.started.worker._runs, LIMIT)
         async with away(rb, data):
+            gone.set()
             await sending.wait()
-            await asyncio.sleep(2.0)
+            await asyncio.sleep(2.5)
         state = await rb.wait(accepted.id, LIMIT)
     assert (state.status, state.dead_letter) == (Status.FAILED, True), "its time was over"
 
