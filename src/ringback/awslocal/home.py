@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -78,6 +79,7 @@ class Home:
         self.asynchronous: Asynchronous
         self.clients: Clients
         self.around: Surroundings
+        self.began = time.monotonic()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._moto: asyncio.subprocess.Process | None = None
         self._servers: list[Server] = []
@@ -99,9 +101,12 @@ class Home:
 
     async def _start(self) -> None:
         options = self.options
-        # What is wrong with a template is told before anything starts.
-        await asyncio.to_thread(self._read, "http://127.0.0.1")
-        self.endpoint = await self._start_moto()
+        starting = asyncio.create_task(self._start_moto())
+        try:
+            # What is wrong with a template is told first; where moto is, is not known before.
+            await asyncio.to_thread(self._read, "http://127.0.0.1")
+        finally:
+            self.endpoint = await starting
         self.stack = await asyncio.to_thread(self._read, self.endpoint)
         self.clients = Clients(self.endpoint, options.place)
         queues = await self.clients.run(lambda: provision(self.stack, self.clients))

@@ -3,18 +3,19 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import boto3
 
 SEEN = Path(os.environ["SEEN"])
 
 
-def seen(name, event):
+def seen(name: str, event: Any) -> None:
     with SEEN.open("a") as file:
         file.write(json.dumps([name, event]) + "\n")
 
 
-def work(event, context):
+def work(event: Any, context: Any) -> dict[str, Any]:
     """A queue's messages: those that say so fail alone, or break the whole batch."""
     seen("work", event)
     bodies = {each["messageId"]: json.loads(each["body"]) for each in event["Records"]}
@@ -27,14 +28,14 @@ def work(event, context):
     }
 
 
-def changes(event, context):
+def changes(event: Any, context: Any) -> None:
     """A stream's records: a batch with a poisoned one fails."""
     seen("changes", event)
     if any("poison" in each["dynamodb"].get("NewImage", {}) for each in event["Records"]):
         raise ValueError("poison")
 
 
-def checked(event, context):
+def checked(event: Any, context: Any) -> dict[str, Any]:
     """The same, told record by record."""
     seen("checked", event)
     return {
@@ -46,16 +47,16 @@ def checked(event, context):
     }
 
 
-def told(event, context):
+def told(event: Any, context: Any) -> None:
     seen("told", event)
 
 
-def failing(event, context):
+def failing(event: Any, context: Any) -> None:
     seen("failing", event)
     raise RuntimeError("always")
 
 
-def calling(event, context):
+def calling(event: Any, context: Any) -> dict[str, Any]:
     client = boto3.client("lambda")
     arguments = {"FunctionName": os.environ["TOLD"], "Payload": json.dumps({"called": event})}
     client.invoke(**arguments, InvocationType="Event")
