@@ -180,7 +180,14 @@ class Home:
     def _gateway(self, api: HttpApi | SocketApi, limits: Limits) -> HttpGateway | SocketGateway:
         place, origins = self.options.place, self.options.origins
         if isinstance(api, HttpApi):
-            return HttpGateway(api, place, self.functions, limits=limits, origins=origins)
+            return HttpGateway(
+                api,
+                place,
+                self.functions,
+                limits=limits,
+                services=self.clients,
+                origins=origins,
+            )
         return SocketGateway(
             api, place, self.functions, secrets=SECRETS, limits=limits, origins=origins
         )

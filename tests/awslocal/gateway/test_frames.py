@@ -106,8 +106,9 @@ def frames_of(written: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
+TEXTS = st.tuples(st.just("text"), st.text(max_size=20))
 FRAMES = st.one_of(
-    st.tuples(st.just("text"), st.text(max_size=20)),
+    TEXTS,
     st.tuples(st.just("ping"), st.binary(max_size=10)),
     st.tuples(st.just("pong"), st.binary(max_size=10)),
     st.tuples(st.just("binary"), st.binary(max_size=10)),
@@ -118,7 +119,7 @@ FRAMES = st.one_of(
 )
 
 
-@given(st.lists(FRAMES, max_size=8), st.integers(1, 60), st.data())
+@given(st.lists(TEXTS | FRAMES, max_size=10), st.integers(1, 400), st.data())
 async def test_any_frames(sent: list[tuple[str, Any]], step: int, data: st.DataObject) -> None:
     connection, owner, wire = opened()
     stream, expected, ends = b"", [], False
@@ -156,6 +157,7 @@ async def test_any_frames(sent: list[tuple[str, Any]], step: int, data: st.DataO
         if wire.closed:
             break
         connection.data_received(stream[at : at + step])
+        assert len(owner.texts) - done <= LIMITS.at_once
         while done < len(owner.texts) and data.draw(st.booleans()):
             done += 1
             connection.handled()
