@@ -5,7 +5,10 @@ export default defineConfig({
     include: ["test/**/*.test.{ts,tsx}"],
     // Those that need a page say so: // @vitest-environment jsdom
     environment: "node",
-    testTimeout: 90_000,
-    hookTimeout: 60_000,
+    // They cost nothing while all goes well, and a busy machine takes its time.
+    testTimeout: 180_000,
+    hookTimeout: 120_000,
+    // They wait for servers more than they compute.
+    maxWorkers: 3,
   },
 });

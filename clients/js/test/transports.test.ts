@@ -1,6 +1,15 @@
 /** The same on each transport, against a real server. */
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+} from "vitest";
 import {
   type Client,
   connect,
@@ -9,6 +18,7 @@ import {
   type Options,
   type TransportName,
 } from "../src/index.js";
+import { hurry } from "./chaos/clock.js";
 import { Server, until } from "./serving.js";
 
 const TRANSPORTS: TransportName[] = ["websocket", "sse", "long-polling", "polling"];
@@ -16,6 +26,8 @@ const TRANSPORTS: TransportName[] = ["websocket", "sse", "long-polling", "pollin
 describe.each(TRANSPORTS)("%s", (name) => {
   const server = new Server();
   let clients: Client[] = [];
+  // Polls that do not wait are seconds apart.
+  beforeEach(() => (name === "polling" ? hurry(10, server.url) : undefined));
 
   beforeAll(() => server.start());
   afterAll(() => server.dispose());
@@ -97,7 +109,7 @@ describe.each(TRANSPORTS)("%s", (name) => {
   });
 
   test("parts are read from the first on, though no snapshot has that many", async () => {
-    const first = await client().submit("count", { upto: 2_300, every: 0 });
+    const first = await client().submit("many", { upto: 2_300 });
     await first.result();
     const again = client().follow(first.id, first.token);
     const parts = await all(again.parts());
@@ -213,7 +225,7 @@ describe.each(TRANSPORTS)("%s", (name) => {
     const live = c.subscribe("prices/+", (message) => seen.push(message.data));
     await live.ready;
     await server.publish("prices/tea", "before");
-    const operation = await c.submit("count", { upto: 30, every: 0.05 });
+    const operation = await c.submit("again", { upto: 30 });
     const parts = all(operation.parts());
     await until(() => operation.snapshot.parts.length > 2 && seen.length === 1);
     await server.kill();
@@ -229,9 +241,10 @@ describe.each(TRANSPORTS)("%s", (name) => {
     expect(operation.snapshot.parts).toHaveLength(30);
     expect(statuses).toContain("waiting");
     await until(() => c.connection.status === "connected");
-  }, 90_000);
+  });
 
   test("it rests when nothing is followed", async () => {
+    if (name !== "polling") onTestFinished(hurry(20, server.url));
     const c = client();
     expect(c.connection.status).toBe("idle");
     const subscription = c.subscribe("prices/tea", () => {});

@@ -70,7 +70,7 @@ test("without a network nothing is tried; with one, at once, and nothing is lost
   await holds(() => wire.open === 0, state(c));
   const { opened } = wire;
   await server.publish("chaos/page/offline", 1);
-  ends.push(hurry(50));
+  ends.push(hurry(50, server.url));
   await wait(500);
   expect(wire.opened).toBe(opened);
   network(true);
@@ -109,7 +109,7 @@ test("a network that is back ends the pause before the next try", async () => {
 });
 
 test("a page that is seen again asks at once whether its connection is alive", async () => {
-  ends.push(hurry(50));
+  ends.push(hurry(50, server.url));
   const c = await followed("chaos/page/seen", { transports: ["websocket"] });
   wire.freeze();
   await server.publish("chaos/page/seen", 1);

@@ -42,7 +42,7 @@ const state = (c: Client) => () => JSON.stringify(c.connection);
 
 describe.each<TransportName>(["websocket", "sse", "long-polling", "polling"])("%s", (name) => {
   test("a connection that became half-open is given up, and nothing is lost", async () => {
-    ends.push(hurry(HASTE));
+    ends.push(hurry(HASTE, server.url));
     const c = client({ transports: [name] });
     const seen: unknown[] = [];
     const topic = `chaos/half/${name}`;
@@ -64,7 +64,7 @@ describe.each<TransportName>(["websocket", "sse", "long-polling", "polling"])("%
 test.each<Fault>(["stall", "truncate", "shorten", "lose", "refuse", "stray"])(
   "an answer that goes wrong is asked for again: %s",
   async (fault) => {
-    ends.push(hurry(HASTE));
+    ends.push(hurry(HASTE, server.url));
     const c = client();
     let left = 3;
     let asked = 0;
@@ -85,7 +85,7 @@ test.each<Upgrades>([400, 403, "hang", "silent"])(
   "where WebSockets are %s, streams carry; where they are not any more, it goes up",
   async (upgrades) => {
     gateway.upgrades = upgrades;
-    ends.push(hurry(HASTE));
+    ends.push(hurry(HASTE, server.url));
     const c = client();
     const seen: unknown[] = [];
     const topic = `chaos/up/${upgrades}`;
@@ -105,7 +105,7 @@ test.each<Upgrades>([400, 403, "hang", "silent"])(
 test("a proxy that keeps streams to itself is passed by with polls that wait", async () => {
   gateway.upgrades = 403;
   gateway.buffers = true;
-  ends.push(hurry(HASTE));
+  ends.push(hurry(HASTE, server.url));
   const c = client();
   const seen: unknown[] = [];
   const following = c.subscribe("chaos/keeps/a", ({ data }) => seen.push(data));
@@ -118,7 +118,7 @@ test("a proxy that keeps streams to itself is passed by with polls that wait", a
 test("a proxy that refuses streams is passed by, too", async () => {
   gateway.upgrades = 400;
   gateway.refusesStreams = true;
-  ends.push(hurry(HASTE));
+  ends.push(hurry(HASTE, server.url));
   const c = client();
   const seen: unknown[] = [];
   await c.subscribe("chaos/refuses/a", ({ data }) => seen.push(data)).ready;
@@ -129,7 +129,7 @@ test("a proxy that refuses streams is passed by, too", async () => {
 
 test("connections that are closed when they are idle are opened again", async () => {
   wire.fate = () => ({ idle: 100 });
-  ends.push(hurry(HASTE));
+  ends.push(hurry(HASTE, server.url));
   const c = client({ transports: ["websocket"] });
   const seen: unknown[] = [];
   await c.subscribe("chaos/idle/a", ({ data }) => seen.push(data)).ready;
@@ -145,7 +145,7 @@ test("connections that are closed when they are idle are opened again", async ()
 test("a client that is closed asks no more", async () => {
   gateway.fault = () => "refuse";
   gateway.upgrades = 403;
-  ends.push(hurry(HASTE));
+  ends.push(hurry(HASTE, server.url));
   const c = client();
   const submitting = c.submit("count", { test: "closed", tag: 0, upto: 1 });
   const following = c.subscribe("chaos/closed/a", () => {});

@@ -10,11 +10,6 @@ export class Chance {
     this.#state = seed | 0;
   }
 
-  /** The seed of `CHAOS_SEED`, else a new one. */
-  static any(): Chance {
-    return new Chance(Number(process.env["CHAOS_SEED"]) || Math.floor(Math.random() * 2 ** 31));
-  }
-
   /** From 0 to below 1. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;

@@ -14,13 +14,30 @@ rb.topic("mice/{who}", subscribe="anyone", publish="anyone", durable=False)
 rb.topic("private/{name}", subscribe=lambda claims, name: claims.subject == name)
 
 
-@rb.task(public=True, lease=2)
+@rb.task(public=True)
 async def count(op: Operation, upto: int = 3, every: float = 0.02) -> int:
     """Tells each number, and then how many there were."""
     for number in range(upto):
         await op.send(number)
         await op.progress((number + 1) / upto, f"{number + 1} of {upto}")
         await asyncio.sleep(every)
+    return upto
+
+
+@rb.task(public=True, lease=2)
+async def again(op: Operation, upto: int) -> int:
+    """The same; where its worker has died, another begins it anew soon."""
+    for number in range(upto):
+        await op.send(number)
+        await asyncio.sleep(0.02)
+    return upto
+
+
+@rb.task(public=True)
+async def many(op: Operation, upto: int) -> int:
+    """Tells each number, a few hundred at a time."""
+    for begin in range(0, upto, 500):
+        await asyncio.gather(*map(op.send, range(begin, min(upto, begin + 500))))
     return upto
 
 
