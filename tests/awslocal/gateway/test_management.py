@@ -81,6 +81,7 @@ async def test_posts_looks_and_closes(stand: Stand) -> None:
         await until(lambda: gateway.connections)
         answer = await call(client.post_to_connection, ConnectionId=id_, Data=b'{"a": "\xc3\xa4"}')
         assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+        assert answer["ResponseMetadata"]["RequestId"]
         assert await receive(socket) == '{"a": "ä"}'
         for data in ("text", "x" * 131_072):  # the longer one in four frames
             await call(client.post_to_connection, ConnectionId=id_, Data=data)

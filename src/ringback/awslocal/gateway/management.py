@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import unquote
@@ -59,7 +60,7 @@ class Management:
         answer = self._answer(request, stage, id_)
         self._counts.calls[f"{request.method} {answer.status}"] += 1
         access.info("@connections %s %s %d", request.method, id_, answer.status)
-        return answer
+        return answer.with_headers([("x-amzn-requestid", str(uuid.uuid4()))])
 
     def _answer(self, request: Request, stage: str, id_: str) -> Response:
         try:

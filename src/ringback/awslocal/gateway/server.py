@@ -14,6 +14,7 @@ import logging
 import ssl
 from collections import deque
 from collections.abc import Awaitable
+from email.utils import formatdate
 from typing import Protocol, TypeVar, cast
 
 import httptools
@@ -278,7 +279,7 @@ class Connection(asyncio.Protocol):
             phrase = http.HTTPStatus(response.status).phrase
         except ValueError:
             phrase = "Unknown"
-        lines = [f"HTTP/1.1 {response.status} {phrase}"]
+        lines = [f"HTTP/1.1 {response.status} {phrase}", f"date: {formatdate(usegmt=True)}"]
         lines += [f"{name}: {value}" for name, value in response.headers if _is_clean(name, value)]
         if response.status != http.HTTPStatus.NO_CONTENT:
             lines.append(f"content-length: {len(response.body)}")
