@@ -11,7 +11,7 @@ SHORTEST = 0.5
 """Seconds between two looks."""
 SHARE = 20
 """How many times as long as a look takes nobody looks."""
-AVOIDED = {".aws-sam", ".git", ".ringback", ".venv", "__pycache__", "node_modules", "site-packages"}
+AVOIDED = {".aws-sam", ".git", ".venv", "__pycache__", "node_modules", "site-packages"}
 """Folders that hold no code of the function's, or too much of others'."""
 MOST = 20_000
 """Files of one folder that are looked at."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,10 +58,10 @@ def _whole(value: Any) -> int | None:
 def _code(code: Any, name: str, context: Context) -> Path | None:
     """The code's folder; code in the template itself is put into one."""
     if isinstance(code, dict) and "ZipFile" in code:
-        folder = context.folder / ".ringback" / "inline" / name
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"ringback-{name}-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         (folder / "index.py").write_text(str(code["ZipFile"]), encoding="utf-8")
-        return folder.resolve()
+        return folder
     return code_of(code, context.folder)
 
 
