@@ -110,7 +110,10 @@ async def test_what_an_authorizer_is_asked_and_where_its_context_goes(stand: Sta
 
     functions = Functions(fn=ok, auth=auth)
     authorizer = LambdaAuthorizer(
-        name="Auth", function="auth", identity_sources=("route.request.querystring.token",)
+        name="Auth",
+        function="auth",
+        identity_sources=("route.request.querystring.token",),
+        ttl=300,
     )
     address, _ = await stand.socket(
         functions,
@@ -126,6 +129,9 @@ async def test_what_an_authorizer_is_asked_and_where_its_context_goes(stand: Sta
         await functions.until("fn", 2)
     await functions.until("fn", 3)
     (asked,) = functions.of("auth")
+    async with connect(f"ws://{address}?token=t"):
+        pass
+    assert len(functions.of("auth")) == 2  # nothing is kept for WebSockets
     assert set(asked) == {
         "type", "methodArn", "headers", "multiValueHeaders", "queryStringParameters",
         "multiValueQueryStringParameters", "stageVariables", "requestContext",
@@ -136,7 +142,7 @@ async def test_what_an_authorizer_is_asked_and_where_its_context_goes(stand: Sta
     assert asked["stageVariables"] == {"colour": "blue"}
     assert asked["headers"]["Upgrade"] == "websocket"
     check(asked["requestContext"], "CONNECT", "$connect")
-    for event in functions.of("fn"):
+    for event in functions.of("fn")[:3]:
         said = dict(event["requestContext"]["authorizer"])
         assert isinstance(said.pop("integrationLatency"), int)
         assert said == {"principalId": "me", "tenant": "t1", "count": "5", "admin": "true"}

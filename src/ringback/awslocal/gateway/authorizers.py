@@ -63,11 +63,12 @@ class Authorizers:
         *,
         timeout: float,
         scope: str = "",
+        remembers: bool = True,
     ) -> Decision:
         """What is remembered for these identity sources, or what the function says now. Raises
         ``Failed`` and ``Unauthorized``."""
         key = (authorizer.name, scope, *sources)
-        remembers = authorizer.ttl > 0 and bool(sources)
+        remembers = remembers and authorizer.ttl > 0 and bool(sources)
         if remembers and (kept := self._kept.get(key)) is not None:
             if now < kept[0]:
                 return kept[1]

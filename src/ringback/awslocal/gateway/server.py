@@ -11,6 +11,7 @@ import asyncio
 import http
 import ipaddress
 import logging
+import os
 import ssl
 from collections import deque
 from collections.abc import Awaitable
@@ -86,7 +87,7 @@ class Server:
         except OSError as error:
             raise ConfigurationError(
                 f"Port {self.port} of {self.host} cannot be listened on "
-                f"({error.strerror or error}). Choose another (0: any free one)."
+                f"({os.strerror(error.errno or 0)}). Choose another (0: any free one)."
             ) from None
         self.port = self._server.sockets[0].getsockname()[1]
 

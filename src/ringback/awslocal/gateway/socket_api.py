@@ -188,7 +188,7 @@ class SocketGateway:
                 event,
                 self.clock(),
                 timeout=self.limits.socket_timeout,
-                scope=peer.stage.name,
+                remembers=False,  # only HTTP APIs do
             )
             context = as_strings(decision.context)
         except Unauthorized:
