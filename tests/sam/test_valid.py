@@ -49,7 +49,9 @@ class _NoPolicies:
 def test_sam_translates_it(each: str) -> None:
     template = yaml_parse(each)
     # What `sam package` puts in the place of a folder.
-    template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"
+    for found in template["Resources"].values():
+        if "CodeUri" in found["Properties"]:
+            found["Properties"]["CodeUri"] = "s3://bucket/code.zip"
     resources: dict[str, Any] = transform(template, {}, _NoPolicies())["Resources"]
     ours = {name for name, found in template["Resources"].items() if found["Type"].endswith("Role")}
     roles = {name for name, found in resources.items() if found["Type"] == "AWS::IAM::Role"}

@@ -76,9 +76,14 @@ class Function:
     def id(self) -> str:
         return f"{self.name}Function"
 
-    def resources(self) -> Resources:
+    def resources(self, code: str) -> Resources:
+        """``code`` stands in each: `aws cloudformation package` does not look at the globals."""
         skips = [*SKIPS, NO_LETTERS if self.asynchronous is None else OTHER_LETTERS]
-        properties: dict[str, Any] = {"Role": att(f"{self.id}Role.Arn"), "Timeout": self.timeout}
+        properties: dict[str, Any] = {
+            "CodeUri": code,
+            "Role": att(f"{self.id}Role.Arn"),
+            "Timeout": self.timeout,
+        }
         if self.work:
             properties["MemorySize"] = ref("WorkMemorySize")
         if self.reserved:

@@ -34,7 +34,6 @@ def sections(rb: Ringback, plan: Plan) -> dict[str, Any]:
         "Conditions": conditions(),
         "Globals": {
             "Function": {
-                "CodeUri": plan.code,
                 "Handler": plan.handler,
                 "Runtime": plan.runtime,
                 "Architectures": [ref("Architecture")],
@@ -56,7 +55,7 @@ def _resources(plan: Plan) -> Iterator[tuple[str, Any]]:
     yield from apis.http_api(plan)
     yield from apis.socket_api()
     for function in functions(plan):
-        yield from function.resources()
+        yield from function.resources(plan.code)
     yield from storage.table()
     yield from storage.bucket()
     yield from queues.queues(plan)

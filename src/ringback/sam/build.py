@@ -1,0 +1,196 @@
+"""The folder that becomes the functions' code: the application, Ringback, and what both need.
+
+What belongs here: what goes in, and how large it may be. What does not: uploading it, which
+``deploy`` leaves to the ordinary tools.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import sys
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+from typing import ClassVar
+
+from ringback.errors import ConfigurationError
+
+MOST = 250 * 1024 * 1024
+"""Bytes of a function's code unzipped, with layers: Lambda takes no more."""
+MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
+GLIBC = "manylinux_2_28"
+"""The newest that wheels are commonly built for and that Lambda's Amazon Linux 2023 runs."""
+NOT_THERE = frozenset({"apsw", "httptools", "rich", "typer", "uvicorn", "uvloop", "websockets"})
+"""What Ringback needs to serve, to keep data in files, and for its command line: none is done in
+Lambda. An application that needs one of them says so in its own requirements."""
+PARTS_NOT_THERE = frozenset({"awscost", "awslocal", "cli", "demo", "sam"})
+SKIPPED = frozenset({"build", "dist", "docs", "ringback-data", "test", "tests"})
+"""Folders beside an application that are not it, as hidden ones and environments are not."""
+REQUIREMENTS = "requirements.txt"
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The time of every file in the archive: the same code has the same digest, and is not deployed
+again."""
+
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """What is built, and where."""
+
+    folder: Path
+    handler: str
+    architecture: str
+    python: str
+    requirements: Path | None
+    """The application's own; None: it has none."""
+
+    ARCHIVE: ClassVar[str] = "code.zip"
+
+    @property
+    def code(self) -> Path:
+        return self.folder / "code"
+
+    @property
+    def archive(self) -> Path:
+        return self.folder / self.ARCHIVE
+
+    @property
+    def needed(self) -> Path:
+        """Ringback's own requirements, in Lambda."""
+        return self.folder / "ringback-requirements.txt"
+
+    def install(self) -> list[str]:
+        """The command that installs the dependencies, for Lambda and not for this machine."""
+        machine = MACHINES[self.architecture]
+        files = [self.needed, *([self.requirements] if self.requirements else [])]
+        listed = [word for file in files for word in ("--requirement", str(file))]
+        if shutil.which("uv") is not None:
+            platform = ["--python-platform", f"{machine}-{GLIBC}", "--only-binary", ":all:"]
+            head = ["uv", "pip", "install", "--quiet", "--target", str(self.code)]
+            return [*head, *platform, "--python-version", self.python, *listed]
+        platform = [
+            *("--platform", f"{GLIBC}_{machine}"),
+            *("--platform", f"manylinux2014_{machine}"),
+            *("--implementation", "cp", "--only-binary=:all:"),
+        ]
+        head = [*_pip(), "install", "--quiet", "--target", str(self.code)]
+        return [*head, *platform, "--python-version", self.python, *listed]
+
+    def prepare(self) -> None:
+        """An empty folder of code, and the list of what Ringback needs."""
+        if self.code.exists():
+            shutil.rmtree(self.code)
+        self.code.mkdir(parents=True)
+        self.needed.write_text("\n".join(needed()) + "\n", "utf-8")
+
+    def copy(self) -> None:
+        """Ringback and the application, as they are here."""
+        package = Path(__file__).resolve().parent.parent
+        skipped = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(package, self.code / "ringback", ignore=skipped, dirs_exist_ok=True)
+        for part in PARTS_NOT_THERE:
+            shutil.rmtree(self.code / "ringback" / part, ignore_errors=True)
+        for source, name in application(self.handler, self.folder):
+            target = self.code / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+
+    def size(self) -> int:
+        """Bytes unzipped. Raises ``ConfigurationError`` for more than Lambda takes."""
+        sizes: dict[str, int] = {}
+        for file in _files(self.code):
+            part = file.relative_to(self.code).parts[0]
+            sizes[part] = sizes.get(part, 0) + file.stat().st_size
+        total = sum(sizes.values())
+        if total > MOST:
+            largest = sorted(sizes.items(), key=lambda item: -item[1])[:3]
+            told = ", ".join(f"{name} {megabytes(size)}" for name, size in largest)
+            raise ConfigurationError(
+                f"The code has {megabytes(total)} unzipped, and Lambda takes {megabytes(MOST)}. "
+                f"The largest: {told}. Leave out of the requirements what only other machines "
+                "need."
+            )
+        return total
+
+    def zip(self) -> int:
+        """Write the archive; its bytes."""
+        with zipfile.ZipFile(self.archive, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(_files(self.code)):
+                name = file.relative_to(self.code).as_posix()
+                entry = zipfile.ZipInfo(name, EPOCH)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.external_attr = 0o100644 << 16  # anybody may read: Lambda is nobody we know
+                archive.writestr(entry, file.read_bytes())
+        return self.archive.stat().st_size
+
+
+def _pip() -> list[str]:
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    if shutil.which("pip") is not None:
+        return ["pip"]
+    raise ConfigurationError(
+        "Neither uv nor pip is here, and one of them installs what the code needs. Install one: "
+        "https://docs.astral.sh/uv/, or python -m ensurepip."
+    )
+
+
+def needed() -> list[str]:
+    """What Ringback needs where it neither listens nor has a command line."""
+    try:
+        listed = requires("ringback") or []
+    except PackageNotFoundError:
+        raise ConfigurationError(
+            "Ringback is not installed here, so what it needs is not known. pip install it."
+        ) from None
+    found = []
+    for requirement in listed:
+        name = _NAME.match(requirement)
+        if name and "extra ==" not in requirement and name[0].lower() not in NOT_THERE:
+            found.append(requirement)
+    return sorted(found)
+
+
+def application(handler: str, into: Path) -> Iterator[tuple[Path, str]]:
+    """The application's files: where each is, and its name in the code.
+
+    All that lies beside its module, unless that is among installed packages: then its own.
+    """
+    top = handler.partition(".")[0]
+    spec = importlib.util.find_spec(top)
+    if spec is None or not (spec.origin or spec.submodule_search_locations):
+        raise ConfigurationError(f"There is no module {top!r} to be put into the code.")
+    places: Sequence[str] = list(spec.submodule_search_locations or ())
+    place = Path(places[0] if places else str(spec.origin)).resolve()
+    root = place.parent
+    installed = {"site-packages", "dist-packages"} & {*root.parts}
+    files = _files(place) if installed and places else [place] if installed else _own(root)
+    for file in files:
+        if not file.is_relative_to(into.resolve()):
+            yield file, file.relative_to(root).as_posix()
+
+
+def _own(root: Path) -> Iterator[Path]:
+    """What lies in a project's folder and is a part of it."""
+    for each in sorted(root.iterdir()):
+        if each.is_dir():
+            kept = each.name not in SKIPPED and not (each / "pyvenv.cfg").exists()
+            if kept and not each.name.startswith("."):
+                yield from _files(each)
+        elif not each.name.startswith(".") and each.name != REQUIREMENTS:
+            yield each
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for each in sorted(folder.rglob("*")):
+        if each.is_file() and not {"__pycache__", "node_modules"} & {*each.parts}:
+            yield each
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1024 / 1024:.1f} MB"

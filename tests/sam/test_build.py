@@ -1,0 +1,168 @@
+"""What becomes the functions' code: what goes in, what stays out, and how much it may be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ringback.errors import ConfigurationError
+from ringback.sam import build as building
+from ringback.sam.build import NOT_THERE, PARTS_NOT_THERE, Build, application, needed
+
+SHOP = """
+from ringback import Ringback
+
+rb = Ringback()
+handler = rb.lambda_handler()
+"""
+SERVED = """
+import sys
+
+class Refused:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {refused!r}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Refused())
+sys.path.insert(0, {code!r})
+import shop
+import ringback, ringback.lambdas.running
+assert ringback.__file__.startswith({code!r}), ringback.__file__
+print(callable(shop.handler))
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An application in a folder as people have it."""
+    root = tmp_path / "project"
+    for name, text in {
+        "shop.py": SHOP,
+        "helpers/__init__.py": "",
+        "helpers/build/data.txt": "kept: only the top is looked at",
+        "ringback.toml": "",
+        "tests/test_shop.py": "",
+        ".git/config": "",
+        "env/pyvenv.cfg": "",
+        "env/lib.py": "",
+        "helpers/__pycache__/x.pyc": "",
+        "ringback-data/ringback.db": "",
+        "requirements.txt": "",
+    }.items():
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    monkeypatch.syspath_prepend(root)
+    monkeypatch.chdir(root)
+    return root
+
+
+def made(folder: Path, **changes: object) -> Build:
+    options = {
+        "folder": folder,
+        "handler": "shop.handler",
+        "architecture": "arm64",
+        "python": "3.13",
+        "requirements": None,
+    }
+    return Build(**(options | changes))  # type: ignore[arg-type]
+
+
+def test_what_lies_beside_the_application_goes_in(project: Path) -> None:
+    names = {name for _, name in application("shop.handler", project / ".ringback-aws")}
+    assert names == {"shop.py", "helpers/__init__.py", "helpers/build/data.txt", "ringback.toml"}
+
+
+def test_of_an_installed_application_its_own_package_goes_in(tmp_path: Path) -> None:
+    names = {name for _, name in application("msgspec.handler", tmp_path)}
+    assert "msgspec/__init__.py" in names
+    assert all(name.startswith("msgspec/") for name in names)
+
+
+def test_an_application_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="nowhere_at_all"):
+        list(application("nowhere_at_all.handler", tmp_path))
+
+
+def test_ringback_needs_less_than_a_server(project: Path) -> None:
+    names = {name.split(">")[0].split("<")[0] for name in needed()}
+    assert names == {"httpx", "joserfc", "msgspec", "obstore", "pydantic", "starlette"}
+
+
+def test_the_code_serves_without_what_is_left_out(project: Path) -> None:
+    """In an interpreter that has none of it, as Lambda's has not."""
+    build = made(project / ".ringback-aws")
+    build.prepare()
+    build.copy()
+    assert not [part for part in PARTS_NOT_THERE if (build.code / "ringback" / part).exists()]
+    program = SERVED.format(refused=set(NOT_THERE), code=str(build.code))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_the_same_code_is_the_same_archive(project: Path) -> None:
+    archives = []
+    build = made(project / ".ringback-aws")
+    for _ in range(2):
+        build.prepare()
+        build.copy()
+        build.zip()
+        archives.append(build.archive.read_bytes())
+    assert archives[0] == archives[1]
+    with zipfile.ZipFile(build.archive) as archive:
+        assert {"shop.py", "ringback/app.py"} <= set(archive.namelist())
+
+
+def test_too_much_for_lambda_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = made(project / ".ringback-aws")
+    build.prepare()
+    (build.code / "large").write_bytes(bytes(3 * 1024 * 1024))
+    assert build.size() == 3 * 1024 * 1024
+    monkeypatch.setattr(building, "MOST", 2 * 1024 * 1024)
+    with pytest.raises(ConfigurationError, match=r"3\.0 MB unzipped.*2\.0 MB.*large 3\.0 MB"):
+        build.size()
+
+
+def only(monkeypatch: pytest.MonkeyPatch, *tools: str) -> None:
+    """Let these programs be found, and no others."""
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}" if name in tools else None)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "tools", "words"),
+    [
+        ("arm64", ("uv",), ["--python-platform", "aarch64-manylinux_2_28"]),
+        ("x86_64", ("uv",), ["--python-platform", "x86_64-manylinux_2_28"]),
+        ("arm64", ("pip",), ["--platform", "manylinux_2_28_aarch64"]),
+        ("x86_64", ("pip",), ["--platform", "manylinux2014_x86_64"]),
+    ],
+)
+def test_installs_for_lambda_and_not_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    architecture: str,
+    tools: tuple[str, ...],
+    words: list[str],
+) -> None:
+    only(monkeypatch, *tools)
+    build = made(
+        tmp_path, architecture=architecture, python="3.12", requirements=Path("requirements.txt")
+    )
+    command = " ".join(build.install())
+    assert " ".join(words) in command
+    assert "--python-version 3.12" in command
+    assert ":all:" in command
+    assert command.endswith(f"--requirement {build.needed} --requirement requirements.txt")
+
+
+def test_without_an_installer_the_cure_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    only(monkeypatch)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=r"astral\.sh/uv"):
+        made(tmp_path).install()
