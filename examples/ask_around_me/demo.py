@@ -6,12 +6,12 @@ import ipaddress
 import os
 import signal
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from pydantic import BaseModel
 
 from ringback.errors import Conflict, Forbidden, NotFound
-from ringback.serve import Started
 
 from .api import HOME, not_stored, same_origin
 from .files import BUILT
@@ -19,6 +19,9 @@ from .model import Point
 from .neighbours import Neighbours
 from .plausible import NAMES
 from .tasks import LEASE, PACE
+
+if TYPE_CHECKING:
+    from ringback.serve import Started
 
 STEP = "0.5"
 """Seconds that each step waits, so that a person sees it."""
