@@ -34,7 +34,7 @@ class Lines(logging.Formatter):
         if record.exc_info:
             text = f"{text}\n{self.formatException(record.exc_info)}"
         function = getattr(record, "function", None)
-        name = str(function or record.name.removeprefix("ringback.aws."))
+        name = str(function or record.name.removeprefix("ringback.aws.").partition(".")[0])
         moment = f"{self.formatTime(record, '%H:%M:%S')}.{int(record.msecs):03}"
         head = f"{moment} {name:<{self._widest}} "
         if self._colour:

@@ -170,10 +170,9 @@ class Environment:
             if len(kept) > LONGEST_LINE:
                 lines, kept = [*lines, kept], b""
             for line in lines:
-                # The runtime client ends the lines of a traceback so that they stay one event.
-                self._log(line.decode("utf-8", "replace").replace("\r", "\n").rstrip())
+                self._log(_shown(line))
         if kept:
-            self._log(kept.decode("utf-8", "replace"))
+            self._log(_shown(kept))
 
     # Calls
 
@@ -256,6 +255,12 @@ class Environment:
             # It came before the runtime had asked again.
             self._next.set_result(self._given(self._call))
         return await self._next
+
+
+def _shown(line: bytes) -> str:
+    # The runtime client ends and indents the lines of a traceback so that they stay one event.
+    text = line.decode("utf-8", "replace").replace("\r", "\n").replace("\N{NO-BREAK SPACE}", " ")
+    return text.rstrip()
 
 
 def failure(body: bytes) -> FunctionError:

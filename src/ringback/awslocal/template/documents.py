@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -125,6 +126,8 @@ def _serverless(document: Document, given: Mapping[str, str], place: Place) -> D
         from samtranslator.translator.arn_generator import ArnGenerator  # type: ignore[import-untyped]
         from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 
+        # It says that nobody publishes its metrics.
+        logging.getLogger("samtranslator").setLevel(logging.ERROR)
         ArnGenerator.BOTO_SESSION_REGION_NAME = place.region
         session = boto3.session.Session(region_name=place.region)
         translator = Translator({}, Parser(), boto_session=session)
