@@ -8,7 +8,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -223,8 +223,10 @@ class Home:
                 self.schedules[rule.name] = scheduled
                 self._run(scheduled.run())
 
-    def _run(self, coroutine: Any) -> None:
-        self._tasks.append(asyncio.create_task(coroutine))
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        task.add_done_callback(_ended)
+        self._tasks.append(task)
 
     # Stop
 
@@ -259,3 +261,8 @@ class Home:
             actions = counted.setdefault(service, {})
             actions[action] = actions.get(action, 0) + count
         return counted
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("A source of events has stopped: a fault of ours", exc_info=task.exception())

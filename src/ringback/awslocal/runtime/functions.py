@@ -262,7 +262,8 @@ class Functions:
         """Have `name` called with the code as it is now."""
         self._versions[name] += 1
         idle, self._idle[name] = self._idle[name], []
-        self._say(self.functions[name], "The code has changed: the next call starts anew")
+        if idle or self._busy[name]:
+            self._say(self.functions[name], "The code has changed: the next call starts anew")
         for environment in idle:
             with contextlib.suppress(Exception):
                 await self._discard(environment)

@@ -13,6 +13,12 @@ SHARE = 20
 """How many times as long as a look takes nobody looks."""
 AVOIDED = {".aws-sam", ".git", ".venv", "__pycache__", "node_modules", "site-packages"}
 """Folders that hold no code of the function's, or too much of others'."""
+CODE = {
+    *(".cfg", ".graphql", ".html", ".ini", ".j2", ".json", ".py", ".so", ".sql", ".toml"),
+    *(".yaml", ".yml"),
+}
+"""What functions are made of. Whatever else changes in their folders may be a log."""
+BOOTSTRAP = "bootstrap"
 MOST = 20_000
 """Files of one folder that are looked at."""
 
@@ -48,9 +54,9 @@ def state(folder: Path) -> State:
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name not in AVOIDED]
         for name in files:
-            if name.endswith((".pyc", ".log", "~")):
-                continue
             path = Path(place, name)
+            if path.suffix not in CODE and name != BOOTSTRAP:
+                continue
             try:
                 found[str(path)] = path.stat().st_mtime_ns
             except OSError:

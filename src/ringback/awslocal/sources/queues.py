@@ -95,11 +95,9 @@ class QueueMapping:
             left = until - time.monotonic() if batch else float(WAIT)
             if batch and (room <= 0 or size >= LARGEST or (self._window > 0 and left <= 0)):
                 return batch
-            wait = 0 if batch and self._window <= 0 else max(0, min(WAIT, int(left)))
+            wait = max(0, min(WAIT, int(left)))
             came = await self._receive(room, wait)
-            if not came and batch:
-                if self._window <= 0:
-                    return batch
+            if batch and not came:
                 # A poll waits whole seconds; the rest of the window is shorter.
                 await asyncio.sleep(min(0.1, max(0.0, until - time.monotonic())))
             if came and not batch:
@@ -110,6 +108,8 @@ class QueueMapping:
                 await self._delete([each for each in came if not self._wanted(each)])
             batch += kept
             size += sum(len(each["Body"]) for each in kept)
+            if batch and self._window <= 0 and len(came) < room:
+                return batch
 
     async def _receive(self, most: int, wait: int) -> list[Message]:
         try:
