@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -57,6 +58,20 @@ def listener(port: int = 0) -> socket.socket:
     bound.bind(("127.0.0.1", port))
     bound.listen(2048)
     return bound
+
+
+async def forgetful(
+    url: object, limit: int = 4096
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection for which little is kept while it does not read: by default the system may
+    keep tens of megabytes, and then nobody is behind.
+    """
+    at = urlsplit(str(url))
+    made = socket.socket(proto=socket.IPPROTO_TCP)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    made.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(made, (at.hostname, at.port))
+    return await asyncio.open_connection(sock=made, limit=limit)
 
 
 class _Server(uvicorn.Server):

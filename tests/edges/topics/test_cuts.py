@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.edges.topics.application import Source, offset, publish, served
-from tests.serving import ServerProcess, until
+from tests.serving import ServerProcess, forgetful, until
 
 APPLICATION = "tests.edges.topics.application:rb"
 
@@ -156,8 +156,7 @@ async def test_a_slow_reader_gets_all_of_a_long_replay(data: Path, path: str) ->
 
 async def test_of_a_coalesced_topic_who_is_behind_gets_the_newest(data: Path, path: str) -> None:
     async with served(data, path) as (rb, http):
-        at = urlsplit(str(http.base_url))
-        reader, writer = await asyncio.open_connection(at.hostname, at.port, limit=4096)
+        reader, writer = await forgetful(http.base_url)
         writer.write(
             b"GET /topics/gauge/a HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
         )
@@ -167,7 +166,9 @@ async def test_of_a_coalesced_topic_who_is_behind_gets_the_newest(data: Path, pa
         found = b""
         async with asyncio.timeout(60):
             while b"[1499," not in found[-20_000:]:
-                found += await reader.read(65536)
+                chunk = await reader.read(65536)
+                assert chunk, "it was cut"
+                found += chunk
         assert rb.started.hub.listeners("gauge/a") == 1, "it was not cut"
         assert found.count(b"data:") < 1400
         writer.close()

@@ -14,17 +14,20 @@ from tests.serving import until
 
 
 async def test_the_answer_says_whether_anybody_listens(data: Path, path: str) -> None:
-    async with served(data, path) as (_, http):
+    async with served(data, path) as (rb, http):
         answer = await http.post("/topics/log/a", json={"n": 1})
         assert answer.status_code == 202
         told = answer.json()
         assert told == {"topic": "log/a", "position": told["position"], "listeners": 0}
         assert told["position"].endswith("-1")
+        listeners = rb.started.hub.listeners
         async with Source(http.base_url, "log/+"), Source(http.base_url, "log/a"):
+            await until(lambda: listeners("log/a") == 2)
             answer = await http.post("/topics/log/a", json=2)
             assert (answer.status_code, answer.json()["listeners"]) == (201, 2)
             assert answer.headers["cache-control"] == "no-store"
         async with Source(http.base_url, "now/a") as source:
+            await until(lambda: listeners("now/a") == 1)
             answer = await http.post("/topics/now/a", json=[3])
             assert answer.json() == {"topic": "now/a", "position": None, "listeners": 1}
             assert [event.data["position"] for event in await source.until(1)] == [None]

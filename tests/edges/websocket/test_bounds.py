@@ -17,7 +17,7 @@ from ringback.edges import places
 from ringback.edges.websocket import session
 from ringback.wire import channel
 from tests.edges.websocket.talking import Server, served
-from tests.serving import until
+from tests.serving import forgetful, until
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
@@ -27,7 +27,7 @@ async def raw_client(server: Server, extensions: str = "") -> Any:
     """A connection whose bytes the test writes and reads itself."""
     address = urlsplit(server.http)
     fields = f"Sec-WebSocket-Extensions: {extensions}\r\n" if extensions else ""
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    reader, writer = await forgetful(server.http, 2**16)
     writer.write(
         f"GET /ws HTTP/1.1\r\nHost: {address.netloc}\r\nUpgrade: websocket\r\n{fields}"
         f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n"
