@@ -12,8 +12,7 @@ TABLE = (
 )
 STREAM = "dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator"
 READ = "s3:GetObject"
-WRITE = "s3:GetObject s3:PutObject s3:AbortMultipartUpload"
-ALL = "s3:GetObject s3:PutObject s3:DeleteObject s3:AbortMultipartUpload"
+ALL = "s3:GetObject s3:PutObject s3:DeleteObject"
 SEND = "sqs:SendMessage"
 RECEIVE = "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage"
 PUSH = "execute-api:ManageConnections"
@@ -21,14 +20,14 @@ OF_EACH = {
     "Log": "logs:CreateLogStream logs:PutLogEvents",
     "Trace": "xray:PutTelemetryRecords xray:PutTraceSegments",
 }
-UPLOADS = {"Uploads": ALL, "ListUploads": "s3:ListBucket"}
+UPLOADS = {"Uploads": f"{ALL} s3:AbortMultipartUpload", "ListUploads": "s3:ListBucket"}
 TAKEN = {"Uploads": READ, "ListUploads": "s3:ListBucket"}
 READS_STREAM = {"Stream": STREAM, "ListStreams": "dynamodb:ListStreams", "ReportFailures": SEND}
 WORK = {"Receive": RECEIVE, "Table": TABLE, "Payloads": ALL, **TAKEN, "Send": SEND}
 
 EXPECTED: dict[str, dict[str, str]] = {
     "HttpFunction": {"Table": TABLE, "Payloads": ALL, **UPLOADS, "Send": SEND},
-    "SocketFunction": {"Table": TABLE, "Payloads": WRITE, "Send": SEND, "Push": PUSH},
+    "SocketFunction": {"Table": TABLE, "Payloads": ALL, "Send": SEND, "Push": PUSH},
     "AuthorizerFunction": {"Table": TABLE},
     "Work30Function": WORK,
     "Work60Function": WORK,
@@ -41,10 +40,16 @@ EXPECTED: dict[str, dict[str, str]] = {
         "PutEvents": "events:PutEvents",
     },
     "BackstopFunction": {**READS_STREAM, "Table": TABLE, "Payloads": READ, "Send": SEND},
-    "UpkeepFunction": {"Table": TABLE, "Payloads": ALL, **UPLOADS, "Send": SEND},
+    "UpkeepFunction": {
+        "Table": TABLE,
+        "Expiry": "dynamodb:DescribeTimeToLive",
+        "Payloads": ALL,
+        **UPLOADS,
+        "Send": SEND,
+    },
     "EventsFunction": {
         "Table": TABLE,
-        "Payloads": WRITE,
+        "Payloads": ALL,
         **UPLOADS,
         "Send": SEND,
         "ReportFailures": SEND,

@@ -9,6 +9,7 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 from ringback import CloudEvent, Ringback
+from ringback.awslocal.sources.patterns import fits
 from ringback.engines.dynamodb import schema
 from ringback.errors import ConfigurationError
 from ringback.sam import document, plan, text
@@ -122,6 +123,49 @@ def test_the_bucket_is_nobody_elses(template: dict[str, Any]) -> None:
     (statement,) = properties(template, "FilesPolicy")["PolicyDocument"]["Statement"]
     assert statement["Effect"] == "Deny"
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+# The stream
+
+
+def filters(template: dict[str, Any], function: str) -> list[Any]:
+    source = properties(template, function)["Events"]["Stream"]["Properties"]
+    return [json.loads(each["Pattern"]) for each in source["FilterCriteria"]["Filters"]]
+
+
+def test_records_that_nobody_has_to_know_call_no_function(template: dict[str, Any]) -> None:
+    news, queued = filters(template, "PushFunction"), filters(template, "BackstopFunction")
+    # Five without asking AWS for more.
+    assert len(news) <= 5
+    assert all(each["eventName"] == ["INSERT", "MODIFY"] for each in (*news, *queued))
+    operation = {"pk": {"S": "op#0198"}, "sk": {"S": "op"}}
+
+    def record(keys: Any, event: str = "MODIFY", **image: str) -> dict[str, Any]:
+        new = {name: {"S": value} for name, value in image.items()}
+        return {"eventName": event, "dynamodb": {"Keys": keys, "NewImage": keys | new}}
+
+    def key(pk: str, sk: str) -> dict[str, Any]:
+        return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+    told = [
+        record(operation, status="running"),
+        record(key("op#0198", "e#1"), "INSERT"),
+        record(key("journal", "000000000000000001"), "INSERT"),
+        record(key("relay#1", "1"), "INSERT"),
+        record(key("socket#A=", "socket"), "INSERT", wake="opened"),
+    ]
+    untold = [
+        record(operation, "REMOVE", status="queued"),
+        record(key("op#0198", "m#1"), "INSERT"),
+        record(key("key#1", "key"), "INSERT"),
+        record(key("limit#t", "task")),
+        record(key("socket#A=", "socket")),
+        record(key("topic#a", "1"), "INSERT"),
+    ]
+    assert all(any(fits(each, found) for each in news) for found in told)
+    assert not any(any(fits(each, found) for each in news) for found in untold)
+    assert any(fits(each, record(operation, status="queued")) for each in queued)
+    assert not any(fits(each, found) for each in queued for found in (*told, *untold))
 
 
 # What comes from outside

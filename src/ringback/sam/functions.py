@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +31,23 @@ STREAM_AGE = 3600
 """Seconds that a record is tried for: news that is older is no news, and followers replay."""
 BACKSTOP_WINDOW = 20
 """Seconds: what the first sending did in time needs no second."""
+STREAM_BATCH = 100
 EVENTS_RETRIES = 2
+STORED = {"eventName": ["INSERT", "MODIFY"]}
+NEWS: tuple[dict[str, Any], ...] = (
+    {"dynamodb": {"Keys": {"pk": {"S": ["journal", {"prefix": "relay#"}]}}}},
+    {
+        "dynamodb": {
+            "Keys": {"pk": {"S": [{"prefix": "op#"}]}, "sk": {"S": ["op", {"prefix": "e#"}]}}
+        }
+    },
+    {"dynamodb": {"NewImage": {"wake": {"S": [{"exists": True}]}}}},
+)
+"""Records that somebody is told of: messages, operations and their events, connections."""
+QUEUED: tuple[dict[str, Any], ...] = (
+    {"dynamodb": {"Keys": {"sk": {"S": ["op"]}}, "NewImage": {"status": {"S": ["queued"]}}}},
+)
+"""Records of what may have to be sent again."""
 AT_ONCE = {30: 10, 60: 5, 300: 1, 900: 1}
 """Messages that one invocation takes: where work is long, nothing waits for its neighbours."""
 LATE = 60_000
@@ -160,7 +177,7 @@ def functions(plan: Plan) -> Iterator[Function]:
         name="Socket",
         about="Every action of the WebSocket protocol ringback.v1, connecting and leaving too.",
         timeout=SOCKET_TIMEOUT,
-        allow=[table, payloads("read", "write"), *send, policies.push()],
+        allow=[table, payloads("read", "write", "delete"), *send, policies.push()],
         app=True,
         reserved=True,
     )
@@ -188,7 +205,7 @@ def functions(plan: Plan) -> Iterator[Function]:
             policies.put_events(),
             policies.report(FAILURES),
         ],
-        events={"Stream": _stream(batch=100, window=0, parallel=2)},
+        events={"Stream": _stream(NEWS, window=0, parallel=2)},
         late=True,
     )
     yield Function(
@@ -204,7 +221,7 @@ def functions(plan: Plan) -> Iterator[Function]:
             policies.report(FAILURES),
         ],
         variables={"RINGBACK_STREAM": "backstop"},
-        events={"Stream": _stream(batch=100, window=BACKSTOP_WINDOW, parallel=1)},
+        events={"Stream": _stream(QUEUED, window=BACKSTOP_WINDOW, parallel=1)},
         late=True,
     )
     yield Function(
@@ -212,7 +229,7 @@ def functions(plan: Plan) -> Iterator[Function]:
         about="Every minute: leases that ran out, work whose time has come, what is past its "
         "retention.",
         timeout=UPKEEP_TIMEOUT,
-        allow=[table, payloads("read", "write", "delete"), *files, *send],
+        allow=[table, policies.expiry(), payloads("read", "write", "delete"), *files, *send],
         events={
             "EveryMinute": {
                 "Type": "Schedule",
@@ -230,7 +247,7 @@ def functions(plan: Plan) -> Iterator[Function]:
             timeout=STREAM_TIMEOUT,
             allow=[
                 table,
-                payloads("read", "write"),
+                payloads("read", "write", "delete"),
                 *files,
                 *send,
                 policies.report(FAILURES),
@@ -268,16 +285,19 @@ def _work(seconds: int, tasks: str, allow: Sequence[Statement]) -> Function:
     )
 
 
-def _stream(*, batch: int, window: int, parallel: int) -> dict[str, Any]:
+def _stream(wanted: Sequence[Any], *, window: int, parallel: int) -> dict[str, Any]:
     return {
         "Type": "DynamoDB",
         "Properties": {
             "Stream": att("Table.StreamArn"),
             # From the beginning, so that nothing is missed between deployment and first poll.
             "StartingPosition": "TRIM_HORIZON",
-            "BatchSize": batch,
+            "BatchSize": STREAM_BATCH,
             "MaximumBatchingWindowInSeconds": window,
             "ParallelizationFactor": parallel,
+            "FilterCriteria": {
+                "Filters": [{"Pattern": json.dumps(each | STORED)} for each in wanted]
+            },
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "BisectBatchOnFunctionError": True,
             "MaximumRetryAttempts": STREAM_RETRIES,

@@ -71,6 +71,11 @@ def table() -> Statement:
     )
 
 
+def expiry() -> Statement:
+    """Whether the table deletes by itself what has expired: if not, all of it would be read."""
+    return _allow("Expiry", ("dynamodb:DescribeTimeToLive",), att("Table.Arn"))
+
+
 def payloads(*actions: str) -> Statement:
     return _allow("Payloads", _of_objects(actions), sub(f"{FILES_ARN}/{PAYLOADS}*"))
 
@@ -78,7 +83,11 @@ def payloads(*actions: str) -> Statement:
 def uploads(*actions: str) -> list[Statement]:
     """Files that are sent in, and the list of their pieces."""
     return [
-        _allow("Uploads", _of_objects(actions), sub(f"{FILES_ARN}/{UPLOADS}*")),
+        _allow(
+            "Uploads",
+            [*_of_objects(actions), *(["s3:AbortMultipartUpload"] if "write" in actions else [])],
+            sub(f"{FILES_ARN}/{UPLOADS}*"),
+        ),
         _allow("ListUploads", ("s3:ListBucket",), sub(FILES_ARN))
         | {"Condition": {"StringLike": {"s3:prefix": f"{UPLOADS}*"}}},
     ]
@@ -86,8 +95,7 @@ def uploads(*actions: str) -> list[Statement]:
 
 def _of_objects(actions: Iterable[str]) -> list[str]:
     names = {"read": "s3:GetObject", "write": "s3:PutObject", "delete": "s3:DeleteObject"}
-    found = [names[action] for action in actions]
-    return [*found, "s3:AbortMultipartUpload"] if "write" in actions else found
+    return [names[action] for action in actions]
 
 
 def send(queues: Iterable[str]) -> Statement:
