@@ -334,7 +334,12 @@ class Streamed(Protocol):
         """What records of the stream tell, in their order."""
 
     async def take_passing(self, key: str) -> bool:
-        """Whether the caller is the one who tells a message of an ephemeral topic: true once."""
+        """Whether the caller is the one who tells messages of ephemeral topics: true once."""
+
+    async def flush(self) -> None:
+        """Wait until all that was begun beside the store's own writes is sent: what tells queues,
+        and ephemeral messages. A function that ends is frozen.
+        """
 
 
 class FullEngine(

@@ -6,7 +6,6 @@ import json
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -25,7 +24,7 @@ from ringback.awslocal.model import (
     Stage,
 )
 from ringback.lambdas.handler import LambdaHandler
-from tests.lambdas.memory import Memory, MemoryTable
+from ringback.ports import FullEngine
 
 PLACE = Place(account="123456789012", region="eu-central-1")
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "eu-central-1"}
@@ -50,16 +49,32 @@ class Application(Protocol):
     def running(self, *, worker: bool | None = None) -> Any: ...
 
 
-class OnMemory:
-    """An application whose store is in memory."""
+class Store(Protocol):
+    """What all functions share, and what tells of it."""
 
-    def __init__(self, rb: Ringback, memory: Memory) -> None:
+    def engine(self) -> FullEngine:
+        """One function's view of it, still closed."""
+
+    def settings(self) -> dict[str, Any]:
+        """What the application has to be told of it."""
+
+    async def read(self) -> list[dict[str, Any]]:
+        """What the stream tells next, once there is something."""
+
+    def watching(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """Have the stream tell of everything while this lasts."""
+
+
+class On:
+    """An application on a store."""
+
+    def __init__(self, rb: Ringback, store: Store) -> None:
         self.asgi = rb.asgi
         self._rb = rb
-        self._memory = memory
+        self._store = store
 
     def running(self, *, worker: bool | None = None) -> Any:
-        return self._rb.running(worker=worker, engine=self._memory.engine())
+        return self._rb.running(worker=worker, engine=self._store.engine())
 
 
 class Functions:
@@ -70,6 +85,7 @@ class Functions:
         self._idle: list[LambdaHandler] = []
         self._all: list[LambdaHandler] = []
         self._lock = threading.Lock()
+        self._under_way: set[asyncio.Future[Any]] = set()
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.crash: Callable[[str, dict[str, Any]], bool] = lambda function, event: False
         """Whether a call ends as a crash: what it did stays done, and nobody hears of it."""
@@ -77,8 +93,13 @@ class Functions:
     async def invoke(self, function: str, event: dict[str, Any]) -> Outcome:
         event = json.loads(json.dumps(event))
         self.calls.append((function, event))
+        calling = asyncio.ensure_future(asyncio.to_thread(self.call, event))
+        self._under_way.add(calling)
+        calling.add_done_callback(self._under_way.discard)
         try:
-            payload = await asyncio.to_thread(self.call, event)
+            payload = await asyncio.shield(calling)
+        except asyncio.CancelledError:
+            raise
         except BaseException as error:
             logging.getLogger("tests").exception("%s failed.", function)
             return Outcome(
@@ -98,16 +119,23 @@ class Functions:
             with self._lock:
                 self._idle.append(handler)
 
-    def close(self) -> None:
+    async def settled(self) -> None:
+        """Wait until nothing runs."""
+        while self._under_way:
+            await asyncio.wait(tuple(self._under_way))
+
+    async def close(self) -> None:
+        """End all environments."""
+        await self.settled()
         for handler in self._all:
-            handler.close()
+            await asyncio.to_thread(handler.close)
 
 
 class Cloud:
     """It is up for one test."""
 
-    def __init__(self, memory: Memory, functions: Functions) -> None:
-        self.memory = memory
+    def __init__(self, store: Store, functions: Functions) -> None:
+        self.store = store
         self.functions = functions
         self.url = ""
         self.socket_url = ""
@@ -115,28 +143,17 @@ class Cloud:
         self.pushing = asyncio.Event()
         """Whether the stream is read."""
         self.pushing.set()
-        self._news = asyncio.Event()
-        self._read = 0
 
     async def stream(self) -> None:
-        """Call for what the stream tells, in order, a batch at a time."""
-        loop = asyncio.get_running_loop()
-
-        def told() -> None:
-            loop.call_soon_threadsafe(self._news.set)
-
-        self.memory.told = told
+        """Call for what the stream tells, in order, a batch at a time, until it was told."""
         while True:
-            await self.pushing.wait()
-            records = self.memory.records[self._read :]
-            if not records:
-                self._news.clear()
-                if self._read == len(self.memory.records):
-                    await self._news.wait()
-                continue
-            answer = await self.functions.invoke("Push", {"Records": records})
-            if answer.error is None and not answer.payload["batchItemFailures"]:
-                self._read += len(records)
+            records = await self.store.read()
+            while records:
+                await self.pushing.wait()
+                answer = await self.functions.invoke("Push", {"Records": records})
+                if answer.error is None and not answer.payload["batchItemFailures"]:
+                    break
+                await asyncio.sleep(0.05)
 
 
 async def until(condition: Callable[[], Any]) -> None:
@@ -149,7 +166,7 @@ async def until(condition: Callable[[], Any]) -> None:
 @contextlib.asynccontextmanager
 async def cloud(
     make: Callable[..., Ringback],
-    folder: Path,
+    store: Store,
     monkeypatch: pytest.MonkeyPatch,
     *,
     limits: Limits | None = None,
@@ -158,15 +175,14 @@ async def cloud(
     """``make`` makes the application, once for each function that runs at the same time."""
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
-    memory = Memory(folder)
     home: Cloud
 
     def function() -> LambdaHandler:
-        rb = make(aws_socket_url=home.socket_url.replace("ws:", "http:"))
-        return LambdaHandler(OnMemory(rb, memory), None)
+        url = home.socket_url.replace("ws:", "http:")
+        return LambdaHandler(On(make(aws_socket_url=url, **store.settings()), store), None)
 
     functions = Functions(function)
-    home = Cloud(memory, functions)
+    home = Cloud(store, functions)
     guarded: dict[str, Any] = {"authorization": "CUSTOM", "authorizer": "door"}
     sockets = SocketGateway(
         SocketApi(
@@ -202,7 +218,6 @@ async def cloud(
         PLACE,
         functions,
     )
-    watcher = MemoryTable(memory)
     servers = [Server(sockets), Server(http)]
     async with contextlib.AsyncExitStack() as stack:
         for server in servers:
@@ -211,14 +226,14 @@ async def cloud(
         home.gateway = sockets
         home.socket_url = f"ws://127.0.0.1:{servers[0].port}/live"
         home.url = f"http://127.0.0.1:{servers[1].port}"
-        await stack.enter_async_context(watcher)
+        await stack.enter_async_context(store.watching())
         streaming = asyncio.create_task(home.stream())
-        stack.callback(watcher.watch())
-        stack.callback(lambda: streaming.cancel())
         try:
             yield home
         finally:
             streaming.cancel()
+            await asyncio.gather(streaming, return_exceptions=True)
+            await functions.settled()
             for server in servers:
                 await server.stop()
-            await asyncio.to_thread(functions.close)
+            await functions.close()

@@ -1,8 +1,10 @@
 """Connections in memory beside a store of SQLite: what functions need of a table, without AWS."""
 
+import asyncio
+import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ class Memory:
         self.passing: dict[str, Passing] = {}
         self.records: list[dict[str, Any]] = []
         self.told: Callable[[], None] = lambda: None
+        self._read = 0
 
     def record(self, **what: Any) -> None:
         """Something that the stream tells."""
@@ -44,6 +47,31 @@ class Memory:
 
     def engine(self) -> "MemoryTable":
         return MemoryTable(self)
+
+    def settings(self) -> dict[str, Any]:
+        return {}
+
+    async def read(self) -> list[dict[str, Any]]:
+        loop, news = asyncio.get_running_loop(), asyncio.Event()
+
+        def told() -> None:
+            loop.call_soon_threadsafe(news.set)
+
+        self.told = told
+        while not (records := self.records[self._read :]):
+            await news.wait()
+            news.clear()
+        self._read += len(records)
+        return records
+
+    @contextlib.asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        async with self.engine() as engine:
+            stop = engine.listen(lambda changed: self.record(topics=sorted(changed - {QUEUE})))
+            try:
+                yield
+            finally:
+                stop()
 
 
 class MemoryTable(SqliteEngine):
@@ -126,12 +154,11 @@ class MemoryTable(SqliteEngine):
     async def take_passing(self, key: str) -> bool:
         return self.memory.passing.pop(key, None) is not None
 
+    async def flush(self) -> None:
+        pass
+
     def relay(self, publications: Sequence[Publication], now: float) -> None:
         for publication in publications:
             key = str(len(self.memory.records))
-            self.memory.passing[key] = Passing(key, publication, now)
+            self.memory.passing[key] = Passing(key, ((publication, now),))
             self.memory.record(passing=key)
-
-    def watch(self) -> Callable[[], None]:
-        """Have the stream tell of what is stored from now on."""
-        return self.listen(lambda changed: self.memory.record(topics=sorted(changed - {QUEUE})))

@@ -54,6 +54,8 @@ export interface Options {
   share?: boolean | undefined;
   /** Told of everything that goes over the wire: for debugging. */
   onTraffic?: ((traffic: Traffic) => void) | undefined;
+  /** Where the WebSocket is, unless at `ws` below the URL: API Gateway gives it its own address. */
+  webSocketUrl?: string | undefined;
   /** In place of the global `fetch`. */
   fetch?: typeof fetch | undefined;
   /** In place of the global `WebSocket`; where there is none, it begins with SSE. */

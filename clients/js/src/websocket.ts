@@ -68,12 +68,15 @@ export class WebSocketTransport implements Transport {
     this.#context = context;
     const { http, options } = context;
     const Socket = options.WebSocket ?? WebSocket;
-    this.#socket = new Socket(`${http.url.replace(/^http/, "ws")}ws`, [PROTOCOL]);
+    const url = options.webSocketUrl ?? `${http.url.replace(/^http/, "ws")}ws`;
+    this.#socket = new Socket(url, [PROTOCOL]);
     this.#expect();
     this.#socket.onmessage = ({ data }) => {
       if (this.#started) this.#alive();
       const frame = frameOf(data);
       if (frame) this.#frame(frame);
+      // API Gateway says that what is behind it failed, and not at which action: begin anew.
+      else if (/"connectionId"/.test(data)) this.#fail({ error: DEAD() });
     };
     this.#socket.onclose = ({ code, reason }) => this.#closed(code, reason);
   }
@@ -256,13 +259,15 @@ export class WebSocketTransport implements Transport {
 
   #closed(code: number, reason: string): void {
     const error = local(`close-${code}`, reason || `The connection was closed (${code}).`);
-    const { broken, stay, after } = {
-      broken: code === 1006 ? !this.#started : code < 4000 && !reconnects(code),
-      stay: code >= 4000 && !reconnects(code),
-      after: code === 4429 ? CAP : this.#after,
-    };
+    const not = !reconnects(code);
     const refused = [4401, 4403, 4409].includes(code) && { token: this.#token };
-    this.#fail({ error, broken, after, stay: stay && code !== 4429, ...(refused && { refused }) });
+    this.#fail({
+      error,
+      broken: code === 1006 ? !this.#started : code < 4000 && not && !this.#after,
+      stay: code >= 4000 && not && code !== 4429,
+      after: code === 4429 ? CAP : this.#after,
+      ...(refused && { refused }),
+    });
   }
 
   #fail(failure: Parameters<Context["down"]>[0]): void {

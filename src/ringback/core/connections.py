@@ -70,12 +70,12 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Passing(msgspec.Struct, frozen=True):
-    """A message of an ephemeral topic on its way."""
+    """Messages of ephemeral topics on their way."""
 
     key: str
-    """Names it to whoever tells it: once."""
-    publication: Publication
-    at: float
+    """Names them to whoever tells them: once."""
+    messages: tuple[tuple[Publication, float], ...]
+    """With when they were published."""
 
 
 class Changes(msgspec.Struct, frozen=True):

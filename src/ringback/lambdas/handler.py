@@ -93,8 +93,16 @@ class LambdaHandler:
         functions = self._functions
         if functions is None:
             functions = self._functions = await self._start()
-        remaining = _remaining(context)
         await functions.woken()
+        try:
+            return await self._carry_out(functions, trigger, event, context)
+        finally:
+            await functions.done()
+
+    async def _carry_out(
+        self, functions: Functions, trigger: Trigger, event: Event, context: Any
+    ) -> Any:
+        remaining = _remaining(context)
         match trigger:
             case Trigger.HTTP:
                 return await functions.http(event, context, remaining)

@@ -41,6 +41,8 @@ MAX_REPLAY = 2_000
 beyond ``max_replay`` elsewhere."""
 MAX_FAILURES = 5
 """Times in a row that a connection cannot be posted to until it is given up: its client resumes."""
+AGAIN = 0.1
+"""Seconds after which a client comes again whose connection is closed under it."""
 LOG_PAGE = 200
 """Messages of an operation's log that are read at once."""
 
@@ -189,7 +191,7 @@ class Line:
         now = service.clock()
         if service.revocations.covers(self.claims) or (expires_at is not None and expires_at < now):
             # Which code it is closed with, API Gateway decides: so it is told to come again.
-            await self.send(channel.bye(0.0))
+            await self.send(channel.bye(AGAIN))
             await self._parts.posts.close(self.id)
             raise Gone
         if (

@@ -112,21 +112,21 @@ class Pushes:
     # What nothing is kept of
 
     async def _pass(self, passing: Passing, patterns: Sequence[tuple[str, str]]) -> None:
-        """Tell a message of an ephemeral topic, once; whom it does not reach, it does not."""
+        """Tell messages of ephemeral topics, once; whom they do not reach, they do not."""
         if not await self._parts.table.take_passing(passing.key):
             return
-        publication = passing.publication
-        message = Message(
-            topic=publication.topic,
-            position=Position("", 0),
-            kind=Kind.MESSAGE,
-            data=publication.data,
-            at=passing.at,
-            attributes=publication.attributes,
-        )
-        frame = channel.message(message.topic, message.position, message.data, message.at)
-        ((_, ids),) = await self._followers([message.topic], patterns)
-        await _all([self._pass_to(id, message, frame) for id in ids])
+        for publication, at in passing.messages:
+            message = Message(
+                topic=publication.topic,
+                position=Position("", 0),
+                kind=Kind.MESSAGE,
+                data=publication.data,
+                at=at,
+                attributes=publication.attributes,
+            )
+            frame = channel.message(message.topic, message.position, message.data, at)
+            ((_, ids),) = await self._followers([message.topic], patterns)
+            await _all([self._pass_to(id, message, frame) for id in ids])
 
     async def _pass_to(self, id: str, message: Message, frame: bytes) -> None:
         parts = self._parts

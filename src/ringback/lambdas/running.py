@@ -99,6 +99,12 @@ class Functions:
             await self._service.revocations.refresh()
             self._refreshed_at = time.monotonic()
 
+    async def done(self) -> None:
+        """The process may be frozen from here on: send what was begun to be."""
+        engine = self._service.engine
+        if isinstance(engine, Streamed):
+            await engine.flush()
+
     async def http(self, event: Event, context: Any, remaining: float) -> dict[str, Any]:
         """A request."""
         ringing = asyncio.ensure_future(self._ring())

@@ -15,6 +15,7 @@ from ringback.edges.http.message import Request, problem_response
 from ringback.edges.websocket.edge import operation_token
 from ringback.errors import Forbidden, RingbackError, Unauthenticated
 from ringback.lambdas.calls import Call, told
+from ringback.lambdas.line import AGAIN
 from ringback.lambdas.parts import Parts
 from ringback.lambdas.triggers import Event
 from ringback.wire import channel
@@ -79,7 +80,7 @@ class Sockets:
             return {"statusCode": 200}
         found = await self._parts.table.find_connection(id, self._parts.service.clock())
         if found is None:  # closed as far as the table knows: the client is to come again
-            await self._parts.posts.post(id, channel.bye(0.0))
+            await self._parts.posts.post(id, channel.bye(AGAIN))
             await self._parts.posts.close(id)
             return {"statusCode": 410}
         connection, left = found

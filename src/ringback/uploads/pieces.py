@@ -21,8 +21,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from obstore.exceptions import AlreadyExistsError
-
 from ringback.errors import OffsetMismatch, PayloadTooLarge
 from ringback.ids import is_id
 from ringback.uploads.store import FILE, Store, reaching, sync
@@ -113,6 +111,8 @@ class Pieces:
                 f"bytes with each request: {PIECE} or more.",
                 limit=limit,
             )
+        from obstore.exceptions import AlreadyExistsError
+
         name = _piece(upload, stored.generation, stored.offset)
         with reaching():
             try:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import obstore
-from obstore.store import S3Store
 
 from ringback.core.commands import Start
 from ringback.core.model import OperationState
@@ -21,6 +19,9 @@ from ringback.service import Service
 from ringback.uploads.finish import amount, tell
 from ringback.uploads.record import Upload
 from ringback.uploads.store import FILE, Store, reaching
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
 
 PUT = "put"
 """The name of the object below the upload's id that a URL is signed for."""
@@ -41,6 +42,8 @@ class Presigned:
     @classmethod
     def of(cls, where: str, store: Store) -> Presigned | None:
         """Those of the store at an address; None where it is not S3."""
+        from obstore.store import S3Store
+
         if not isinstance(store.objects, S3Store):
             return None
         parts = urlsplit(where)
@@ -48,6 +51,8 @@ class Presigned:
 
     async def url(self, upload: str, seconds: float) -> str:
         """Where the bytes of an upload can be put for a while."""
+        import obstore
+
         until = timedelta(seconds=int(max(1, min(LONGEST, seconds))))
         with reaching():
             signed: str = await obstore.sign_async(self._objects, "PUT", f"{upload}/{PUT}", until)

@@ -11,13 +11,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
-
-from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
 
 from ringback.errors import ConfigurationError, StoreUnavailable
 from ringback.settings import Settings
+
+if TYPE_CHECKING:  # and else where there are uploads: it is large, and not everywhere
+    from obstore.store import ObjectStore
 
 FOLDER = "uploads"
 """The folder in that of the embedded store, unless the settings name another place."""
@@ -48,6 +49,9 @@ class Store:
 
     def __init__(self, where: str) -> None:
         """Raises ``ConfigurationError`` for an address that is none."""
+        from obstore.exceptions import BaseError
+        from obstore.store import LocalStore, from_url
+
         self.folder: Path | None = None
         """None: the objects are elsewhere."""
         self.objects: ObjectStore
@@ -100,6 +104,8 @@ def known(name: str) -> str:
 @contextmanager
 def reaching() -> Iterator[None]:
     """Raises ``StoreUnavailable`` for what the store, the disk or the network does to us."""
+    from obstore.exceptions import BaseError
+
     try:
         yield
     except (BaseError, OSError) as error:

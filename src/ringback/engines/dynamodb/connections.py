@@ -38,10 +38,7 @@ TURNS = 20
 class TableConnections:
     """What a function asks of connections; see ``ports.Connections``."""
 
-    @property
-    def client(self) -> Client:
-        """The table's."""
-        raise NotImplementedError
+    client: Client
 
     async def open_connection(self, connection: Connection) -> None:
         """Store a connection that was opened."""
