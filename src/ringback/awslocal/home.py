@@ -36,6 +36,8 @@ log = logging.getLogger("ringback.aws.home")
 
 STARTING = 60.0
 """Seconds that moto may take to start."""
+EXPIRY = 10.0
+"""Seconds between two looks for what is expired. DynamoDB takes days at most."""
 SECRETS = {"testing": "testing", "test": "test"}
 """Access keys whose signatures ``@connections`` takes: those of functions here, and what people
 give to tools that ask for some."""
@@ -138,6 +140,8 @@ class Home:
             "ringback.awslocal.moto",
             "--port",
             str(self.options.moto_port),
+            "--expire",
+            str(max(0.1, EXPIRY * self.options.scale)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             # Ctrl-C is for us: functions still need it while they end.

@@ -8,8 +8,9 @@ no stream's iterator finds it: here only the items that a transaction names are 
 Every request is counted by service and action: ``GET /_requests`` answers
 ``{"dynamodb": {"PutItem": 3}}``, ``DELETE /_requests`` begins anew.
 
-``python -m ringback.awslocal.moto [--port N]`` prints ``ready URL`` and serves until its standard
-input ends: so it never outlives whoever started it.
+``python -m ringback.awslocal.moto [--port N] [--expire SECONDS]`` prints ``ready URL`` and serves
+until its standard input ends: so it never outlives whoever started it. With ``--expire`` a table's
+time to live is looked after.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs
 
+from ringback.awslocal.moto_expiry import expire
 from ringback.awslocal.moto_streams import STREAM, Streams
 from ringback.errors import ConfigurationError
 
@@ -75,6 +77,10 @@ class Counting:
         if not action.startswith(READING):
             self._streams.changed()
         return made
+
+    def expire(self, every: float) -> None:
+        """Delete, every so many seconds, what a table's time to live is over for."""
+        expire(self._one_at_a_time, self._streams.changed, every=every)
 
     def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         with self._counting:
@@ -179,7 +185,7 @@ def _uncopied(kind: Any) -> Iterator[None]:
         del kind.__deepcopy__
 
 
-def application() -> Wsgi:
+def application() -> Counting:
     """The server's WSGI application. Raises ``ConfigurationError`` without moto."""
     try:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -190,9 +196,11 @@ def application() -> Wsgi:
     return Counting(inner)
 
 
-def serve(host: str, port: int) -> None:
+def serve(host: str, port: int, expire: float = 0) -> None:
     """Serve until standard input ends."""
     app = application()
+    if expire:
+        app.expire(expire)
     from moto.moto_server.werkzeug_app import MotoRequestHandler
     from werkzeug.serving import make_server
 
@@ -253,8 +261,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--expire", type=float, default=0, metavar="SECONDS")
     given = parser.parse_args()
-    serve(given.host, given.port)
+    serve(given.host, given.port, given.expire)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import time
 from typing import Any
 
 import httpx
@@ -104,6 +105,29 @@ async def test_a_stream_goes_on_from_the_record_that_failed(watched: Watched) ->
     batches = [names(event) for event in watched.seen("checked")]
     before = [batch for batch in batches if "i2" in batch]
     assert len(before) == 1
+
+
+async def test_what_is_expired_is_deleted_and_the_stream_says_by_whom(watched: Watched) -> None:
+    table = watched.home.stack.resources["Table"].physical
+    for name, expires in (("old", time.time() - 60), ("kept", time.time() + 600)):
+        item = {"id": {"S": name}, "expires": {"N": str(int(expires))}}
+        await watched.ask("dynamodb", "put_item", TableName=table, Item=item)
+    found = [
+        record
+        for event in await watched.came("checked", lambda event: removed(event))
+        for record in removed(event)
+    ]
+    assert [each["dynamodb"]["Keys"]["id"]["S"] for each in found] == ["old"]
+    assert found[0]["userIdentity"] == {
+        "type": "Service",
+        "principalId": "dynamodb.amazonaws.com",
+    }
+    left = await watched.ask("dynamodb", "get_item", TableName=table, Key={"id": {"S": "kept"}})
+    assert "Item" in left
+
+
+def removed(event: Any) -> list[Any]:
+    return [each for each in event["Records"] if each["eventName"] == "REMOVE"]
 
 
 async def test_a_rule_calls_for_what_fits(watched: Watched) -> None:
