@@ -7,6 +7,7 @@ there are records behind the first N, or when the time is over. Asking DynamoDB'
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 import threading
@@ -50,7 +51,7 @@ class Streams:
             left = until - time.monotonic()
             if records or left <= 0:
                 said = {"records": records, "next": after + len(records)}
-                return json.dumps(said, default=_moment).encode()
+                return json.dumps(said, default=_plain).encode()
             with self._condition:
                 self._condition.wait_for(lambda seen=seen: self._changes != seen, left)  # type: ignore[misc]
 
@@ -65,8 +66,10 @@ class Streams:
         return [each.to_json() for each in shard.items[after : after + MOST]]
 
 
-def _moment(value: Any) -> Any:
-    """Seconds, as Lambda shows the moment of a change."""
+def _plain(value: Any) -> Any:
+    """As Lambda shows it: the moment of a change in seconds, what is binary in base64."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     if isinstance(value, datetime.datetime):
         zoned = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
         return float(int(zoned.timestamp()))
