@@ -75,7 +75,13 @@ TABLE: dict[str, Room] = {
     ),
     "awslocal": Room(
         why="a home on one machine for any SAM template: it knows nothing of Ringback's own code",
-        may=words("wire errors"),
+        may=words("awscost wire errors"),
+    ),
+    "awscost": Room(
+        why="amounts out of numbers and prices; the prices are data",
+        may=words("errors"),
+        others=PURE | words("html importlib.resources tomllib"),
+        timeless=True,
     ),
     "__init__": Room(why="the public names", may=None),
     "app": Room(why="the composition root", may=None),

@@ -141,9 +141,13 @@ COLUMNS = (
 
 
 def stopped(figures: Mapping[str, Any], *, json: bool) -> None:
-    """What was done."""
+    """What was done, and what AWS would take for it."""
+    from ringback.awscost import Measured, cost_of
+    from ringback.cli import costs
+
+    cost = cost_of(Measured.of(figures))
     if json:
-        out_json_line({"event": "summary", **figures})
+        out_json_line({"event": "summary", **figures, "cost": costs.measured_plain(cost)})
         return
     called = {
         name: usage
@@ -172,6 +176,9 @@ def stopped(figures: Mapping[str, Any], *, json: bool) -> None:
     if requests:
         out()
         _table([("requests", "", ""), *requests])
+    if cost.total:
+        out()
+        costs.measured(cost)
     out()
 
 

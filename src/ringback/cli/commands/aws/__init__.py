@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ringback.cli.commands.aws import deploy, destroy, local, logs, redrive, template
+from ringback.cli.commands.aws import cost, deploy, destroy, local, logs, redrive, template
 
 application = typer.Typer(
     help="Run an application on AWS without servers.", no_args_is_help=True, rich_markup_mode=None
@@ -17,6 +17,7 @@ def _all() -> None:
 
 
 # In the order in which one comes to need them.
+application.command()(cost.cost)
 application.command()(template.template)
 application.command()(deploy.deploy)
 application.command()(logs.logs)
