@@ -59,6 +59,8 @@ class Options:
     concurrency: int = ACCOUNT
     watch: bool = True
     """Whether changed code is taken over."""
+    freeze: bool = True
+    """Whether processes stand still between calls, as on AWS."""
     origins: tuple[str, ...] = ()
     extra: Mapping[str, str] = field(default_factory=dict)
     """Environment variables for every function."""
@@ -120,6 +122,7 @@ class Home:
             self.around,
             concurrency=options.concurrency,
             watch=options.watch,
+            freeze=options.freeze,
         )
         destinations = Destinations(self.clients, self.stack.functions)
         self.asynchronous = Asynchronous(self.functions, destinations, scale=options.scale)

@@ -5,6 +5,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from ringback.awslocal.runtime.functions import Functions
 from tests.awslocal.runtime.conftest import Run
 from tests.awslocal.waiting import until, until_async
@@ -190,6 +192,21 @@ async def test_too_large_an_answer_is_refused(run: Run) -> None:
     outcome = await functions.invoke("F", {})
     assert outcome.error is not None
     assert outcome.error.type == "Function.ResponseSizeTooLarge"
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="only Linux tells of its processes"
+)
+async def test_between_calls_a_process_stands_still(run: Run) -> None:
+    functions = await run("import os\ndef handler(event, context):\n    return os.getpid()\n")
+
+    def state(process: int) -> str:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+    for _ in range(2):
+        process = (await functions.invoke("F", {})).payload
+        await until(lambda process=process: state(process) == "T")  # type: ignore[misc]
+    assert functions.usage["F"].cold_starts == 1
 
 
 async def test_calls_to_an_api_on_aws_are_led_to_its_gateway(run: Run) -> None:

@@ -61,7 +61,9 @@ class Environment:
         log: Log,
         *,
         init: float = INIT,
+        freeze: bool = True,
     ) -> None:
+        """`freeze`: whether the process stands still between calls."""
         self.function = function
         self.init_seconds = 0.0
         self.fresh = True
@@ -70,6 +72,7 @@ class Environment:
         self._variables = variables
         self._log = log
         self._init = init
+        self._freeze = freeze and self._bootstrap() is None
         self._listener = Listener(self._serve)
         self._process: asyncio.subprocess.Process
         self._readers: list[asyncio.Task[None]] = []
@@ -99,8 +102,10 @@ class Environment:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            # Ctrl-C is for us: what is under way shall end first.
-            start_new_session=True,
+            # Ctrl-C is for us: what is under way shall end first. ``start.py`` makes a group of
+            # its own, and no session: the system ends groups that stand still when whoever
+            # started them is gone.
+            start_new_session=executable is not None,
         )
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
@@ -143,8 +148,15 @@ class Environment:
                 await asyncio.wait_for(reader, 1)
 
     def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self._process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            # It has ended, or made no group yet.
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
 
     async def _wait(self) -> None:
         code = await self._process.wait()
@@ -185,6 +197,8 @@ class Environment:
         if not self.alive:
             await self._wait()
         elif self._next is not None and not self._next.done():
+            if self._freeze:
+                self._signal(signal.SIGCONT)
             self._next.set_result(self._given(call))
         try:
             came = await asyncio.wait_for(asyncio.shield(self._ended), call.timeout)
@@ -254,6 +268,9 @@ class Environment:
         if self._call is not None and self._ended is not None and not self._ended.done():
             # It came before the runtime had asked again.
             self._next.set_result(self._given(self._call))
+        elif self._freeze:
+            # As Lambda does: what a handler left undone waits for the next call.
+            self._signal(signal.SIGSTOP)
         return await self._next
 
 

@@ -57,6 +57,7 @@ class Functions:
         *,
         concurrency: int = ACCOUNT,
         watch: bool = True,
+        freeze: bool = True,
     ) -> None:
         self.functions = functions
         self.around = around
@@ -71,6 +72,7 @@ class Functions:
         self._running: set[asyncio.Task[Outcome]] = set()
         self._keeping: asyncio.Task[None] | None = None
         self._watched = watch
+        self._freeze = freeze
         self._stopping = False
 
     async def start(self) -> None:
@@ -148,7 +150,10 @@ class Functions:
         init = 0.0
         if environment is None:
             environment = Environment(
-                function, variables(function, self.around), lambda line: self._say(function, line)
+                function,
+                variables(function, self.around),
+                lambda line: self._say(function, line),
+                freeze=self._freeze,
             )
             self._of[environment] = self._versions[function.name]
             self.usage[function.name].cold_starts += 1

@@ -59,6 +59,7 @@ class Leading(importlib.abc.MetaPathFinder):
 
 
 def main() -> None:
+    os.setpgid(0, 0)
     gateways = os.environ.pop(GATEWAYS, "")
     if gateways:
         sys.meta_path.insert(0, Leading(json.loads(gateways)))

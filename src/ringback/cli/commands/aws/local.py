@@ -51,6 +51,10 @@ def local(
     reload: Annotated[
         bool, typer.Option(help="Take over code when it changes.", show_default=True)
     ] = True,
+    freeze: Annotated[
+        bool,
+        typer.Option(help="Let functions stand still between calls, as on AWS.", show_default=True),
+    ] = True,
     aws_port: Annotated[
         int,
         typer.Option(min=0, max=65535, help="Port of what stands for AWS. 0: a free one."),
@@ -80,6 +84,7 @@ def local(
                 scale=time_scale,
                 concurrency=concurrency,
                 watch=reload,
+                freeze=freeze,
                 origins=tuple(origin or ()),
                 extra=_pairs(env),
             ),
