@@ -15,6 +15,7 @@ from ringback import Ringback
 from ringback.wire.channel import PROTOCOL
 from tests.edges.websocket.talking import LIMIT, Talk
 from tests.lambdas.cloud import Cloud, Store, cloud, until
+from tests.lambdas.events import http
 from tests.lambdas.memory import Memory
 
 
@@ -172,21 +173,3 @@ async def test_what_a_post_cannot_carry_is_a_gap(home: Cloud) -> None:
         )
         frame = await ada.hear()
         assert (frame["type"], frame["topics"]) == ("gap", ["a"])
-
-
-def http(method: str, path: str, body: str | None = None, **headers: str) -> dict[str, Any]:
-    """An event of an HTTP API."""
-    return {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": {"host": "localhost", "content-type": "application/json", **headers},
-        "requestContext": {
-            "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},
-            "stage": "$default",
-            "domainName": "localhost",
-        },
-        "body": body,
-        "isBase64Encoded": False,
-    }

@@ -99,11 +99,11 @@ class Pushes:
         found = await self._parts.table.find_connection(id, self._parts.service.clock())
         if found is None:
             return
-        frame = channel.welcome(TICK, found[0].claims.expires_at)
-        loop = asyncio.get_running_loop()
-        deadline, pause = loop.time() + GREETING, GREET_EVERY
+        connection, clock = found[0], self._parts.service.clock
+        frame = channel.welcome(TICK, connection.claims.expires_at)
+        pause = GREET_EVERY
         while not await self._parts.posts.post(id, frame):
-            if loop.time() > deadline:
+            if clock() > connection.connected_at + GREETING:
                 await self._parts.table.close_connection(id)
                 return
             await asyncio.sleep(pause)
@@ -156,9 +156,9 @@ async def _all(works: Sequence[Awaitable[None]]) -> None:
     """Do all of it, and raise what the first of them raised that the store's return would mend."""
     failed: BaseException | None = None
     for done in await asyncio.gather(*works, return_exceptions=True):
-        if isinstance(done, RingbackError):
+        if isinstance(done, RingbackError) or not isinstance(done, Exception | None):
             failed = failed or done
-        elif isinstance(done, BaseException):
+        elif done is not None:
             log.error("A connection could not be told.", exc_info=done)
     if failed is not None:
         raise failed
