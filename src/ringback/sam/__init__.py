@@ -4,7 +4,8 @@ What belongs here: what is written and which ordinary tools are called. What doe
 of it, which is for ``lambdas`` and, on one machine, for ``awslocal``.
 """
 
+from ringback.sam.additions import Additions
 from ringback.sam.plan import Plan, plan
 from ringback.sam.template import document, text
 
-__all__ = ["Plan", "document", "plan", "text"]
+__all__ = ["Additions", "Plan", "document", "plan", "text"]

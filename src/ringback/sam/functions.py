@@ -93,11 +93,13 @@ class Function:
     def id(self) -> str:
         return f"{self.name}Function"
 
-    def resources(self, code: str) -> Resources:
-        """``code`` stands in each: `aws cloudformation package` does not look at the globals."""
+    def resources(self, plan: Plan) -> Resources:
+        """The function, its role, its log and its alarms. The code's place stands in each function:
+        `aws cloudformation package` does not look at the globals.
+        """
         skips = [*SKIPS, NO_LETTERS if self.asynchronous is None else OTHER_LETTERS]
         properties: dict[str, Any] = {
-            "CodeUri": code,
+            "CodeUri": plan.code,
             "Role": att(f"{self.id}Role.Arn"),
             "Timeout": self.timeout,
         }
@@ -124,7 +126,8 @@ class Function:
                 inside=tuple(skips),
             ),
         )
-        yield f"{self.id}Role", policies.role(self.id, f"{self.id}Logs", self.allow, app=self.app)
+        allow = [*self.allow, *plan.additions.statements] if self.app else self.allow
+        yield f"{self.id}Role", policies.role(self.id, f"{self.id}Logs", allow, app=self.app)
         yield (
             f"{self.id}Logs",
             Note(

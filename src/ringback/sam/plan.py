@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ringback.app import Ringback
 from ringback.errors import ConfigurationError
+from ringback.sam.additions import Additions
 from ringback.sam.events import STORED
 from ringback.tasks.registry import RunIn, Task
 
@@ -64,6 +65,7 @@ class Plan:
     open: tuple[str, ...]
     """Keys of those which would be covered by them, and are open to anybody."""
     cors: tuple[str, ...]
+    additions: Additions
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -83,6 +85,7 @@ def plan(
     runtime: str = RUNTIME,
     code: str = CODE,
     prefix: str = "",
+    additions: Additions | None = None,
 ) -> Plan:
     """What an application needs. Raises ``ConfigurationError`` for what AWS cannot run."""
     handler = handler or f"{target.partition(':')[0]}.handler"
@@ -121,6 +124,7 @@ def plan(
         guarded=guarded,
         open=opened,
         cors=rb.settings.cors_origins,
+        additions=additions or Additions(),
     )
 
 

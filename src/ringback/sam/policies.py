@@ -6,7 +6,7 @@ allow writing any log and reading any queue.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ringback.sam.yaml import Tag, att, ref, sub, when
@@ -26,7 +26,9 @@ PAYLOADS = "payloads/"
 UPLOADS = "uploads/"
 
 
-def role(function: str, logs: str, statements: Sequence[Statement], *, app: bool) -> dict[str, Any]:
+def role(
+    function: str, logs: str, statements: Sequence[Mapping[str, Any]], *, app: bool
+) -> dict[str, Any]:
     """The role of one function; ``app``: the application's own code runs in it."""
     properties: dict[str, Any] = {
         "AssumeRolePolicyDocument": {

@@ -25,7 +25,13 @@ def document(rb: Ringback, plan: Plan) -> dict[str, Any]:
 
 
 def sections(rb: Ringback, plan: Plan) -> dict[str, Any]:
-    return {
+    """What it has; at last, what the application adds. Raises ``ConfigurationError`` where that
+    is named as something here.
+    """
+    variables = environment(
+        queues.urls(plan), policies.FILES, policies.UPLOADS, policies.SOCKET_STAGE
+    )
+    ours = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Transform": "AWS::Serverless-2016-10-31",
         "Description": f"{plan.name}, by Ringback",
@@ -39,23 +45,20 @@ def sections(rb: Ringback, plan: Plan) -> dict[str, Any]:
                 "Architectures": [ref("Architecture")],
                 "MemorySize": ref("MemorySize"),
                 "Tracing": "Active",
-                "Environment": {
-                    "Variables": environment(
-                        queues.urls(plan), policies.FILES, policies.UPLOADS, policies.SOCKET_STAGE
-                    )
-                },
+                "Environment": {"Variables": variables | dict(plan.additions.variables)},
             }
         },
         "Resources": dict(_resources(plan)),
         "Outputs": _outputs(plan),
     }
+    return plan.additions.join(ours)
 
 
 def _resources(plan: Plan) -> Iterator[tuple[str, Any]]:
     yield from apis.http_api(plan)
     yield from apis.socket_api()
     for function in functions(plan):
-        yield from function.resources(plan.code)
+        yield from function.resources(plan)
     yield from storage.table()
     yield from storage.bucket()
     yield from queues.queues(plan)

@@ -9,7 +9,7 @@ import typer
 
 from ringback.cli import options
 from ringback.cli.commands.aws.places import Profile, Region
-from ringback.cli.commands.aws.template import PYTHON, Handler, Prefix, Python, read
+from ringback.cli.commands.aws.template import PYTHON, Handler, Prefix, Python, With, read
 
 if TYPE_CHECKING:
     from ringback.app import Ringback
@@ -52,6 +52,7 @@ def deploy(
     handler: Handler = None,
     python: Python = PYTHON,
     prefix: Prefix = "",
+    additions: With = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the commands, and run none.")
     ] = False,
@@ -65,8 +66,9 @@ def deploy(
     from ringback.sam.parameters import parameters
     from ringback.sam.tools import Deployment, given, stack_name, stack_of
 
-    rb, plan = read(target, handler, python, prefix, Build.ARCHIVE)
-    wanted = given(parameter or (), list(parameters(plan, rb.settings)))
+    rb, plan = read(target, handler, python, prefix, Build.ARCHIVE, additions)
+    known = [*parameters(plan, rb.settings), *plan.additions.sections.get("Parameters", {})]
+    wanted = given(parameter or (), known)
     listed = Path(REQUIREMENTS)
     build = Build(
         folder=folder,

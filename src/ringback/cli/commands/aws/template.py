@@ -27,6 +27,14 @@ Prefix = Annotated[
     str,
     typer.Option(help="The path that the application is mounted under.", metavar="PATH"),
 ]
+With = Annotated[
+    Path | None,
+    typer.Option(
+        "--with",
+        help="A template of what the application uses of its own, to be joined to this.",
+        metavar="FILE",
+    ),
+]
 PYTHON = "3.13"
 
 
@@ -39,6 +47,7 @@ def template(
     handler: Handler = None,
     python: Python = PYTHON,
     prefix: Prefix = "",
+    additions: With = None,
     code: Annotated[
         str, typer.Option(help="The folder of the code, from the template's.", metavar="DIR")
     ] = ".",
@@ -51,7 +60,7 @@ def template(
     from ringback.cli.texts import write_text
     from ringback.sam import text
 
-    rb, plan = read(target, handler, python, prefix, code)
+    rb, plan = read(target, handler, python, prefix, code, additions)
     written = text(rb, plan)
     if output is None:
         write_text(written)
@@ -61,15 +70,27 @@ def template(
 
 
 def read(
-    target: str, handler: str | None, python: str, prefix: str, code: str
+    target: str,
+    handler: str | None,
+    python: str,
+    prefix: str,
+    code: str,
+    additions: Path | None,
 ) -> tuple[Ringback, Plan]:
     """The application, and what it comes to on AWS. Raises ``ConfigurationError``."""
     from ringback.cli.load import load
     from ringback.sam import plan
+    from ringback.sam.additions import read as read_additions
 
     rb, name = load(target)
     made = plan(
-        rb, name, handler=handler or "", runtime=f"python{python}", prefix=prefix, code=code
+        rb,
+        name,
+        handler=handler or "",
+        runtime=f"python{python}",
+        prefix=prefix,
+        code=code,
+        additions=None if additions is None else read_additions(additions),
     )
     _check_handler(made.handler)
     return rb, made
