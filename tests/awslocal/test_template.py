@@ -121,9 +121,26 @@ def test_what_nothing_stands_for_is_told(wide: Stack) -> None:
     assert not [kind for _, kind in wide.left_out if kind == "AWS::IAM::Role"]
 
 
+def test_a_function_that_cannot_run_here_is_told(tmp_path: Path) -> None:
+    def function(**said: Any) -> dict[str, Any]:
+        return {"Type": "AWS::Lambda::Function", "Properties": {"Handler": "a.b", **said}}
+
+    stack = stack_of(
+        tmp_path,
+        {
+            "Node": function(Runtime="nodejs22.x", Code={"ZipFile": ""}),
+            "Image": function(PackageType="Image", Code={"ImageUri": "x"}),
+            "Far": function(Runtime="python3.13", Code={"S3Bucket": "b", "S3Key": "k"}),
+        },
+    )
+    assert not stack.functions
+    assert {name for name, _ in stack.left_out} == {"Node", "Image", "Far"}
+
+
 def refuse(tmp_path: Path, value: Any, **rest: Any) -> str:
     properties = {
         "Handler": "a.b",
+        "Runtime": "python3.13",
         "Code": {"ZipFile": ""},
         "Environment": {"Variables": {"V": value}},
     }
@@ -160,6 +177,7 @@ def test_values_of_the_language(tmp_path: Path) -> None:
     }
     properties = {
         "Handler": "a.b",
+        "Runtime": "provided.al2023",
         "Code": {"ZipFile": ""},
         "Environment": {"Variables": values},
     }

@@ -39,7 +39,11 @@ class Asynchronous:
     def submit(self, function: str, event: Any) -> None:
         """Call `function` with `event`, now and again until it succeeds or has been tried
         often enough."""
-        task = asyncio.create_task(self._run(self._functions.functions[function], event))
+        known = self._functions.functions.get(function)
+        if known is None:
+            log.warning("%s does not run here: what it should have got is dropped", function)
+            return
+        task = asyncio.create_task(self._run(known, event))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

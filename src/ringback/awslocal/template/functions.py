@@ -13,6 +13,9 @@ from ringback.awslocal.model import Function
 from ringback.awslocal.template.context import Context
 from ringback.awslocal.template.documents import code_of
 
+RUNTIMES = ("python", "provided")
+"""How those begin that can be run."""
+
 
 def functions(context: Context) -> Iterator[Function]:
     asynchronous = dict(_asynchronous(context))
@@ -20,14 +23,18 @@ def functions(context: Context) -> Iterator[Function]:
     for name, properties in context.of("AWS::Lambda::Function"):
         code = _code(properties.get("Code"), name, context)
         if code is None or properties.get("PackageType") == "Image":
-            context.left_out.append((name, "AWS::Lambda::Function without code on this machine"))
+            context.left_out.append((name, "a function without code on this machine"))
+            continue
+        runtime = str(properties.get("Runtime", ""))
+        if not runtime.startswith(RUNTIMES):
+            context.left_out.append((name, f"a function in {runtime}: only Python runs here"))
             continue
         yield Function(
             name=name,
             function_name=context.attributes.physical(name),
             arn=context.attributes.arn(name),
             handler=str(properties.get("Handler", "")),
-            runtime=str(properties.get("Runtime", "")),
+            runtime=runtime,
             code=code,
             timeout=float(properties.get("Timeout", 3)),
             memory=int(properties.get("MemorySize", 128)),
