@@ -26,7 +26,7 @@ from .service import area, authenticate, rb, sign_in, single, store
 MIN_RADIUS = 100.0
 """Metres."""
 MAX_BODY = 4096
-"""Bytes that are read of a request: a name is the most that is sent here."""
+"""Bytes that are read of a request: a name or a place is the most that is sent here."""
 
 
 class Small(APIRoute):

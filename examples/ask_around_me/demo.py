@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from ringback.errors import Conflict, Forbidden, NotFound
 
-from .api import HOME, not_stored, same_origin
+from .api import HOME, Small, not_stored, same_origin
 from .files import BUILT
 from .model import Point
 from .neighbours import Neighbours
@@ -78,6 +78,7 @@ router = APIRouter(
     prefix="/api/demo",
     include_in_schema=False,
     dependencies=[Depends(not_stored), Depends(same_origin)],
+    route_class=Small,
 )
 
 

@@ -51,10 +51,22 @@ def _one_line(text: str) -> str:
     text = " ".join(text.split())
     if UNFIT.search(text):
         raise ValueError("there are characters in it that cannot be shown")
-    # Letters, numbers, punctuation, symbols; marks and what only formats are seen with these.
-    if not any(unicodedata.category(each)[0] in "LNPS" for each in text[:MAX_TEXT]):
+    if not _is_seen(text):
         raise ValueError("there is nothing in it")
     return text
+
+
+def _is_seen(text: str) -> bool:
+    # Letters, numbers, punctuation, symbols; marks and what only formats are seen with these.
+    return any(unicodedata.category(each)[0] in "LNPS" for each in text[:MAX_TEXT])
+
+
+def name_in(given: object) -> str | None:
+    """What can be shown of what somebody else calls a name: an issuer checks as it likes."""
+    if not isinstance(given, str):
+        return None
+    name = " ".join(UNFIT.sub(" ", given).split())[:MAX_NAME].rstrip()
+    return name if _is_seen(name) else None
 
 
 Line = Annotated[str, AfterValidator(_one_line)]

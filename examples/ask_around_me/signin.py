@@ -32,7 +32,7 @@ from ringback.security.jwt import Authenticator
 from ringback.settings import Settings
 
 from . import questions
-from .model import MAX_NAME, Person, Session
+from .model import Person, Session, name_in
 from .store import store_in
 
 SECRET = "ask-around-me.secret"  # noqa: S105 - a file's name
@@ -156,9 +156,8 @@ class SignIn:
 
 def person_of(claims: Claims) -> Person:
     """Whom others see."""
-    name = claims.extra.get("name") or claims.extra.get("preferred_username")
-    shown = " ".join(name.split())[:MAX_NAME] if isinstance(name, str) else ""
-    return Person(id=claims.subject or "", name=shown or SOMEBODY)
+    names = (name_in(claims.extra.get(each)) for each in ("name", "preferred_username"))
+    return Person(id=claims.subject or "", name=next(filter(None, names), SOMEBODY))
 
 
 def _kept_secret(folder: Path) -> str:

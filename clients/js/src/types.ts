@@ -108,7 +108,10 @@ export interface Connection {
 export interface SubmitOptions {
   /** Made afresh for each submission unless given; kept over its retries. */
   idempotencyKey?: string | undefined;
-  /** Stops trying; a request that the server has accepted by then goes on. */
+  /**
+   * Stops trying, which nothing else does while there is no answer: `AbortSignal.timeout(60_000)`
+   * bounds it. What the server has accepted by then goes on.
+   */
   signal?: AbortSignal | undefined;
   /** Not before this time. */
   startAt?: Date | undefined;

@@ -142,6 +142,18 @@ test("a submission is given up when its signal says so", async () => {
   await expect(submitting).rejects.toThrow("enough");
 });
 
+test("a submission that nobody answers is bounded by a signal that times out", async () => {
+  let tried = 0;
+  const away: typeof fetch = async () => {
+    tried++;
+    throw new TypeError("No network.");
+  };
+  const signal = AbortSignal.timeout(2_000);
+  const submitting = client(open, { fetch: away }).submit("echo", { text: "" }, { signal });
+  await expect(submitting).rejects.toMatchObject({ name: "TimeoutError" });
+  expect(tried).toBeGreaterThan(0);
+});
+
 describe.each<TransportName>(["websocket", "sse", "long-polling"])("tokens over %s", (name) => {
   test("a fresh one is asked for when one expires, and nothing is missed", async () => {
     let asked = 0;

@@ -70,6 +70,8 @@ async def test_what_is_of_the_demo_is_not_there_otherwise(data: Path) -> None:
     async with served(data) as url, httpx.AsyncClient(base_url=url) as client:
         assert (await client.post("/api/demo/kill-worker")).status_code == 404
         assert (await client.put("/api/demo/place", json={"lat": 0, "lng": 0})).status_code == 404
+        large = await client.put("/api/demo/place", json={"lat": 0, "lng": 0, "x": "x" * 5000})
+        assert large.status_code == 413, "it was read before anybody asked what it is for"
 
 
 async def test_both_halves_describe_themselves(data: Path) -> None:
