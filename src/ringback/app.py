@@ -45,10 +45,10 @@ from ringback.tasks.options import (
 from ringback.tasks.registry import EventHandler, Registry, UploadHandler
 from ringback.tasks.topics import Published, Topic, TopicOptions
 from ringback.uploads import Upload, Uploads
-from ringback.worker.worker import Worker
 
 if TYPE_CHECKING:
     from ringback.lambdas.handler import LambdaHandler
+    from ringback.worker.worker import Worker
 
 F = TypeVar("F", bound=Callable[..., Any])
 log = logging.getLogger("ringback")
@@ -228,8 +228,7 @@ class Ringback:
         if self._running is not None:
             raise ConfigurationError(f"{self.name} runs already in this process.")
         settings = self.settings
-        if worker is None:
-            worker = settings.workers is None
+        worker = settings.workers is None if worker is None else worker
         async with AsyncExitStack() as stack:
             opened = await stack.enter_async_context(
                 engine if engine is not None else open_engine(settings)
@@ -254,6 +253,8 @@ class Ringback:
             uploads = Uploads(service)
             started = None
             if worker:
+                from ringback.worker.worker import Worker
+
                 started = Worker(service, chores=uploads.chores)
                 await started.start()
                 stack.push_async_callback(started.stop, settings.grace)

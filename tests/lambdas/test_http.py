@@ -1,0 +1,143 @@
+"""An HTTP API's requests: answered by any ASGI application, within what a function may give."""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, Request, Response
+
+from ringback import Ringback
+from ringback.lambdas.handler import LambdaHandler
+from tests.lambdas.cloud import Context
+from tests.lambdas.events import http
+
+LARGE = 5 * 1024 * 1024
+
+
+def made(folder: Path) -> tuple[Ringback, FastAPI]:
+    rb = Ringback(data=folder, open_topics=True, workers=0)
+
+    @rb.task
+    async def double(x: int) -> int:
+        return 2 * x
+
+    host = FastAPI(lifespan=rb.lifespan)
+
+    @host.get("/host")
+    def plain(request: Request) -> Response:
+        answer = Response(b"\xff\x00", media_type="image/png")
+        answer.set_cookie("one", request.cookies.get("a", ""))
+        answer.set_cookie("two", "2")
+        return answer
+
+    @host.post("/echo")
+    async def echo(request: Request) -> Response:
+        return Response(await request.body(), media_type=request.headers["content-type"])
+
+    @host.get("/large")
+    def large(size: int) -> Response:
+        return Response(b"\xff" * size, media_type="application/octet-stream")
+
+    @host.get("/fails")
+    def fails() -> None:
+        raise ValueError("a secret")
+
+    host.mount("/api", rb.asgi)
+    return rb, host
+
+
+@pytest.fixture
+def handler(tmp_path: Path) -> Iterator[LambdaHandler]:
+    rb, host = made(tmp_path)
+    handler = rb.lambda_handler(host)
+    yield handler
+    handler.close()
+
+
+def call(handler: LambdaHandler, event: dict[str, Any], seconds: float = 30.0) -> dict[str, Any]:
+    answer: dict[str, Any] = handler(event, Context(seconds))
+    json.dumps(answer)
+    return answer
+
+
+def test_routes_of_the_host(handler: LambdaHandler) -> None:
+    answer = call(handler, http("GET", "/host") | {"cookies": ["a=1", "b=2"]})
+    assert answer["statusCode"] == 200
+    assert answer["isBase64Encoded"]
+    assert base64.b64decode(answer["body"]) == b"\xff\x00"
+    assert [each.partition(";")[0] for each in answer["cookies"]] == ["one=1", "two=2"]
+    assert "set-cookie" not in answer["headers"]
+
+
+def test_bodies_of_bytes(handler: LambdaHandler) -> None:
+    data = bytes(range(256))
+    event = http("POST", "/echo", base64.b64encode(data).decode(), **{"content-type": "x/y"})
+    answer = call(handler, event | {"isBase64Encoded": True})
+    assert base64.b64decode(answer["body"]) == data
+
+
+def test_text_stays_text(handler: LambdaHandler) -> None:
+    answer = call(handler, http("POST", "/echo", "Größe", **{"content-type": "text/plain"}))
+    assert (answer["body"], answer["isBase64Encoded"]) == ("Größe", False)
+
+
+def test_what_is_too_large_is_said(handler: LambdaHandler) -> None:
+    assert call(handler, http("GET", "/large") | {"rawQueryString": "size=4000000"})["body"]
+    answer = call(handler, http("GET", "/large") | {"rawQueryString": f"size={LARGE}"})
+    assert answer["statusCode"] == 413
+    assert str(LARGE) in json.loads(answer["body"])["detail"]
+
+
+def test_a_fault_of_the_host_shows_no_secret(handler: LambdaHandler) -> None:
+    answer = call(handler, http("GET", "/fails"))
+    assert answer["statusCode"] == 500
+    assert "secret" not in answer["body"]
+
+
+def test_accepts_below_a_prefix_and_a_stage(handler: LambdaHandler) -> None:
+    event = http("POST", "/live/api/tasks/double", '{"x": 2}')
+    event["requestContext"]["stage"] = "live"
+    answer = call(handler, event)
+    assert answer["statusCode"] == 202, answer
+    assert answer["headers"]["location"].startswith("/live/api/operations/")
+
+
+def test_waits_no_longer_than_there_is_time(handler: LambdaHandler) -> None:
+    accepted = call(handler, http("POST", "/api/tasks/double", '{"x": 2}', **STRONG))
+    path = accepted["headers"]["location"]
+    token = json.loads(accepted["body"])["token"]
+    event = http("GET", path, authorization=f"Bearer {token}", prefer="wait=25")
+    event["headers"]["if-none-match"] = '"0"'
+    answer = call(handler, event, seconds=4.0)
+    assert answer["statusCode"] == 304
+    assert answer["headers"]["preference-applied"] == "wait=1"
+
+
+def test_an_event_stream_is_a_long_poll(handler: LambdaHandler) -> None:
+    accepted = call(handler, http("POST", "/api/tasks/double", '{"x": 2}', **STRONG))
+    path = accepted["headers"]["location"] + "/events"
+    token = json.loads(accepted["body"])["token"]
+    event = http("GET", path, authorization=f"Bearer {token}", accept="text/event-stream")
+    begun = time.monotonic()
+    answer = call(handler, event)
+    assert time.monotonic() - begun < 20  # not the whole of its time
+    assert answer["headers"]["content-type"].startswith("text/event-stream")
+    assert "event: snapshot" in answer["body"]
+    assert "retry:" in answer["body"]
+    event["headers"]["last-event-id"] = answer["body"].partition("id: ")[2].partition("\n")[0]
+    again = call(handler, event, seconds=4.0)
+    assert again["statusCode"] == 200
+    assert "data:" not in again["body"]
+
+
+def test_follows_topics_by_polls(handler: LambdaHandler) -> None:
+    call(handler, http("POST", "/api/topics/a", "1"))
+    answer = call(handler, http("GET", "/api/topics/a") | {"rawQueryString": "after=earliest"})
+    assert [each["data"] for each in json.loads(answer["body"])["messages"]] == [1]
+
+
+STRONG = {"idempotency-key": "0198a5c2-7a6b-7c3e-9d1f-2b4c6d8e0f12"}
