@@ -83,11 +83,10 @@ class Ringback:
     ) -> None:
         """``name`` is the source of its events.
 
-        ``authenticate`` takes a request's headers and returns ``Claims``, or None for an
-        anonymous caller; it replaces the verification of JWTs. ``authorize`` takes an action,
-        claims, and the task or operation it is about; it replaces the rules of
-        ``ringback.core.access``. Both may be async. Further arguments are settings; see
-        ``ringback.settings.Settings``.
+        ``authenticate`` takes a request's headers and returns ``Claims``, or None for an anonymous
+        caller; it replaces the verification of JWTs. ``authorize`` takes an action, claims, and
+        the task or operation it is about; it replaces the rules of ``ringback.core.access``. Both
+        may be async. Further arguments are settings; see ``ringback.settings.Settings``.
         """
         self.name = name
         self.registry = Registry()
