@@ -105,12 +105,10 @@ class Home:
 
     async def _start(self) -> None:
         options = self.options
-        starting = asyncio.create_task(self._start_moto())
-        try:
-            # What is wrong with a template is told first; where moto is, is not known before.
-            await asyncio.to_thread(self._read, "http://127.0.0.1")
-        finally:
-            self.endpoint = await starting
+        moto = await self._start_moto()
+        # What is wrong with a template is told first; while it is read, moto starts.
+        await asyncio.to_thread(self._read, "http://127.0.0.1")
+        self.endpoint = await self._ready(moto)
         self.stack = await asyncio.to_thread(self._read, self.endpoint)
         self.clients = Clients(self.endpoint, options.place)
         queues = await self.clients.run(lambda: provision(self.stack, self.clients))
@@ -136,7 +134,7 @@ class Home:
         options = self.options
         return read(self.template, options.parameters, place=options.place, endpoint=endpoint)
 
-    async def _start_moto(self) -> str:
+    async def _start_moto(self) -> asyncio.subprocess.Process:
         self._moto = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -150,11 +148,13 @@ class Home:
             # Ctrl-C is for us: functions still need it while they end.
             start_new_session=True,
         )
-        stdout = self._moto.stdout
+        return self._moto
+
+    async def _ready(self, moto: asyncio.subprocess.Process) -> str:
         line = b""
-        if stdout is not None:
+        if moto.stdout is not None:
             with contextlib.suppress(TimeoutError):
-                line = await asyncio.wait_for(stdout.readline(), STARTING)
+                line = await asyncio.wait_for(moto.stdout.readline(), STARTING)
         if not line.startswith(READY.encode()):
             raise ConfigurationError(
                 "moto's server did not start"
