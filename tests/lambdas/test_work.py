@@ -1,0 +1,147 @@
+"""Work from SQS: each message is a hint, and the table says what is to be done."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from ringback import Operation, Ringback
+from ringback.lambdas.handler import LambdaHandler
+from tests.lambdas.cloud import KEYS, Context, On
+from tests.lambdas.events import http
+
+pytest.importorskip("ringback.engines.dynamodb.engine")
+from tests import moto
+from tests.lambdas.table import Table
+
+
+class Home:
+    """Functions of one application on one table."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.runs: list[int] = []
+        self.hold = asyncio.Event()
+        self._handlers: list[LambdaHandler] = []
+        self.handler = self.function()
+
+    def function(self) -> LambdaHandler:
+        """A further environment."""
+        rb = Ringback(open_topics=True, **self.table.settings())
+
+        @rb.task(timeout=20)
+        async def double(x: int, op: Operation) -> int:
+            self.runs.append(x)
+            await op.publish("done", x)
+            return 2 * x
+
+        @rb.task(timeout=30)
+        async def long(x: int) -> int:
+            self.runs.append(x)
+            await asyncio.sleep(60)
+            return x
+
+        @rb.task(timeout=20, concurrency=1)
+        async def alone(x: int) -> int:
+            self.runs.append(x)
+            return x
+
+        handler = LambdaHandler(On(rb, self.table), None)
+        self._handlers.append(handler)
+        return handler
+
+    def submit(self, task: str, x: int) -> tuple[str, str]:
+        answer = self.handler(http("POST", f"/tasks/{task}", json.dumps({"x": x})), Context(30))
+        assert answer["statusCode"] == 202, answer
+        shown = json.loads(answer["body"])
+        return shown["id"], shown["token"]
+
+    def show(self, operation: str, token: str) -> dict[str, Any]:
+        event = http("GET", f"/operations/{operation}", authorization=f"Bearer {token}")
+        shown: dict[str, Any] = json.loads(self.handler(event, Context(30))["body"])
+        return shown
+
+    def work(self, messages: list[dict[str, Any]], seconds: float = 50.0) -> list[str]:
+        """The messages that are to come again."""
+        answer = self.handler({"Records": messages}, Context(seconds))
+        return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+
+    def close(self) -> None:
+        for handler in self._handlers:
+            handler.close()
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name, value in {**KEYS, **moto.environment()}.items():
+        monkeypatch.setenv(name, value)
+    home = Home(Table())
+    yield home
+    home.close()
+
+
+def test_accepts_sends_runs_and_settles(home: Home) -> None:
+    operation, token = home.submit("double", 2)
+    messages = home.table.messages()
+    assert [json.loads(each["body"])["operation"] for each in messages] == [operation]
+    assert home.work(messages) == []
+    shown = home.show(operation, token)
+    assert (shown["status"], shown["result"]) == ("succeeded", 4)
+    # The same once more, twice in a batch, does nothing.
+    assert home.work([messages[0], messages[0] | {"messageId": "again"}]) == []
+    assert home.runs == [2]
+
+
+def test_what_is_no_work_of_ours_comes_again(home: Home) -> None:
+    body = json.dumps({"operation": "x", "task": "unknown"})
+    message = {"messageId": "m1", "body": body, "eventSource": "aws:sqs"}
+    assert home.work([message, {**message, "messageId": "m2", "body": "no JSON"}]) == ["m1", "m2"]
+
+
+def test_what_does_not_end_in_time_is_given_back(home: Home) -> None:
+    operation, token = home.submit("long", 1)
+    assert home.work(home.table.messages(), seconds=9.5) == []
+    shown = home.show(operation, token)
+    assert (shown["status"], shown["attempt"]) == ("queued", 1)
+    # And it was sent again.
+    assert [json.loads(each["body"])["operation"] for each in home.table.messages(5)] == [operation]
+
+
+def test_a_limit_passes_its_place_on(home: Home) -> None:
+    operations = [home.submit("alone", x) for x in range(3)]
+    messages = home.table.messages()
+    while len(messages) < 3:
+        messages += home.table.messages()
+    assert home.work(messages) == []
+    assert sorted(home.runs) == [0, 1, 2]
+    for operation in operations:
+        assert home.show(*operation)["status"] == "succeeded"
+
+
+def test_the_backstop_sends_what_was_lost(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    operation, token = home.submit("double", 3)
+    home.table.messages()  # lost: nobody works on it
+    records = asyncio.run(home.table.read())
+    monkeypatch.setenv("RINGBACK_STREAM", "backstop")
+    assert home.handler({"Records": records}, Context(30)) == {"batchItemFailures": []}
+    messages = home.table.messages(5)
+    assert [json.loads(each["body"])["operation"] for each in messages] == [operation]
+    assert home.work(messages) == []
+    assert home.show(operation, token)["status"] == "succeeded"
+    # Of what is done nothing is sent.
+    home.handler({"Records": records}, Context(30))
+    assert home.table.messages(0) == []
+
+
+def test_upkeep_takes_over_from_a_worker_that_died(home: Home) -> None:
+    event = {
+        "source": "aws.events",
+        "detail-type": "Scheduled Event",
+        "detail": {},
+        "id": "1",
+        "resources": [],
+    }
+    answer = home.handler(event, Context(30))
+    assert answer["expired"] == 0
+    assert home.handler({"ringback": "upkeep"}, Context(30))["swept"] == 0
