@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import math
+import os
 import secrets
 import time
 import uuid
@@ -74,6 +75,9 @@ class Functions:
         self._watched = watch
         self._freeze = freeze
         self._stopping = False
+        # More at once would all be later: a start is work for a processor. Two at least, for one
+        # may call another.
+        self._starting = asyncio.Semaphore(max(2, os.cpu_count() or 1))
 
     async def start(self) -> None:
         self._keeping = asyncio.create_task(self._keep())
@@ -146,38 +150,16 @@ class Functions:
 
     async def _inside(self, function: Function, call: Call) -> tuple[Ended, float]:
         """Run `call`; with it the seconds that a start took."""
-        environment = self._take(function)
-        init = 0.0
+        environment, init = self._take(function), 0.0
         if environment is None:
-            environment = Environment(
-                function,
-                variables(function, self.around),
-                lambda line: self._say(function, line),
-                freeze=self._freeze,
-            )
-            self._of[environment] = self._versions[function.name]
-            self.usage[function.name].cold_starts += 1
-            try:
-                error = await environment.start()
-            except OSError as failed:
-                del self._of[environment]
-                message = f"Error: the runtime cannot be started: {failed}"
-                error = FunctionError(
-                    kind="crash", type="Runtime.InvalidEntrypoint", message=message
-                )
-                return Ended(error=error), 0.0
-            except BaseException:
-                self._of.pop(environment, None)
-                raise
-            init = environment.init_seconds
-            self._say(
-                function,
-                f"INIT_START Runtime: {function.runtime or 'python'}  {init * 1000:.0f} ms",
-            )
-            if error is not None:
-                del self._of[environment]
-                return Ended(error=error), init
-            self.usage[function.name].init_ms.append(init * 1000)
+            async with self._starting:
+                # While it waited for its turn another call may have ended.
+                environment = self._take(function)
+                if environment is None:
+                    made = await self._start(function)
+                    if isinstance(made, Ended):
+                        return made, 0.0
+                    environment, init = made, made.init_seconds
         self._say(function, f"START RequestId: {call.id} Version: $LATEST", logging.DEBUG)
         try:
             ended = await environment.invoke(call)
@@ -191,6 +173,36 @@ class Functions:
             environment.idle_since = time.monotonic()
             self._idle[function.name].append(environment)
         return ended, init
+
+    async def _start(self, function: Function) -> Environment | Ended:
+        """A new environment; or how the call ends that wanted one."""
+        environment = Environment(
+            function,
+            variables(function, self.around),
+            lambda line: self._say(function, line),
+            freeze=self._freeze,
+        )
+        self._of[environment] = self._versions[function.name]
+        usage = self.usage[function.name]
+        usage.cold_starts += 1
+        try:
+            error = await environment.start()
+        except OSError as failed:
+            error = FunctionError(
+                kind="crash",
+                type="Runtime.InvalidEntrypoint",
+                message=f"Error: the runtime cannot be started: {failed}",
+            )
+        except BaseException:
+            self._of.pop(environment, None)
+            raise
+        if error is not None:
+            del self._of[environment]
+            return Ended(error=error, seconds=environment.init_seconds)
+        init = environment.init_seconds * 1000
+        usage.init_ms.append(init)
+        self._say(function, f"INIT_START Runtime: {function.runtime or 'python'}  {init:.0f} ms")
+        return environment
 
     def _take(self, function: Function) -> Environment | None:
         idle = self._idle[function.name]
