@@ -125,6 +125,16 @@ def test_the_bucket_is_nobody_elses(template: dict[str, Any]) -> None:
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
+def test_nothing_that_may_be_needed_expires_by_itself(template: dict[str, Any]) -> None:
+    """Work may wait, and messages may be kept, for longer than any number of days."""
+    assert template["Parameters"]["PayloadDays"]["Default"] == 0
+    _, rule = properties(template, "Files")["LifecycleConfiguration"]["Rules"]
+    condition, payloads, otherwise = rule["Fn::If"]
+    assert template["Conditions"][condition]
+    assert payloads["Prefix"] == "payloads/"
+    assert otherwise == {"Ref": "AWS::NoValue"}
+
+
 # The stream
 
 

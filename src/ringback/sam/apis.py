@@ -16,23 +16,6 @@ from ringback.wire.channel import ACTIONS
 Resources = Iterator[tuple[str, Any]]
 
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
-HEADERS = (
-    "authorization",
-    "cache-control",
-    "content-range",
-    "content-type",
-    "idempotency-key",
-    "if-match",
-    "if-none-match",
-    "last-event-id",
-    "prefer",
-    "repr-digest",
-    "traceparent",
-    "upload-complete",
-    "upload-length",
-    "upload-offset",
-)
-"""Request headers that a page may send. API Gateway takes no ``*`` for pages with credentials."""
 PREFLIGHT_AGE = 600
 """Seconds: browsers keep an answer no longer than that or two hours."""
 EXECUTE = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}"
@@ -208,7 +191,7 @@ def _cors() -> dict[str, Any]:
     return {
         "AllowOrigins": ref("CorsOrigins"),
         "AllowMethods": list(METHODS),
-        "AllowHeaders": list(HEADERS),
+        "AllowHeaders": ref("CorsHeaders"),
         "ExposeHeaders": [name.lower() for name in EXPOSED],
         "AllowCredentials": when("HasAnyOrigin", False, True),
         "MaxAge": PREFLIGHT_AGE,

@@ -8,6 +8,23 @@ from ringback.sam.plan import Plan
 from ringback.sam.yaml import Tag, ref, sub, when
 from ringback.settings import Settings
 
+HEADERS = (
+    "authorization",
+    "cache-control",
+    "content-range",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "last-event-id",
+    "prefer",
+    "repr-digest",
+    "traceparent",
+    "upload-complete",
+    "upload-length",
+    "upload-offset",
+)
+"""Of Ringback's own routes. API Gateway takes no ``*`` for pages with credentials."""
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 180, 365)
 
 GROUPS = {
@@ -19,6 +36,7 @@ GROUPS = {
         "JwtSecret",
         "JwtAtApi",
         "CorsOrigins",
+        "CorsHeaders",
     ),
     "Functions": (
         "Architecture",
@@ -73,14 +91,19 @@ def parameters(plan: Plan, settings: Settings) -> dict[str, Any]:
             "Description": "Origins whose pages may call; *: any, without credentials; "
             "empty: none but the API's own.",
         },
+        "CorsHeaders": {
+            "Type": "CommaDelimitedList",
+            "Default": ",".join(HEADERS),
+            "Description": "Headers that these pages may send.",
+        },
         "RequestRate": _number(1000, 1, 10_000, "Requests and messages a second, of each API."),
         "RequestBurst": _number(2000, 1, 5000, "The same, at once."),
         "PayloadDays": _number(
-            30,
-            1,
+            0,
+            0,
             3650,
-            "Days after which what Ringback left of payloads is deleted; at least as "
-            "long as operations and messages are kept.",
+            "Days after which payloads are deleted, whoever may still need them: more than "
+            "anything waits or is kept. 0: never; Ringback deletes what is past its retention.",
         ),
         "LogRetention": {
             "Type": "Number",
@@ -109,6 +132,7 @@ def conditions() -> dict[str, Any]:
         "HasAnyOrigin": Tag("Equals", [origins, "*"]),
         "ChecksJwtAtApi": Tag("Equals", [ref("JwtAtApi"), "true"]),
         "LogsSocketAccess": Tag("Equals", [ref("SocketAccessLogs"), "true"]),
+        "ExpiresPayloads": Tag("Not", [Tag("Equals", [ref("PayloadDays"), 0])]),
         "ReservesForRequests": Tag("Not", [Tag("Equals", [ref("ReservedForRequests"), 0])]),
     }
 

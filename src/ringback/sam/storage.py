@@ -89,18 +89,21 @@ def bucket() -> Resources:
                                     "DaysAfterInitiation": STALE_PARTS_DAYS
                                 },
                             },
-                            {
-                                "Id": "old-payloads",
-                                "Status": "Enabled",
-                                "Prefix": policies.PAYLOADS,
-                                "ExpirationInDays": ref("PayloadDays"),
-                            },
+                            when(
+                                "ExpiresPayloads",
+                                {
+                                    "Id": "old-payloads",
+                                    "Status": "Enabled",
+                                    "Prefix": policies.PAYLOADS,
+                                    "ExpirationInDays": ref("PayloadDays"),
+                                },
+                            ),
                         ]
                     },
                 },
             },
             above="What is too large for an item of the table, and uploads. Ringback deletes what "
-            "is past its retention; the lifecycle is for what a crash left behind.",
+            "is past its retention; PayloadDays is for what a crash left behind.",
             inside=(
                 "checkov:skip=CKV_AWS_18:Who reads is in the functions' logs; another bucket of "
                 "logs would cost more than this one.",
