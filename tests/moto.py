@@ -50,6 +50,7 @@ def environment() -> dict[str, str]:
     }
 
 
+@functools.cache
 def client(service: str) -> Any:
     """A client of boto3's."""
     import boto3
@@ -61,3 +62,13 @@ def requests() -> dict[str, dict[str, int]]:
     """How many of each it has served, by service and action, since this was last asked."""
     counts: dict[str, dict[str, int]] = httpx.delete(url() + COUNTS).json()
     return counts
+
+
+@functools.cache
+def bucket() -> str:
+    """A bucket of it for all tests."""
+    name = "payloads-of-tests"
+    client("s3").create_bucket(
+        Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    return name

@@ -18,7 +18,20 @@ def open_engine(settings: Settings) -> FullEngine:
             max_queued=settings.max_queued,
             event_retention=settings.topic_retention,
         )
+    if url.startswith("dynamodb:"):
+        table = url.removeprefix("dynamodb:").removeprefix("//")
+        if not table:
+            raise ConfigurationError("Name the table: dynamodb:TABLE.")
+        from ringback.engines.dynamodb import DynamoEngine
+
+        return DynamoEngine(
+            table,
+            bucket=settings.aws_bucket,
+            queues=settings.aws_queues,
+            max_queued=settings.max_queued,
+            event_retention=settings.topic_retention,
+        )
     raise ConfigurationError(
         f"There is no engine for {url.partition(':')[0]!r} URLs. "
-        "Use sqlite:FOLDER, or leave it empty for the folder of `data`."
+        "Use sqlite:FOLDER or dynamodb:TABLE, or leave it empty for the folder of `data`."
     )

@@ -42,7 +42,9 @@ class Engine(Protocol):
     """Durable storage of operations and logs. Used from one event loop; ``async with`` it.
 
     Several engines may be open on one store, in one process or many; what is said here holds
-    over all of them.
+    over all of them. Two things only of an engine that is on one machine, and nearly of others:
+    the bound of queued operations is exact, and what was accepted can be claimed, listed and
+    counted at once, and not a moment later.
 
     Every method raises ``StoreUnavailable`` when the store cannot answer, and then nothing was
     stored; but when the disk itself fails in the very moment of a commit, nobody can say which,
@@ -130,8 +132,10 @@ class Chosen(Protocol):
     """Claiming what somebody else has chosen: what a queue's message names."""
 
     async def claim_chosen(self, worker: str, operations: Sequence[str], now: float) -> Claimed:
-        """Give a worker those of these operations that are eligible, as ``Engine.claim`` does. One
-        that is not, or is not there, is left out.
+        """Give a worker those of these operations that are eligible, as ``Engine.claim`` does, but
+        in the order given. One that is not, or is not there, is left out.
+
+        ``next_ready_at``: when time alone may make a further one of them eligible.
         """
 
     async def due(self, now: float, limit: int) -> Sequence[OperationState]:
@@ -214,7 +218,8 @@ class Publishing(Protocol):
 
     async def publish(self, publications: Sequence[Publication], now: float) -> Sequence[Position]:
         """Append to topics' logs in the order given, all or none; returns the position of each
-        message. None of the topics is ephemeral.
+        message. None of the topics is ephemeral. Raises ``PayloadTooLarge`` when they are more than
+        the engine can store at once: some forty topics, where that is least.
 
         A log is cut to the bounds of its newest publication's ``keep``, when it is over them by
         some part, and to its age by ``sweep``.

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ringback.ports import FullEngine
-from tests.contract.homes import HOMES, Home
+from tests.contract.homes import HOMES, WHICH, Home
 
 
-@pytest.fixture(params=list(HOMES))
+@pytest.fixture(params=WHICH)
 def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
     """A fresh store."""
     return HOMES[request.param](tmp_path / "store")

@@ -18,7 +18,7 @@ from ringback.errors import (
 )
 from ringback.ports import Engine, FullEngine
 from tests.contract.acts import finish, ids, key, submit, take
-from tests.contract.homes import Home
+from tests.contract.homes import Home, some
 from tests.core.states import NOW, operation
 
 FULL = operation(
@@ -63,12 +63,12 @@ async def test_what_is_accepted_outlives_the_engine(home: Home) -> None:
 
 
 async def test_closing_finishes_what_was_begun(home: Home) -> None:
-    states = [operation() for _ in range(1000)]
+    states = [operation() for _ in range(some(home, 1000))]
     async with home.engine() as engine:
         waiting = [engine.accept(accept(state), None) for state in states]
     await asyncio.gather(*waiting)
     async with home.engine() as engine:
-        assert await engine.count_queued() == 1000
+        assert await engine.count_queued() == len(states)
     with pytest.raises(StoreUnavailable):
         await engine.load(states[0].id)
 
@@ -179,8 +179,8 @@ async def test_the_bound_holds_for_concurrent_calls_too(home: Home) -> None:
             return_exceptions=True,
         )
         refused = [answer for answer in answers if isinstance(answer, QueueFull)]
-        assert len(refused) == 30
-        assert await one.count_queued() == 10
+        assert len(refused) == 30 if home.exact else len(refused) >= 20
+        assert await one.count_queued() == 40 - len(refused)
 
 
 async def test_a_refusal_does_not_touch_its_neighbours(engine: FullEngine) -> None:
@@ -203,8 +203,10 @@ async def test_acceptance_has_no_message(engine: FullEngine) -> None:
     assert page.position.offset == state.version == 0
 
 
-async def test_many_at_once_are_each_stored(engine: FullEngine) -> None:
-    states = [msgspec.structs.replace(operation(), priority=number) for number in range(2000)]
+async def test_many_at_once_are_each_stored(home: Home, engine: FullEngine) -> None:
+    states = [
+        msgspec.structs.replace(operation(), priority=number) for number in range(some(home, 2000))
+    ]
     await asyncio.gather(*[engine.accept(accept(state), None) for state in states])
     given = (await take(engine, 2000)).operations
     assert ids(given) == ids(states)[::-1]

@@ -20,6 +20,7 @@ from tests.contract.acts import (
     take,
     whole_log,
 )
+from tests.contract.homes import Home, some
 from tests.core.states import NOW, PROBLEM, operation
 
 
@@ -41,11 +42,13 @@ async def test_nothing_queued_nothing_given(engine: FullEngine) -> None:
     assert (claimed.operations, claimed.next_ready_at) == ((), None)
 
 
-async def test_no_operation_is_given_twice(engine: FullEngine, neighbour: FullEngine) -> None:
-    states = [operation() for _ in range(500)]
+async def test_no_operation_is_given_twice(
+    home: Home, engine: FullEngine, neighbour: FullEngine
+) -> None:
+    states = [operation() for _ in range(some(home, 500, 60))]
     await submit_all(engine, states)
     answers = await asyncio.gather(
-        *[take(each, 30) for each in (engine, neighbour) for _ in range(15)]
+        *[take(each, len(states) // 15) for each in (engine, neighbour) for _ in range(15)]
     )
     given = [state.id for answer in answers for state in answer.operations]
     assert sorted(given) == ids(states)
@@ -62,13 +65,14 @@ async def test_the_limit_and_the_slots_hold(engine: FullEngine) -> None:
     assert (await engine.claim("w", [Demand("a", 0)], 9, NOW)).operations == ()
 
 
-async def test_only_demanded_tasks_are_given(engine: FullEngine) -> None:
+async def test_only_demanded_tasks_are_given(home: Home, engine: FullEngine) -> None:
     """However many others are queued: of tasks that no worker here knows, say."""
-    await submit_all(engine, [operation(task=f"unknown{n % 50}") for n in range(2000)])
+    others = [operation(task=f"unknown{n % 50}") for n in range(some(home, 2000))]
+    await submit_all(engine, others)
     state = await submit(engine)
     assert ids((await take(engine)).operations) == [state.id]
     assert (await take(engine)).operations == ()
-    assert await engine.count_queued() == 2000
+    assert await engine.count_queued() == len(others)
 
 
 async def test_the_order_is_priority_then_readiness_then_acceptance(engine: FullEngine) -> None:
@@ -116,9 +120,10 @@ async def test_the_next_is_looked_for_in_every_priority(engine: FullEngine) -> N
     assert (len(claimed.operations), claimed.next_ready_at) == (1, NOW + 20)
 
 
-async def test_what_is_not_ready_keeps_nothing_back(engine: FullEngine) -> None:
+async def test_what_is_not_ready_keeps_nothing_back(home: Home, engine: FullEngine) -> None:
     """Delayed ones of a higher priority, and a long line of them."""
-    await submit_all(engine, [operation(priority=9, ready_at=NOW + 1 + n) for n in range(2000)])
+    late = [operation(priority=9, ready_at=NOW + 1 + n) for n in range(some(home, 2000))]
+    await submit_all(engine, late)
     state = await submit(engine, priority=-9)
     assert ids((await take(engine, 1)).operations) == [state.id]
 

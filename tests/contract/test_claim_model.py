@@ -16,7 +16,7 @@ from ringback.core.lifecycle import accept
 from ringback.core.model import Demand, OperationState, Policy
 from ringback.ports import FullEngine
 from tests.contract.acts import apply, finish, ids
-from tests.contract.homes import Home
+from tests.contract.homes import Home, some
 from tests.core.states import NOW, PROBLEM, operation
 from tests.thorough import examples
 
@@ -173,7 +173,7 @@ def test_the_engine_gives_what_the_contract_says(home: Home) -> None:
         engine = runner.run(home.engine().__aenter__())
         now = NOW
 
-        @settings(max_examples=examples(100), deadline=None)
+        @settings(max_examples=some(home, examples(100), 10), deadline=None)
         @given(story=st.lists(steps, min_size=4, max_size=30))
         def holds(story: list[tuple[str, Any]]) -> None:
             nonlocal now

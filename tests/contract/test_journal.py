@@ -6,15 +6,16 @@ import asyncio
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from ringback.core.commands import Report
 from ringback.core.filters import AnyOf, Filter, parse
 from ringback.core.model import BEGINNING, Keep, Message, Position, Publication
 from ringback.ports import FullEngine
 from tests.contract.acts import apply, offsets, start, sweep
-from tests.contract.homes import Home
+from tests.contract.homes import Home, some
 from tests.core.states import NOW
+from tests.thorough import examples
 
 NAMES = ("a", "a/b", "a/c", "a/b/c", "ab", "b", "rooms/room-1", "rooms/room-2", "$own")
 FILTERS = ("a", "a/#", "a/+", "+", "#", "*", "rooms/room-{id}", "{+all}", "nothing/+", "$own")
@@ -49,19 +50,8 @@ async def test_followed_from_now(engine: FullEngine, neighbour: FullEngine) -> N
     assert (await engine.follow(page.position, 10)).messages == ()
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None
-)
-@given(
-    topics=st.lists(st.sampled_from(NAMES), max_size=25),
-    limit=st.integers(1, 7),
-    at=st.integers(0, 25),
-    filter=st.sampled_from(FILTERS),
-)
-def test_a_replay_is_what_of_the_journal_matches(
-    home: Home, topics: list[str], limit: int, at: int, filter: str
-) -> None:
-    async def run() -> None:
+def test_a_replay_is_what_of_the_journal_matches(home: Home) -> None:
+    async def run(topics: list[str], limit: int, at: int, filter: str) -> None:
         async with home.engine() as engine:
             start = (await engine.follow(None, 1)).position
             positions = await publish(engine, *topics)
@@ -71,17 +61,31 @@ def test_a_replay_is_what_of_the_journal_matches(
             wanted = [message for message in page.messages if parsed.matches(message.topic)]
             assert await replayed(engine, parsed, after, limit) == wanted
 
-    asyncio.run(run())
+    @settings(max_examples=some(home, examples(30), 10), deadline=None)
+    @given(
+        topics=st.lists(st.sampled_from(NAMES), max_size=25),
+        limit=st.integers(1, 7),
+        at=st.integers(0, 25),
+        filter=st.sampled_from(FILTERS),
+    )
+    def holds(topics: list[str], limit: int, at: int, filter: str) -> None:
+        asyncio.run(run(topics, limit, at, filter))
+
+    holds()
 
 
-async def test_many_topics_and_a_long_journal(engine: FullEngine) -> None:
+@pytest.mark.parametrize("rooms", [10, 300])
+async def test_many_topics_and_a_long_journal(home: Home, engine: FullEngine, rooms: int) -> None:
     """Whichever way the messages are looked for."""
-    await publish(engine, *[f"room/{number}" for number in range(300)])
+    for first in range(0, rooms, home.topics):
+        names = range(first, min(rooms, first + home.topics))
+        await publish(engine, *[f"room/{number}" for number in names])
     await publish(engine, *["other"] * 3000)
     await publish(engine, "room/7", "other", "room/9")
+    end = rooms + 3000
     every = await replayed(engine, parse("room/+"), None, 1000)
-    assert offsets(every) == [*range(1, 301), 3301, 3303]
-    for at in (0, 250, 300, 3000, 3301):
+    assert offsets(every) == [*range(1, rooms + 1), end + 1, end + 3]
+    for at in (0, rooms - 5, rooms, end - 300, end + 1):
         after = Position(engine.epoch, at)
         found = await replayed(engine, parse("room/+"), after, 100)
         assert offsets(found) == [number for number in offsets(every) if number > at]

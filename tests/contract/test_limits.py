@@ -10,6 +10,7 @@ from ringback.core.commands import Cancel, Expire, Fail, Release
 from ringback.core.model import OperationState, Policy
 from ringback.ports import FullEngine
 from tests.contract.acts import apply, finish, ids, submit, submit_all, take
+from tests.contract.homes import Home, some
 from tests.core.states import NOW, PROBLEM, operation
 
 TWO = Policy(concurrency=2)
@@ -136,14 +137,14 @@ async def test_other_keys_do_not_wait_for_a_rate(engine: FullEngine) -> None:
     assert ids((await take(engine)).operations) == [states[0].id, states[4].id]
 
 
-@pytest.mark.parametrize("backlog", [20_000])
-async def test_a_backlog_of_one_key_hides_nobody(engine: FullEngine, backlog: int) -> None:
+async def test_a_backlog_of_one_key_hides_nobody(home: Home, engine: FullEngine) -> None:
     """Of one key at its limit, of a higher priority, and of many keys at their limits."""
-    noisy = [operation(policy=ONE_EACH, limit_key="noisy", priority=1) for _ in range(backlog)]
+    count, keys_of_others = some(home, 20_000) // 4, some(home, 300)
+    noisy = [operation(policy=ONE_EACH, limit_key="noisy", priority=1) for _ in range(count * 4)]
     await submit_all(engine, noisy)
-    busy = [operation(policy=ONE_EACH, limit_key=f"b{n % 300}") for n in range(3000)]
+    busy = [operation(policy=ONE_EACH, limit_key=f"b{n % keys_of_others}") for n in range(count)]
     await submit_all(engine, busy)
-    running = (await take(engine, 301)).operations
+    running = (await take(engine, keys_of_others + 1)).operations
     assert set(keys(running)) == {"noisy", *keys(tuple(busy))}
     quiet = [operation(policy=ONE_EACH, limit_key=f"q{n}") for n in range(5)]
     await submit_all(engine, quiet)
@@ -152,15 +153,18 @@ async def test_a_backlog_of_one_key_hides_nobody(engine: FullEngine, backlog: in
     assert ids((await take(engine, 9)).operations) == [noisy[1].id]
 
 
-async def test_many_keys_that_wait_for_their_turn_hide_nobody(engine: FullEngine) -> None:
-    waiting = [operation(policy=SLOW, limit_key=f"k{n}") for n in range(3000)]
+async def test_many_keys_that_wait_for_their_turn_hide_nobody(
+    home: Home, engine: FullEngine
+) -> None:
+    many = some(home, 3000)
+    waiting = [operation(policy=SLOW, limit_key=f"k{n}") for n in range(many)]
     await submit_all(engine, waiting)
-    assert len((await take(engine, 3000)).operations) == 3000
-    await submit_all(engine, [operation(policy=SLOW, limit_key=f"k{n}") for n in range(3000)])
+    assert len((await take(engine, many)).operations) == many
+    await submit_all(engine, [operation(policy=SLOW, limit_key=f"k{n}") for n in range(many)])
     state = await submit(engine, policy=SLOW, limit_key="free")
     claimed = await take(engine, 9)
     assert (ids(claimed.operations), claimed.next_ready_at) == ([state.id], NOW + 10)
-    assert len((await take(engine, 5000, now=NOW + 10)).operations) == 3000
+    assert len((await take(engine, 5000, now=NOW + 10)).operations) == many
 
 
 async def test_each_operation_has_the_policy_it_was_accepted_with(engine: FullEngine) -> None:
@@ -177,9 +181,9 @@ async def test_each_operation_has_the_policy_it_was_accepted_with(engine: FullEn
 
 
 async def test_a_limit_that_was_dropped_holds_back_only_what_was_accepted_under_it(
-    engine: FullEngine,
+    home: Home, engine: FullEngine
 ) -> None:
-    old = [operation(policy=Policy(concurrency=1)) for _ in range(500)]
+    old = [operation(policy=Policy(concurrency=1)) for _ in range(some(home, 500))]
     new = [operation() for _ in range(3)]
     await submit_all(engine, old + new)
     assert ids((await take(engine)).operations) == [old[0].id, *ids(new)]

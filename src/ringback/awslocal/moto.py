@@ -16,6 +16,7 @@ time to live is looked after.
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import copy
 import functools
@@ -114,10 +115,12 @@ def named(environ: Environ) -> tuple[str, str]:
 
 
 def mend() -> None:
-    """Have a failed transaction put back what it changed, and nothing else; and look for moto's
-    own modules on the disk once, not for each request.
+    """Have a failed transaction put back what it changed, and nothing else; and leave out what
+    takes most of moto's time: to look for its own modules on the disk for each request, to look at
+    all items for those of one partition, and at the service's model for each value of an answer.
     """
     from moto import backends
+    from moto.core.serialize import BaseJSONSerializer
     from moto.dynamodb.models import DynamoDBBackend
     from moto.dynamodb.models.table import Table
 
@@ -139,6 +142,50 @@ def mend() -> None:
             raise
 
     DynamoDBBackend.transact_write_items = transact_write_items  # type: ignore[method-assign]
+
+    serialize: Any = BaseJSONSerializer._serialize_type_structure
+    query: Any = Table.query
+
+    def serialize_type_structure(self: Any, done: Any, given: Any, shape: Any, key: str) -> None:
+        if shape.name == "AttributeValue" and isinstance(given, dict) and len(given) == 1:
+            done[key] = _attribute(given)
+        else:
+            serialize(self, done, given, shape, key)
+
+    def query_partition(self: Any, hash_key: Any, *more: Any, **options: Any) -> Any:
+        index = more[6] if len(more) > 6 else options.get("index_name")
+        if index is None and self.range_key_attr:
+            self.all_items = lambda: iter(self.items.get(hash_key, {}).values())
+            try:
+                return query(self, hash_key, *more, **options)
+            finally:
+                del self.all_items
+        return query(self, hash_key, *more, **options)
+
+    for kind, name, mended in (
+        (BaseJSONSerializer, "_serialize_type_structure", serialize_type_structure),
+        (Table, "query", query_partition),
+    ):
+        setattr(kind, name, mended)
+
+
+def _attribute(given: dict[str, Any]) -> dict[str, Any]:
+    """A value of an item, as DynamoDB's JSON has it."""
+    ((kind, value),) = given.items()
+    match kind:
+        case "M":
+            return {kind: {name: _attribute(each) for name, each in value.items()}}
+        case "L":
+            return {kind: [_attribute(each) for each in value]}
+        case "B":
+            return {kind: _base64(value)}
+        case "BS":
+            return {kind: [_base64(each) for each in value]}
+    return given
+
+
+def _base64(value: str | bytes) -> str:
+    return base64.b64encode(value.encode() if isinstance(value, str) else value).decode()
 
 
 class _Before:

@@ -8,7 +8,9 @@ here: that is no refusal, and says nothing about the conditions.
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +41,18 @@ Item = dict[str, Any]
 Key = tuple[str, str]
 
 
+_making = threading.Lock()
+"""Botocore's sessions are not for several threads at once."""
+
+
+@functools.cache
+def _session() -> Any:
+    """One for the process: it reads what it knows of each service once, which takes long."""
+    from botocore.session import get_session
+
+    return get_session()
+
+
 class Cancelled(Exception):
     """A transaction, or a conditional write, was refused: nothing was written.
 
@@ -49,6 +63,10 @@ class Cancelled(Exception):
     def __init__(self, reasons: Sequence[Item | None]) -> None:
         super().__init__("a condition does not hold")
         self.reasons = tuple(reasons)
+
+
+class Missing(ConfigurationError):
+    """AWS has no such table, bucket or stream. `ringback aws deploy` makes them."""
 
 
 class Client:
@@ -80,7 +98,10 @@ class Client:
         return self._threads is not None
 
     async def call(self, service: str, action: str, **parameters: Any) -> Any:
-        """One request. Raises ``Cancelled`` and ``StoreUnavailable``; else botocore's own."""
+        """One request; of what has a body, ``_read`` names it, and it is the answer.
+
+        Raises ``Cancelled``, ``StoreUnavailable`` and ``ConfigurationError``.
+        """
         threads = self._threads
         if threads is None:
             raise StoreUnavailable(
@@ -95,8 +116,11 @@ class Client:
             import botocore.exceptions as faults
         except ImportError as error:
             raise ConfigurationError(MISSING) from error
+        parameters = dict(parameters)
+        body = parameters.pop("_read", None)
         try:
-            return getattr(self._service(service), action)(**parameters)
+            answer = getattr(self._service(service), action)(**parameters)
+            return answer[body].read() if body else answer
         except faults.ClientError as error:
             raise _translated(error) from error
         except (faults.NoCredentialsError, faults.NoRegionError) as error:
@@ -113,8 +137,13 @@ class Client:
         found = self._services.get(name)
         if found is not None:
             return found
+        with _making:
+            if name not in self._services:
+                self._services[name] = self._make(name)
+            return self._services[name]
+
+    def _make(self, name: str) -> Any:
         from botocore.config import Config
-        from botocore.session import get_session
 
         config = Config(
             connect_timeout=CONNECT_TIMEOUT,
@@ -123,10 +152,9 @@ class Client:
             retries={"mode": "standard", "total_max_attempts": TRIES},
             tcp_keepalive=True,
         )
-        service = get_session().create_client(name, config=config, **self._options)
+        service = _session().create_client(name, config=config, **self._options)
         service.meta.events.register("before-send", self._count)
-        # Of two threads that make one at once, the first counts.
-        return self._services.setdefault(name, service)
+        return service
 
     def _count(self, event_name: str, **_: object) -> None:
         self.requests[event_name.rpartition(".")[2]] += 1
@@ -290,7 +318,7 @@ def _translated(error: Any) -> Exception:
         case "TransactionConflictException" | "TransactionInProgressException":
             return _Met()
         case "ResourceNotFoundException" | "NoSuchBucket":
-            return ConfigurationError(
+            return Missing(
                 f"AWS has no such table, bucket or stream ({error}). "
                 "`ringback aws deploy` makes them."
             )

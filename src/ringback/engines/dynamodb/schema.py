@@ -46,7 +46,7 @@ _KEYS = {
     BY_PARENT: ("parent", "id"),
     DEAD: ("dead", "id"),
 }
-_PROJECTED = ("policy", "limit_key", "lease_until", "holds", "updated_at", "attempt")
+_PROJECTED = ("policy", "limit_key", "lease_until", "queued_at", "attempt")
 """What claims and upkeep need to see before they look at the operation itself."""
 
 
@@ -102,8 +102,8 @@ def number_key(number: int) -> str:
 
 
 def time_key(moment: float) -> str:
-    """A time that sorts as a text, to the microsecond."""
-    return f"{max(0, round(moment * 1e6)):018d}"
+    """A time that sorts as a text, to the microsecond; never later than it is."""
+    return f"{max(0, int(moment * 1e6)):018d}"
 
 
 def due_stage(partition: str) -> str:

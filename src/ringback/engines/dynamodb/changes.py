@@ -1,0 +1,184 @@
+"""A change as writes of one transaction.
+
+An acceptance without a key is one conditional put. A change of state updates the operation's item,
+by attributes that differ, and puts its messages beside it in one item: two writes. What leaves the
+running ones under a limit frees its place in a third.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ringback.core.model import Change, OperationState, Status
+from ringback.engines.dynamodb import items, limits
+from ringback.engines.dynamodb.client import Item
+from ringback.engines.dynamodb.limits import Write
+from ringback.engines.dynamodb.payloads import INLINE_MESSAGE, Payloads
+from ringback.errors import Conflict
+from ringback.ports import QUEUE
+
+LOG_KEPT = 2000
+"""Newest messages of an operation's log beyond which its older progress messages are dropped."""
+LOG_TRIM_EVERY = 256
+"""Messages between two looks at whether there is something to drop."""
+UNCHANGED: tuple[str, ...] = ("pk", "sk", "id", "task", "lease_until")
+"""What an update leaves alone; a lease only by its own rule."""
+
+
+class Prepared(msgspec.Struct):
+    """Writes, and what of them stands in S3 already."""
+
+    writes: list[Write]
+    stored: list[Item]
+    queued: list[OperationState]
+    """The operations that these make ready to be worked on."""
+    changed: set[str]
+    """What is to be hinted at."""
+
+
+class Changes:
+    """Makes writes of changes, for one process."""
+
+    def __init__(self, payloads: Payloads, process: str, event_retention: float) -> None:
+        self._payloads = payloads
+        self._by = {"S": process}
+        self._event_retention = event_retention
+
+    async def inserted(self, state: OperationState) -> Item:
+        """The item of a new operation."""
+        item = items.operation_item(state) | {"by": self._by}
+        item |= await self._payloads.store(state.id, "input", state.input)
+        if state.result is not None:
+            item |= await self._payloads.store(state.id, "result", state.result)
+        return item
+
+    async def prepared(self, change: Change) -> Prepared:
+        """The writes of a change to what is stored, its publications apart."""
+        before, after = change.before, change.after
+        if before is None:
+            raise Conflict(operation=after.id)
+        ready = Prepared(writes=[], stored=[], queued=[], changed=set())
+        try:
+            await self._prepare(ready, before, change)
+        except BaseException:
+            await self._payloads.forget(ready.stored)
+            raise
+        if newly_queued(before, after):
+            ready.queued.append(after)
+        if newly_queued(before, after) or after.terminal or after.ready_at != before.ready_at:
+            ready.changed.add(QUEUE)
+        if change.messages:
+            ready.changed.add(after.topic)
+        for caused in change.operations:
+            if caused.status is Status.QUEUED:
+                ready.queued.append(caused)
+                ready.changed.add(QUEUE)
+        return ready
+
+    async def _prepare(self, ready: Prepared, before: OperationState, change: Change) -> None:
+        after = change.after
+        payloads = await self._payloads_of(before, after)
+        ready.stored.append(payloads)
+        ready.writes.append(self._update(before, after, payloads, change.lease))
+        if change.messages:
+            item = items.log_item(after, change.messages)
+            data = bytes(item.pop("messages")["B"])
+            kept = await self._payloads.store(after.id, "messages", data, INLINE_MESSAGE)
+            ready.stored.append(kept)
+            ready.writes.append({"Put": {"Item": item | kept}})
+        ready.writes += limits.releases(before, after)
+        for event in change.events:
+            expires_at = event.time + self._event_retention
+            ready.writes.append({"Put": {"Item": items.event_item(event, after.id, expires_at)}})
+        for caused in change.operations:
+            item = await self.inserted(caused)
+            ready.stored.append(item)
+            ready.writes.append(insertion(item))
+
+    async def _payloads_of(self, before: OperationState, after: OperationState) -> Item:
+        """The attributes of payloads that a change brings."""
+        wanted: list[tuple[str, bytes]] = []
+        if after.input != before.input:
+            wanted.append(("input", after.input))
+        if after.result is not None and after.result != before.result:
+            wanted.append(("result", after.result))
+        stored = await asyncio.gather(
+            *[self._payloads.store(after.id, name, data) for name, data in wanted]
+        )
+        return {name: given for item in stored for name, given in item.items()}
+
+    def _update(
+        self, before: OperationState, after: OperationState, payloads: Item, lease: float | None
+    ) -> Write:
+        old, new = items.operation_item(before), items.operation_item(after)
+        changed = {
+            name: given
+            for name, given in new.items()
+            if name not in UNCHANGED and old.get(name) != given
+        }
+        gone = [name for name in old if name not in new and name not in UNCHANGED]
+        if after.lease_until != before.lease_until:
+            if after.lease_until is None:
+                gone.append("lease_until")
+            else:
+                changed["lease_until"] = new["lease_until"]
+        changed |= payloads | {"by": self._by}
+        for name in ("input", "result"):
+            if name in payloads or name + "_s3" in payloads:
+                gone.append(name + "_s3" if name in payloads else name)
+        conditions = {
+            "version": items.value(before.version),
+            "status": items.value(before.status.value),
+            "attempt": items.value(before.attempt),
+        }
+        if lease is not None:
+            conditions["lease_until"] = items.value(lease)
+        return {
+            "Update": {
+                "Key": {"pk": new["pk"], "sk": new["sk"]},
+                **expressions(changed, gone, conditions),
+            }
+        }
+
+
+def newly_queued(before: OperationState, after: OperationState) -> bool:
+    """Whether a change made an operation one that can be worked on, now or later."""
+    if after.status is not Status.QUEUED:
+        return False
+    return before.status is not Status.QUEUED or after.ready_at != before.ready_at
+
+
+def insertion(item: Item) -> Write:
+    """An item that must not be there yet."""
+    return {"Put": {"Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
+
+
+def expressions(
+    changed: Mapping[str, Any], gone: Sequence[str], conditions: Mapping[str, Any]
+) -> dict[str, Any]:
+    """An update that sets and removes attributes if others are as they should be."""
+    names: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    sets = []
+    for index, (name, given) in enumerate(changed.items()):
+        names[f"#s{index}"], values[f":s{index}"] = name, given
+        sets.append(f"#s{index} = :s{index}")
+    removes = []
+    for index, name in enumerate(gone):
+        names[f"#g{index}"] = name
+        removes.append(f"#g{index}")
+    wanted = []
+    for index, (name, given) in enumerate(conditions.items()):
+        names[f"#c{index}"], values[f":c{index}"] = name, given
+        wanted.append(f"#c{index} = :c{index}")
+    update = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removes)}" if removes else "")
+    return {
+        "UpdateExpression": update,
+        "ConditionExpression": " AND ".join(wanted),
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+    }

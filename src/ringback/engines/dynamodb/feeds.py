@@ -1,0 +1,330 @@
+"""Reading the journal: of one topic, of those that match, of all.
+
+Numbers are given without a step left out, so what is missing between two of them is known to be
+gone, or is of another topic. What is removed of a log is asked for after the log was read: whatever
+was removed before that is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from ringback.core.filters import AnyFilter, Filter
+from ringback.core.model import BEGINNING, Message, Page, Position
+from ringback.engines.dynamodb import items, schema
+from ringback.engines.dynamodb.client import Client, Item, Key
+from ringback.engines.dynamodb.journal import Journal
+from ringback.engines.dynamodb.logs import MAX_PAGE, PAGE_BYTES
+from ringback.engines.dynamodb.packs import (
+    JOURNAL,
+    Packed,
+    entry_packs,
+    messages_of,
+    pack_key,
+)
+from ringback.engines.dynamodb.payloads import Payloads
+from ringback.engines.dynamodb.topics import TOPICS, Topics, name_of, retained
+
+MISSED_SHOWN = 100
+"""Names of topics with a gap that a page carries."""
+WALK = 20
+"""Numbers of the journal that are walked in the time in which one topic's are asked for."""
+ENTRIES = 100
+"""Entries of the journal that are read together."""
+ENDS = 1000
+"""Ends of entries that are remembered."""
+
+
+class _Found(msgspec.Struct):
+    """A message, before its data was fetched."""
+
+    topic: str
+    packed: Packed
+
+
+class Feeds:
+    """The journal, as it is read."""
+
+    def __init__(
+        self, client: Client, payloads: Payloads, topics: Topics, journal: Journal
+    ) -> None:
+        self._client = client
+        self._payloads = payloads
+        self._topics = topics
+        self._journal = journal
+        self._ends: dict[int, None] = {}
+        """Numbers at which an entry ends: behind them nothing has begun before."""
+
+    async def read(self, epoch: str, topic: str, after: Position | None, limit: int) -> Page:
+        """Messages of one topic; see ``ports.Engine.read``."""
+        newest = await self._journal.head()
+        offset, foreign = _start(epoch, newest, after)
+        found, whole = await self._of_topic(topic, offset, limit)
+        trimmed = await self._topics.trimmed(topic)
+        kept = [each for each in found if each.packed.number > trimmed]
+        if found and not kept and not whole:  # all that was read is about to be deleted
+            found, _ = await self._of_topic(topic, trimmed, limit)
+            kept = found
+        gap = foreign or (after is not None and offset < trimmed)
+        page = await self._page(epoch, kept, newest, limit)
+        return msgspec.structs.replace(page, gap=gap, missed=(topic,) if gap else ())
+
+    async def _of_topic(self, topic: str, offset: int, limit: int) -> tuple[list[_Found], bool]:
+        """Messages of a topic after a number: those of a page, and whether they are all."""
+        answer = await self._client.dynamodb(
+            "query",
+            KeyConditionExpression="pk = :pk AND sk > :after",
+            ExpressionAttributeValues={
+                ":pk": {"S": schema.topic_key(topic)},
+                ":after": {"S": schema.number_key(offset)},
+            },
+            ConsistentRead=True,
+            Limit=min(limit, MAX_PAGE),
+        )
+        found = [
+            _Found(topic, message)
+            for item in answer["Items"]
+            for message in messages_of(item)
+            if message.number > offset
+        ]
+        return found, "LastEvaluatedKey" not in answer
+
+    async def _page(self, epoch: str, found: Sequence[_Found], newest: int, limit: int) -> Page:
+        taken: list[_Found] = []
+        size = 0
+        for each in found[: min(limit, MAX_PAGE)]:
+            taken.append(each)
+            size += each.packed.size
+            if size >= PAGE_BYTES:
+                break
+        messages = await self._fetched(epoch, taken)
+        position = messages[-1].position if messages else Position(epoch, newest)
+        return Page(messages=tuple(messages), position=position)
+
+    async def _fetched(self, epoch: str, found: Sequence[_Found]) -> list[Message]:
+        """Messages with their data, from wherever it is."""
+        large = [each.packed for each in found if each.packed.where is not None]
+        data = await asyncio.gather(*[self._payloads.fetch(each.where or "") for each in large])
+        for packed, given in zip(large, data, strict=True):
+            packed.data = given
+        return [each.packed.message(each.topic, epoch) for each in found]
+
+    async def follow(self, epoch: str, after: Position | None, limit: int) -> Page:
+        """Messages of all topics; see ``ports.Journal.follow``."""
+        newest = await self._journal.head()
+        if after is None:
+            return Page(messages=(), position=Position(epoch, newest))
+        offset, foreign = _start(epoch, newest, after)
+        found, missed, end, whole = await self._walk(offset, newest, limit, None)
+        page = await self._page(epoch, found, end, limit)
+        if not whole or foreign:
+            missed |= dict.fromkeys(await self._topics.trimmed_beyond(offset, MISSED_SHOWN))
+        gap = foreign or bool(missed)
+        return msgspec.structs.replace(page, gap=gap, missed=tuple(missed)[:MISSED_SHOWN])
+
+    async def replay(
+        self, epoch: str, filter: AnyFilter, after: Position | None, limit: int
+    ) -> Page:
+        """Messages of all topics that match; see ``ports.Journal.replay``."""
+        if isinstance(filter, Filter) and filter.exact:
+            return await self.read(epoch, filter.text, after, limit)
+        newest = await self._journal.head()
+        rows = await self._topics.candidates(filter)
+        names = [name_of(row) for row in rows]
+        offset, foreign = _start(epoch, newest, after) if after is not None else (0, False)
+        if newest - offset < WALK * len(names):
+            found, _, end, _ = await self._walk(offset, newest, limit, frozenset(names))
+        else:
+            found, end = await self._seek(names, offset, limit), newest
+        missed: list[str] = []
+        if after is not None:
+            missed = await self._missed(filter, offset)
+        page = await self._page(epoch, found, end, limit)
+        return msgspec.structs.replace(
+            page, gap=foreign or bool(missed), missed=tuple(missed[:MISSED_SHOWN])
+        )
+
+    async def _missed(self, filter: AnyFilter, offset: int) -> list[str]:
+        """Topics of which messages after a number are gone, as it is once they were read."""
+        rows = await self._topics.candidates(filter)
+        missed = [name_of(row) for row in rows if items.integer(row, "trimmed") > offset]
+        known = {name_of(row) for row in rows}
+        exact = {each.text for each in filter.alternatives if each.exact} - known
+        if exact and await self._topics.look_at_floor() > offset:
+            missed += sorted(exact)
+        return missed
+
+    async def _seek(self, names: Sequence[str], offset: int, limit: int) -> list[_Found]:
+        """Messages of topics, each asked for; in the order of their numbers."""
+        answers = await asyncio.gather(*[self._of_topic(name, offset, limit) for name in names])
+        rows = await self._client.get_all([(TOPICS, name) for name in names])
+        ends = [found[-1].packed.number for found, whole in answers if not whole and found]
+        end = min(ends, default=1 << 62)
+        return sorted(
+            (
+                each
+                for found, _ in answers
+                for each in found
+                if each.packed.number <= end and _is_kept(rows, each)
+            ),
+            key=lambda each: each.packed.number,
+        )
+
+    async def _walk(
+        self, offset: int, newest: int, limit: int, names: frozenset[str] | None
+    ) -> tuple[list[_Found], dict[str, None], int, bool]:
+        """Messages after a number in the order of the journal, of these topics or of all.
+
+        With them: which topics lost messages among them, up to which number was walked, and
+        whether all entries of it are there.
+        """
+        found: list[_Found] = []
+        missed: dict[str, None] = {}
+        whole, end, size = True, offset, 0
+        wanted = min(limit, MAX_PAGE)
+        while len(found) < wanted and size < PAGE_BYTES and end < newest:
+            entries = await self._entries(end)
+            if not entries:
+                return found, missed, newest, False
+            packs: list[tuple[str, int]] = []
+            for entry in entries:
+                whole = whole and int(entry["sk"]["S"]) <= end + 1
+                end = items.integer(entry, "last")
+                packs += [each for each in entry_packs(entry) if names is None or each[0] in names]
+                self._remember(end)
+                if len(packs) >= wanted - len(found):
+                    break
+            more, lost = await self._unpacked(packs, offset)
+            found += more
+            size += sum(each.packed.size for each in more)
+            missed |= lost
+        return found, missed, max(end, newest) if len(found) < wanted else end, whole
+
+    async def _entries(self, end: int) -> list[Item]:
+        """Entries of the journal with numbers after one."""
+        onward = self._client.query(
+            KeyConditionExpression="pk = :pk AND sk > :end",
+            ExpressionAttributeValues={
+                ":pk": {"S": JOURNAL},
+                ":end": {"S": schema.number_key(end)},
+            },
+            ConsistentRead=True,
+            Limit=ENTRIES,
+        )
+        if end == 0 or end in self._ends:
+            return await onward
+        entries, around = await asyncio.gather(
+            onward,
+            self._client.query(
+                KeyConditionExpression="pk = :pk AND sk <= :end",
+                ExpressionAttributeValues={
+                    ":pk": {"S": JOURNAL},
+                    ":end": {"S": schema.number_key(end)},
+                },
+                ConsistentRead=True,
+                ScanIndexForward=False,
+                Limit=1,
+            ),
+        )
+        return [entry for entry in around if items.integer(entry, "last") > end] + entries
+
+    def _remember(self, end: int) -> None:
+        self._ends[end] = None
+        if len(self._ends) > ENDS:
+            del self._ends[next(iter(self._ends))]
+
+    async def _unpacked(
+        self, packs: Sequence[tuple[str, int]], offset: int
+    ) -> tuple[list[_Found], dict[str, None]]:
+        """The messages of packs, and the topics of which some are gone."""
+        keys: list[Key] = [pack_key(*each) for each in packs]
+        stored = await self._client.get_all(keys)
+        names = dict.fromkeys(topic for topic, _ in packs)
+        rows = await self._client.get_all([(TOPICS, name) for name in names])
+        found: list[_Found] = []
+        missed: dict[str, None] = {}
+        for topic, last in packs:
+            item = stored.get(pack_key(topic, last))
+            if item is None:
+                missed[topic] = None
+                continue
+            for message in messages_of(item):
+                each = _Found(topic, message)
+                if message.number <= offset:
+                    continue
+                if _is_kept(rows, each):
+                    found.append(each)
+                else:
+                    missed[topic] = None
+        found.sort(key=lambda each: each.packed.number)
+        return found, missed
+
+    async def retained(
+        self, epoch: str, filter: AnyFilter, upto: Position, limit: int, beyond: str
+    ) -> list[Message]:
+        """The last messages of retained topics; see ``ports.Journal.retained``."""
+        rows = retained(await self._topics.candidates(filter, beyond))
+        found: list[_Found] = []
+        size = 0
+        wanted = min(limit, MAX_PAGE)
+        while rows and len(found) < wanted and size < PAGE_BYTES:
+            some, rows = rows[: wanted - len(found)], rows[wanted - len(found) :]
+            for each in await self._newest(some, upto.offset):
+                found.append(each)
+                size += each.packed.size
+                if size >= PAGE_BYTES:
+                    break
+        return await self._fetched(epoch, found)
+
+    async def _newest(self, rows: Sequence[Item], upto: int) -> list[_Found]:
+        """Of each topic the newest message up to a number."""
+        answers = await asyncio.gather(*[self._newest_of(row, upto) for row in rows])
+        return [answer for answer in answers if answer is not None]
+
+    async def _newest_of(self, row: Item, upto: int) -> _Found | None:
+        topic, trimmed = name_of(row), items.integer(row, "trimmed")
+        for condition, forward in (("sk >= :upto", True), ("sk < :upto", False)):
+            packs = await self._client.query(
+                KeyConditionExpression=f"pk = :pk AND {condition}",
+                ExpressionAttributeValues={
+                    ":pk": {"S": schema.topic_key(topic)},
+                    ":upto": {"S": schema.number_key(upto)},
+                },
+                ConsistentRead=True,
+                ScanIndexForward=forward,
+                Limit=1,
+            )
+            for pack in packs:
+                for message in reversed(messages_of(pack)):
+                    if trimmed < message.number <= upto:
+                        return _Found(topic, message)
+        return None
+
+    async def find(self, epoch: str, id: str) -> Position | None:
+        """The newest message of this id; see ``ports.Journal.find``."""
+        found = await self._client.get(schema.digest_key("id", id.encode()), "id")
+        if found is None:
+            return None
+        topic, number = str(items.text(found, "topic")), items.integer(found, "number")
+        stored = await self._client.get_all(
+            [pack_key(topic, items.integer(found, "pack")), (TOPICS, topic)]
+        )
+        trimmed = items.integer(stored.get((TOPICS, topic), {}), "trimmed")
+        return Position(epoch, number) if len(stored) == 2 and trimmed < number else None
+
+
+def _start(epoch: str, newest: int, after: Position | None) -> tuple[int, bool]:
+    """After which number to read, and whether the position is not of this journal."""
+    if after is None or after == BEGINNING:
+        return 0, False
+    if after.epoch != epoch or after.offset > newest:
+        return 0, True
+    return after.offset, False
+
+
+def _is_kept(rows: dict[Key, Item], each: _Found) -> bool:
+    row = rows.get((TOPICS, each.topic))
+    return row is None or each.packed.number > items.integer(row, "trimmed")

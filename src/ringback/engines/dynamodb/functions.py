@@ -1,0 +1,123 @@
+"""The table as functions see it: what its stream tells, and what a schedule sends again."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ringback.core.connections import Changes, Passing
+from ringback.core.model import Event, OperationState, Status
+from ringback.engines.dynamodb import items, relays, schema
+from ringback.engines.dynamodb.client import Cancelled, Item
+from ringback.engines.dynamodb.connections import SOCKETS, WAKE, TableConnections
+from ringback.engines.dynamodb.logs import Logs
+from ringback.engines.dynamodb.meta import Meta
+from ringback.engines.dynamodb.queues import Queues
+from ringback.engines.dynamodb.streams import RELAY, names
+from ringback.errors import OperationForgotten, UnknownOperation
+from ringback.ports import QUEUE
+
+INSERT = "INSERT"
+
+
+def changes_of(records: Sequence[Mapping[str, Any]]) -> Changes:
+    """What records of the stream tell, as Lambda hands them over."""
+    topics: set[str] = set()
+    queued: dict[str, None] = {}
+    passing: list[Passing] = []
+    events: list[Event] = []
+    opened: dict[str, None] = {}
+    unfinished: dict[str, None] = {}
+    for record in records:
+        new = _image(record["dynamodb"].get("NewImage") or {})
+        if not new:
+            continue
+        old = _image(record["dynamodb"].get("OldImage") or {})
+        inserted = record.get("eventName") == INSERT
+        pk, sk = new["pk"]["S"], new["sk"]["S"]
+        if pk.startswith(RELAY):
+            messages = relays.read(bytes(new["messages"]["B"]))
+            passing.append(Passing(f"{pk} {sk}", tuple(messages)))
+        elif pk.startswith(SOCKETS):
+            if WAKE in new:
+                (opened if inserted else unfinished)[pk.removeprefix(SOCKETS)] = None
+        elif sk.startswith("e#") and pk.startswith("op#"):
+            if inserted:
+                events.append(items.event_of(new))
+        else:
+            topics |= names(new, old)
+            if sk == items.OPERATION and items.text(new, "status") == Status.QUEUED:
+                queued[pk.removeprefix("op#")] = None
+    return Changes(
+        topics=frozenset(topics - {QUEUE}),
+        queued=tuple(queued),
+        passing=tuple(passing),
+        events=tuple(events),
+        opened=tuple(opened),
+        unfinished=tuple(unfinished),
+    )
+
+
+def _image(image: Mapping[str, Any]) -> Item:
+    """An item of a record: in JSON, bytes are base64."""
+    return {
+        name: {"B": base64.b64decode(value["B"])}
+        if isinstance(value.get("B"), str)
+        else dict(value)
+        for name, value in image.items()
+    }
+
+
+class TableFunctions(TableConnections):
+    """What functions ask of a table, beside what every process does."""
+
+    queues: Queues
+    _relays: relays.Relays
+    _logs: Logs
+    _meta: Meta
+
+    def changes(self, records: Sequence[Mapping[str, Any]]) -> Changes:
+        """What records of the stream tell."""
+        return changes_of(records)
+
+    async def take_passing(self, key: str) -> bool:
+        """Whether ephemeral messages are the caller's to tell: whoever deletes them tells them."""
+        pk, _, sk = key.partition(" ")
+        try:
+            await self.client.delete(pk, sk, {"ConditionExpression": "attribute_exists(pk)"})
+        except Cancelled:
+            return False
+        return True
+
+    async def flush(self) -> None:
+        """Wait until queues were told and ephemeral messages are put."""
+        await self.queues.drain()
+        await self._relays.drain()
+
+    async def due(self, now: float, limit: int) -> Sequence[OperationState]:
+        """Queued operations that are ready."""
+        tasks = await self._meta.tasks()
+        found = await asyncio.gather(*[self._due(task, now, limit) for task in tasks])
+        ready = sorted(each for some in found for each in some)
+        states = await asyncio.gather(*[self._queued(pk) for _, pk in ready[:limit]])
+        return [state for state in states if state is not None]
+
+    async def _due(self, task: str, now: float, limit: int) -> list[tuple[str, str]]:
+        found = await self.client.query(
+            IndexName=schema.STAGE,
+            KeyConditionExpression="stage = :stage",
+            ExpressionAttributeValues={":stage": {"S": items.queued_stage(task)}},
+            ProjectionExpression="pk, place",
+            Limit=limit,
+        )
+        places = ((each["place"]["S"].split("#")[1], each["pk"]["S"]) for each in found)
+        return [(ready, pk) for ready, pk in places if ready <= schema.time_key(now)]
+
+    async def _queued(self, pk: str) -> OperationState | None:
+        try:
+            state = await self._logs.load(pk.removeprefix("op#"))
+        except (UnknownOperation, OperationForgotten):
+            return None
+        return state if state.status is Status.QUEUED else None

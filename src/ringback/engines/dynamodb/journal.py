@@ -1,0 +1,312 @@
+"""Appending to the journal: the messages of all topics, numbered in the order of their commits.
+
+There is no counter: an entry stands under its first number, and is put on the condition that there
+is none. Whoever knows where the newest entry ends puts the next one there, and of several that do
+one does; the others look, and try again. What one process publishes while a transaction is under
+way goes with the next, so its messages cost a share of one: the entry, and for each topic the pack
+and the topic's row.
+
+So a process appends one transaction at a time, some ten milliseconds each, and several share that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from ringback.core.model import Keep, Publication
+from ringback.engines.dynamodb import items, schema
+from ringback.engines.dynamodb.client import (
+    CONFLICTS,
+    MAX_TRANSACTION,
+    Cancelled,
+    Client,
+    Item,
+    Key,
+    busy,
+    key_of,
+    pause,
+)
+from ringback.engines.dynamodb.limits import Write
+from ringback.engines.dynamodb.packs import (
+    JOURNAL,
+    Packed,
+    entry_item,
+    id_of,
+    last_of,
+    pack_items,
+    packed,
+)
+from ringback.engines.dynamodb.payloads import Payloads
+from ringback.engines.dynamodb.topics import Topics
+from ringback.errors import PayloadTooLarge, RingbackError
+
+MAX_BYTES = 3 * 1024 * 1024
+"""Bytes in one transaction: it ends at 4 MB."""
+
+log = logging.getLogger("ringback.dynamodb")
+
+
+class _Unit(msgspec.Struct, eq=False):
+    """What has to be written together."""
+
+    publications: list[Publication]
+    messages: list[Packed]
+    writes: list[Write]
+    done: asyncio.Future[list[int]]
+
+    @property
+    def size(self) -> int:
+        return sum(len(each.data or b"") + 200 for each in self.messages) + 4000 * len(self.writes)
+
+    def keys(self) -> set[Key]:
+        """The items that are written besides."""
+        whats = [what for write in self.writes for what in write.values()]
+        return {key_of(what.get("Key") or what["Item"]) for what in whats}
+
+    def items(self) -> int:
+        """How many items it has in a transaction of its own, but for the journal's."""
+        topics = {each.topic for each in self.publications}
+        ids = sum(id_of(each.attributes) is not None for each in self.messages)
+        more = self.size // (128 * 1024)  # further packs of what is large
+        return len(self.writes) + 2 * len(topics) + ids + more
+
+
+class _Draft(msgspec.Struct):
+    """A transaction to be tried."""
+
+    writes: list[Write]
+    owners: list[object]
+    """Of each write: its unit, the name of the topic whose row it is, or None."""
+    numbers: list[list[int]]
+    last: int
+    keeps: dict[str, tuple[Keep, int, int]]
+    """Of each topic: how it is kept, and how many messages and bytes come."""
+
+
+class Journal:
+    """The journal, as one process writes it."""
+
+    def __init__(
+        self,
+        client: Client,
+        payloads: Payloads,
+        topics: Topics,
+        process: str,
+        told: Callable[[frozenset[str]], None],
+    ) -> None:
+        """``told`` is called with the names of topics that messages were stored of."""
+        self._client = client
+        self._payloads = payloads
+        self._topics = topics
+        self._process = process
+        self._told = told
+        self._waiting: list[_Unit] = []
+        self._appending: asyncio.Task[None] | None = None
+        self._head: int | None = None
+        """The newest number, as far as is known; None: it has to be looked for."""
+        self._redeclared: set[str] = set()
+        """Topics that are declared otherwise than when their row was written."""
+
+    async def close(self) -> None:
+        """Write what waits."""
+        while self._appending is not None:
+            with contextlib.suppress(Exception):
+                await asyncio.shield(self._appending)
+
+    async def head(self) -> int:
+        """The number of the newest message there was."""
+        found = await self._client.query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": JOURNAL}},
+            ProjectionExpression="#last",
+            ExpressionAttributeNames={"#last": "last"},
+            ConsistentRead=True,
+            ScanIndexForward=False,
+            Limit=1,
+        )
+        return items.integer(found[0], "last") if found else 0
+
+    async def append(
+        self, publications: Sequence[Publication], now: float, writes: Sequence[Write] = ()
+    ) -> list[int]:
+        """Store messages, and what is to be written with them; their numbers.
+
+        Raises ``Cancelled``, with the reasons of ``writes``, when a condition of those is refused.
+        """
+        messages = await packed(self._payloads, [(each, now) for each in publications])
+        future: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        unit = _Unit(list(publications), messages, list(writes), future)
+        if unit.items() + 1 > MAX_TRANSACTION or unit.size > MAX_BYTES:
+            await self._forget(unit)
+            raise PayloadTooLarge(
+                "So much cannot be stored at once: a transaction of DynamoDB has a hundred items "
+                "and 4 MB, and each topic takes two. Publish to fewer topics in one call.",
+                topics=len({each.topic for each in publications}),
+            )
+        self._waiting.append(unit)
+        if self._appending is None:
+            self._appending = asyncio.ensure_future(self._append_all())
+        try:
+            return await asyncio.shield(future)
+        except Cancelled:
+            await self._forget(unit)
+            raise
+
+    async def _forget(self, unit: _Unit) -> None:
+        await self._payloads.remove([each.where for each in unit.messages if each.where])
+
+    async def _append_all(self) -> None:
+        try:
+            while self._waiting:
+                await asyncio.sleep(0)  # let those of this turn of the loop come along
+                batch = self._batch()
+                try:
+                    await self._write(batch)
+                except (RingbackError, RuntimeError) as error:
+                    self._head = None  # nobody knows whether it was written
+                    for unit in batch:
+                        if not unit.done.done():
+                            unit.done.set_exception(error)
+        finally:
+            self._appending = None
+
+    def _batch(self) -> list[_Unit]:
+        """What goes into the next transaction: the first that wait, as many as fit."""
+        batch: list[_Unit] = []
+        count, size = 1, 0
+        touched: set[Key] = set()
+        while self._waiting:
+            unit = self._waiting[0]
+            count, size, keys = count + unit.items(), size + unit.size, unit.keys()
+            # An item is written once in a transaction.
+            if batch and (count > MAX_TRANSACTION or size > MAX_BYTES or keys & touched):
+                break
+            touched |= keys
+            batch.append(self._waiting.pop(0))
+        return batch
+
+    async def _write(self, batch: list[_Unit]) -> None:
+        for tried in range(CONFLICTS):
+            if not batch:
+                return
+            if self._head is None:
+                self._head = await self.head()
+            draft = self._draft(batch, self._head)
+            try:
+                await self._client.transact(draft.writes)
+            except Cancelled as refused:
+                met = self._refused(batch, draft, refused)
+                if met:
+                    await pause(tried)
+                continue
+            await self._written(batch, draft)
+            return
+        raise busy()
+
+    def _refused(self, batch: list[_Unit], draft: _Draft, refused: Cancelled) -> bool:
+        """Learn from a refusal; whether another process was there first."""
+        met = False
+        reasons: dict[int, list[Item | None]] = {}
+        for owner, reason in zip(draft.owners, refused.reasons, strict=True):
+            if isinstance(owner, _Unit):
+                reasons.setdefault(id(owner), []).append(reason)
+            elif reason is not None and isinstance(owner, str):
+                self._redeclared.add(owner)
+            elif reason is not None:
+                self._head, met = None, True
+        for unit in tuple(batch):
+            whys = reasons.get(id(unit), [])
+            if any(why is not None for why in whys):
+                batch.remove(unit)
+                if not unit.done.done():
+                    unit.done.set_exception(Cancelled(whys))
+        return met
+
+    async def _written(self, batch: list[_Unit], draft: _Draft) -> None:
+        self._head = draft.last
+        self._redeclared -= draft.keeps.keys()
+        for topic, (keep, count, size) in draft.keeps.items():
+            if keep.count is not None or keep.bytes is not None:
+                try:
+                    await self._topics.cut(topic, keep, count, size)
+                except (RingbackError, RuntimeError) as error:
+                    log.warning("The log of %s is cut later: %s", topic, error)
+        for unit, numbers in zip(batch, draft.numbers, strict=True):
+            if not unit.done.done():
+                unit.done.set_result(numbers)
+        self._told(frozenset(draft.keeps))
+
+    def _draft(self, batch: list[_Unit], head: int) -> _Draft:
+        """The transaction of a batch, behind a number."""
+        draft = _Draft(writes=[], owners=[], numbers=[], last=head, keeps={})
+        by_topic: dict[str, list[Packed]] = {}
+        keeps: dict[str, Keep] = {}
+        ids: dict[str, tuple[str, Packed]] = {}
+        for unit in batch:
+            self._add(draft, unit.writes, unit)
+            numbers: list[int] = []
+            for publication, message in zip(unit.publications, unit.messages, strict=True):
+                draft.last += 1
+                numbers.append(draft.last)
+                message.number = draft.last
+                by_topic.setdefault(publication.topic, []).append(message)
+                keep = publication.keep or Keep()
+                if keeps.setdefault(publication.topic, keep).age != keep.age:
+                    self._redeclared.add(publication.topic)
+                keeps[publication.topic] = keep
+                id = id_of(message.attributes)
+                if id is not None:
+                    ids[id] = (publication.topic, message)
+            draft.numbers.append(numbers)
+        packs: list[Item] = []
+        lasts: dict[int, int] = {}
+        for topic, messages in by_topic.items():
+            made = pack_items(topic, messages)
+            packs += made
+            ends = [last_of(item) for item in made]
+            for message in messages:
+                lasts[message.number] = next(end for end in ends if end >= message.number)
+            size = sum(each.size for each in messages)
+            draft.keeps[topic] = (keeps[topic], len(messages), size)
+        entry = entry_item(head + 1, draft.last, packs, self._process)
+        self._add(
+            draft,
+            [{"Put": {"Item": entry, "ConditionExpression": "attribute_not_exists(pk)"}}],
+            None,
+        )
+        self._add(draft, [{"Put": {"Item": item}} for item in packs], None)
+        for topic, messages in by_topic.items():
+            keep, count, size = draft.keeps[topic]
+            row = self._topics.row(
+                topic, keep, count, size, messages[-1], anew=topic in self._redeclared
+            )
+            self._add(draft, [row], topic)
+        for id, (topic, message) in ids.items():
+            self._add(
+                draft, [_id_write(id, topic, message, lasts[message.number], keeps[topic])], None
+            )
+        return draft
+
+    @staticmethod
+    def _add(draft: _Draft, writes: Sequence[Write], owner: object) -> None:
+        draft.writes += writes
+        draft.owners += [owner] * len(writes)
+
+
+def _id_write(id: str, topic: str, message: Packed, last: int, keep: Keep) -> dict[str, Any]:
+    item: Item = {
+        "pk": {"S": schema.digest_key("id", id.encode())},
+        "sk": {"S": "id"},
+        "topic": {"S": topic},
+        "number": items.value(message.number),
+        "pack": items.value(last),
+    }
+    if not keep.retained:
+        item[schema.EXPIRES] = items.value(int(message.at + keep.age) + 1)
+    return {"Put": {"Item": item}}

@@ -1,0 +1,218 @@
+"""Reading operations: their states, their logs and lists of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ringback.core.model import BEGINNING, Message, OperationState, Page, Position, Query
+from ringback.engines.dynamodb import items, schema
+from ringback.engines.dynamodb.changes import LOG_KEPT, LOG_TRIM_EVERY
+from ringback.engines.dynamodb.client import Client, Item, key_of
+from ringback.engines.dynamodb.payloads import Payloads
+from ringback.errors import OperationForgotten, UnknownOperation
+
+PAGE_BYTES = 1024 * 1024
+"""Bytes of messages in one page, so that a reader of large ones does not fill the memory."""
+MAX_PAGE = 1000
+"""Messages in one page."""
+LOOK_AT = 50
+"""Entries of an index that are looked at together, at least."""
+
+
+class Logs:
+    """What is read of operations."""
+
+    def __init__(self, client: Client, payloads: Payloads) -> None:
+        self._client = client
+        self._payloads = payloads
+
+    async def load(self, operation: str) -> OperationState:
+        """The stored state. Raises ``UnknownOperation`` and ``OperationForgotten``."""
+        return await self.state_of(await self.item(operation))
+
+    async def item(self, operation: str) -> Item:
+        """The item of an operation. Raises ``UnknownOperation`` and ``OperationForgotten``."""
+        item = await self._client.get(schema.operation_key(operation), items.OPERATION)
+        return present(operation, item)
+
+    async def state_of(self, item: Item) -> OperationState:
+        """The operation that an item is, with its payloads."""
+        input, result = await asyncio.gather(
+            self._payloads.load(item, "input"), self._payloads.load(item, "result")
+        )
+        return items.operation_of(item, input or b"", result)
+
+    async def load_all(self, operations: Sequence[str]) -> dict[str, OperationState]:
+        """Those of several that there are."""
+        keys = [(schema.operation_key(each), items.OPERATION) for each in operations]
+        found = await self._client.get_all(list(dict.fromkeys(keys)))
+        kept = [item for item in found.values() if items.FORGOTTEN not in item]
+        states = await asyncio.gather(*[self.state_of(item) for item in kept])
+        return {state.id: state for state in states}
+
+    async def read(self, epoch: str, operation: str, after: Position | None, limit: int) -> Page:
+        """Messages of an operation's log; see ``ports.Engine.read``."""
+        version = items.integer(await self.item(operation), "version")
+        head = Position(epoch, version)
+        foreign = (
+            after is not None
+            and after != BEGINNING
+            and (after.epoch != epoch or after.offset > version)
+        )
+        offset = 0 if after is None or foreign else after.offset
+        found: list[Message] = []
+        gap, size, wanted = foreign, 0, min(limit, MAX_PAGE)
+        for item in await self._log(operation, offset, wanted):
+            for message in await self._messages(item, epoch):
+                number = message.position.offset
+                if number <= offset:
+                    continue
+                if number != offset + 1 and not (after is None and not found):
+                    if found:  # a hole: what follows it comes with the next page, as a gap
+                        return Page(messages=tuple(found), position=found[-1].position, gap=gap)
+                    gap = True
+                offset = number
+                found.append(message)
+                size += len(message.data)
+                if len(found) >= wanted or size >= PAGE_BYTES:
+                    return Page(messages=tuple(found), position=message.position, gap=gap)
+        if not found and offset < version and after is not None:
+            gap = True
+        position = found[-1].position if found else head
+        return Page(messages=tuple(found), position=position, gap=gap)
+
+    async def _log(self, operation: str, offset: int, limit: int) -> list[Item]:
+        """Items with messages after an offset: of a page, as many as DynamoDB gives at once."""
+        answer = await self._client.dynamodb(
+            "query",
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :after AND :end",
+            ExpressionAttributeValues={
+                ":pk": {"S": schema.operation_key(operation)},
+                ":after": {"S": items.log_key(offset + 1)},
+                ":end": {"S": "m#~"},
+            },
+            ConsistentRead=True,
+            Limit=limit,
+        )
+        found: list[Item] = answer["Items"]
+        return found
+
+    async def _messages(self, item: Item, epoch: str) -> list[Message]:
+        data = await self._payloads.load(item, "messages")
+        return items.log_messages({**item, "messages": {"B": data or b""}}, epoch)
+
+    async def trim(self, before: int, after: OperationState) -> None:
+        """Drop progress messages that are further behind than ``LOG_KEPT``, if it is time to."""
+        end = after.version - LOG_KEPT
+        if after.version // LOG_TRIM_EVERY == before // LOG_TRIM_EVERY or end <= 0:
+            return
+        found = await self._client.query(
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+            FilterExpression="kinds = :kind",
+            ProjectionExpression="pk, sk, messages_s3",
+            ExpressionAttributeValues={
+                ":pk": {"S": schema.operation_key(after.id)},
+                # What was to go at the last look, and was perhaps not, goes now.
+                ":first": {"S": items.log_key(max(0, end - 4 * LOG_TRIM_EVERY))},
+                ":last": {"S": items.log_key(end)},
+                ":kind": {"S": "progress"},
+            },
+            ConsistentRead=True,
+        )
+        await self._client.delete_all([key_of(item) for item in found])
+        await self._payloads.forget(found)
+
+    async def queued(self, tasks: Iterable[str]) -> dict[str, int]:
+        """How many operations of these tasks are queued."""
+        wanted = sorted(tasks)
+        counts = await asyncio.gather(*[self._count(items.queued_stage(task)) for task in wanted])
+        return {task: count for task, count in zip(wanted, counts, strict=True) if count}
+
+    async def _count(self, stage: str) -> int:
+        total = 0
+        parameters: dict[str, Any] = {
+            "IndexName": schema.STAGE,
+            "KeyConditionExpression": "stage = :stage",
+            "ExpressionAttributeValues": {":stage": {"S": stage}},
+            "Select": "COUNT",
+        }
+        while True:
+            answer = await self._client.dynamodb("query", **parameters)
+            total += int(answer["Count"])
+            if "LastEvaluatedKey" not in answer:
+                return total
+            parameters["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    async def listing(self, query: Query, tasks: Iterable[str]) -> list[OperationState]:
+        """The operations that match, newest first; ``tasks`` are all there are."""
+        sources = _sources(query, tasks)
+        found: list[OperationState] = []
+        after = query.after
+        while len(found) < query.limit:
+            size = max(LOOK_AT, query.limit - len(found))
+            pages = await asyncio.gather(*[self._ids(*source, after, size) for source in sources])
+            # Beyond the last of a page that is full there may be more of its source.
+            ends = [page[-1] for page in pages if len(page) == size]
+            end = max(ends, default="")
+            ids = sorted({id for page in pages for id in page if id >= end}, reverse=True)
+            states = await self.load_all(ids)
+            found += [states[id] for id in ids if id in states and matches(states[id], query)]
+            if not ends:
+                break
+            after = end
+        return found[: query.limit]
+
+    async def _ids(
+        self, index: str, name: str, value: str, after: str | None, size: int
+    ) -> list[str]:
+        values = {":value": {"S": value}}
+        condition = "#name = :value"
+        if after is not None:
+            condition += " AND id < :after"
+            values[":after"] = {"S": after}
+        found = await self._client.query(
+            IndexName=index,
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues=values,
+            ScanIndexForward=False,
+            Limit=size,
+        )
+        return [item["id"]["S"] for item in found]
+
+
+def _sources(query: Query, tasks: Iterable[str]) -> Sequence[tuple[str, str, str]]:
+    """The index to look at, its attribute, and its partitions' values."""
+    if query.subject is not None:
+        return [(schema.BY_SUBJECT, "subject", query.subject)]
+    if query.parent is not None:
+        return [(schema.BY_PARENT, "parent", query.parent)]
+    if query.dead_letter:
+        return [(schema.DEAD, "dead", "1")]
+    wanted = sorted(tasks) if query.task is None else [query.task]
+    return [(schema.BY_TASK, "task", task) for task in wanted]
+
+
+def matches(state: OperationState, query: Query) -> bool:
+    """Whether an operation is all that is asked for."""
+    wanted: Mapping[str, object] = {
+        "subject": query.subject,
+        "status": query.status,
+        "task": query.task,
+        "parent": query.parent,
+        "dead_letter": query.dead_letter,
+    }
+    return all(given is None or getattr(state, name) == given for name, given in wanted.items())
+
+
+def present(operation: str, item: Item | None) -> Item:
+    """The item of an operation. Raises ``UnknownOperation`` and ``OperationForgotten``."""
+    if item is None:
+        raise UnknownOperation(operation=operation)
+    if items.FORGOTTEN in item:
+        error = OperationForgotten(operation=operation)
+        error.subject = items.text(item, "owner")
+        raise error
+    return item
