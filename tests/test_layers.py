@@ -71,7 +71,7 @@ TABLE: dict[str, Room] = {
     ),
     "sam": Room(
         why="an application as AWS's resources, and the way there; it runs nothing",
-        may=words("app edges tasks settings engines wire core errors"),
+        may=words("app edges uploads tasks settings engines wire core errors"),
     ),
     "awslocal": Room(
         why="a home on one machine for any SAM template: it knows nothing of Ringback's own code",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
+from ringback import Ringback
 from ringback.cli.application import run
 from ringback.sam.stack import Stack
 from tests.sam.conftest import NAME, TARGET
@@ -113,3 +115,27 @@ def test_destroy(aws: Stack, capsys: Printed) -> None:
     assert "shop-files: 1 objects are deleted." in said.err
     assert said.out.splitlines()[-1] == "shop is gone"
     assert run(["aws", "logs", NAME]) == 2
+
+
+def test_redrive_does_operations_again(
+    aws: Stack, monkeypatch: pytest.MonkeyPatch, capsys: Printed, tmp_path: Path
+) -> None:
+    """The engine is what the stack says; here one in a folder, which is opened like any other."""
+    app = Ringback("broken", data=tmp_path)
+
+    @app.task(retries=0)
+    def fail() -> None:
+        raise ValueError("no")
+
+    async def break_down() -> str:
+        async with app.running():
+            failed = await app.submit("fail")
+            await app.wait(failed.id, 30)
+        return failed.id
+
+    id = asyncio.run(break_down())
+    monkeypatch.setattr(Stack, "outputs", lambda self: {"Engine": f"sqlite:{tmp_path}"})
+    assert run(["aws", "redrive", NAME, "--operations", "--dry-run"]) == 0
+    assert capsys.readouterr().out == f"{id} fail\n"
+    assert run(["aws", "redrive", NAME, "--operations"]) == 0
+    assert capsys.readouterr().out.startswith(f"{id} fail: again as ")

@@ -219,7 +219,10 @@ def test_files_come_below_their_prefixes(template: dict[str, Any]) -> None:
         for name in ("Uploads", "Inbox")
     }
     assert prefixes == {
-        "Uploads": [{"Name": "prefix", "Value": "uploads/"}],
+        "Uploads": [
+            {"Name": "prefix", "Value": "uploads/"},
+            {"Name": "suffix", "Value": "/put"},
+        ],
         "Inbox": [{"Name": "prefix", "Value": "inbox/"}],
     }
 

@@ -14,6 +14,7 @@ from ringback.sam.plan import LONGEST, Plan, told
 from ringback.sam.policies import Statement
 from ringback.sam.queues import FAILURES, WORK_SLACK, letters_of, queue_of
 from ringback.sam.yaml import Note, att, ref, when
+from ringback.uploads.presigned import PUT
 
 Resources = Iterator[tuple[str, Any]]
 
@@ -331,12 +332,13 @@ def _outside(plan: Plan) -> dict[str, Any]:
             "RedrivePolicy": {"deadLetterTargetArn": att(f"{letters_of('Events')}.Arn")},
         },
     }
-    for name, prefix, wanted in (
-        ("Uploads", policies.UPLOADS, plan.uploads),
-        ("Inbox", policies.INBOX, plan.inbox),
+    put = {"Name": "suffix", "Value": f"/{PUT}"}  # and not what is then made of it
+    for name, prefix, more, wanted in (
+        ("Uploads", policies.UPLOADS, [put], plan.uploads),
+        ("Inbox", policies.INBOX, [], plan.inbox),
     ):
         if wanted:
-            rules = [{"Name": "prefix", "Value": prefix}]
+            rules = [{"Name": "prefix", "Value": prefix}, *more]
             events[name] = {
                 "Type": "S3",
                 "Properties": {
