@@ -11,6 +11,10 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 from ringback import CloudEvent, Ringback
 from ringback.awslocal.sources.patterns import fits
 from ringback.engines.dynamodb import schema
+from ringback.engines.dynamodb.connections import SOCKET, SOCKETS, WAKE
+from ringback.engines.dynamodb.items import OPERATION
+from ringback.engines.dynamodb.packs import JOURNAL
+from ringback.engines.dynamodb.streams import RELAY
 from ringback.errors import ConfigurationError
 from ringback.sam import document, plan, text
 from ringback.sam.events import MAX_PATTERN, event_type, topics
@@ -148,7 +152,7 @@ def test_records_that_nobody_has_to_know_call_no_function(template: dict[str, An
     # Five without asking AWS for more.
     assert len(news) <= 5
     assert all(each["eventName"] == ["INSERT", "MODIFY"] for each in (*news, *queued))
-    operation = {"pk": {"S": "op#0198"}, "sk": {"S": "op"}}
+    operation = {"pk": {"S": "op#0198"}, "sk": {"S": OPERATION}}
 
     def record(keys: Any, event: str = "MODIFY", **image: str) -> dict[str, Any]:
         new = {name: {"S": value} for name, value in image.items()}
@@ -160,16 +164,16 @@ def test_records_that_nobody_has_to_know_call_no_function(template: dict[str, An
     told = [
         record(operation, status="running"),
         record(key("op#0198", "e#1"), "INSERT"),
-        record(key("journal", "000000000000000001"), "INSERT"),
-        record(key("relay#1", "1"), "INSERT"),
-        record(key("socket#A=", "socket"), "INSERT", wake="opened"),
+        record(key(JOURNAL, "000000000000000001"), "INSERT"),
+        record(key(f"{RELAY}1", "1"), "INSERT"),
+        record(key(f"{SOCKETS}A=", SOCKET), "INSERT", **{WAKE: "opened"}),
     ]
     untold = [
         record(operation, "REMOVE", status="queued"),
         record(key("op#0198", "m#1"), "INSERT"),
         record(key("key#1", "key"), "INSERT"),
         record(key("limit#t", "task")),
-        record(key("socket#A=", "socket")),
+        record(key(f"{SOCKETS}A=", SOCKET)),
         record(key("topic#a", "1"), "INSERT"),
     ]
     assert all(any(fits(each, found) for each in news) for found in told)
