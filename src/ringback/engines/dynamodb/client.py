@@ -65,10 +65,6 @@ class Cancelled(Exception):
         self.reasons = tuple(reasons)
 
 
-class Missing(ConfigurationError):
-    """AWS has no such table, bucket or stream. `ringback aws deploy` makes them."""
-
-
 class Client:
     """One table, a bucket and some queues. ``async with`` it."""
 
@@ -318,9 +314,10 @@ def _translated(error: Any) -> Exception:
         case "TransactionConflictException" | "TransactionInProgressException":
             return _Met()
         case "ResourceNotFoundException" | "NoSuchBucket":
-            return Missing(
+            return ConfigurationError(
                 f"AWS has no such table, bucket or stream ({error}). "
-                "`ringback aws deploy` makes them."
+                "`ringback aws deploy` makes them.",
+                missing=code,
             )
         case "UnrecognizedClientException" | "AccessDeniedException" | "AccessDenied":
             return ConfigurationError(f"AWS refuses: {error}")

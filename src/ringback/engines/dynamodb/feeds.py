@@ -60,7 +60,7 @@ class Feeds:
 
     async def read(self, epoch: str, topic: str, after: Position | None, limit: int) -> Page:
         """Messages of one topic; see ``ports.Engine.read``."""
-        newest = await self._journal.head()
+        newest = await self._head()
         offset, foreign = _start(epoch, newest, after)
         found, whole = await self._of_topic(topic, offset, limit)
         trimmed = await self._topics.trimmed(topic)
@@ -71,6 +71,11 @@ class Feeds:
         gap = foreign or (after is not None and offset < trimmed)
         page = await self._page(epoch, kept, newest, limit)
         return msgspec.structs.replace(page, gap=gap, missed=(topic,) if gap else ())
+
+    async def _head(self) -> int:
+        newest = await self._journal.head()
+        self._remember(newest)
+        return newest
 
     async def _of_topic(self, topic: str, offset: int, limit: int) -> tuple[list[_Found], bool]:
         """Messages of a topic after a number: those of a page, and whether they are all."""
@@ -114,7 +119,7 @@ class Feeds:
 
     async def follow(self, epoch: str, after: Position | None, limit: int) -> Page:
         """Messages of all topics; see ``ports.Journal.follow``."""
-        newest = await self._journal.head()
+        newest = await self._head()
         if after is None:
             return Page(messages=(), position=Position(epoch, newest))
         offset, foreign = _start(epoch, newest, after)
@@ -131,7 +136,7 @@ class Feeds:
         """Messages of all topics that match; see ``ports.Journal.replay``."""
         if isinstance(filter, Filter) and filter.exact:
             return await self.read(epoch, filter.text, after, limit)
-        newest = await self._journal.head()
+        newest = await self._head()
         rows = await self._topics.candidates(filter)
         names = [name_of(row) for row in rows]
         offset, foreign = _start(epoch, newest, after) if after is not None else (0, False)

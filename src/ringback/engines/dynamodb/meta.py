@@ -6,7 +6,7 @@ import asyncio
 import secrets
 
 from ringback.engines.dynamodb import items, schema
-from ringback.engines.dynamodb.client import Cancelled, Client, Item, Missing
+from ringback.engines.dynamodb.client import Cancelled, Client, Item
 from ringback.engines.dynamodb.topics import META
 from ringback.errors import ConfigurationError
 
@@ -29,7 +29,9 @@ class Meta:
         """Read it, or make it, with the table if there is none."""
         try:
             found = await self._client.get(*META)
-        except Missing:
+        except ConfigurationError as error:
+            if "missing" not in error.fields:
+                raise
             await self._make_table()
             found = None
         if found is None or "epoch" not in found:

@@ -1,0 +1,89 @@
+"""What is large stands in S3, and goes with what it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ringback.core.commands import Report, Start, Succeed
+from ringback.core.lifecycle import accept
+from ringback.core.model import HELD, Keep, Publication
+from ringback.engines.dynamodb import DynamoEngine
+from ringback.engines.dynamodb.payloads import INLINE, INLINE_MESSAGE, MOST, PREFIX
+from ringback.errors import Conflict, PayloadTooLarge
+from tests import moto
+from tests.contract.acts import apply, finish, key, start, submit, whole_log
+from tests.core.states import NOW, operation
+
+
+def text(size: int) -> bytes:
+    return b'"' + b"x" * (size - 2) + b'"'
+
+
+def objects(owner: str = "") -> int:
+    """How many payloads there are."""
+    found = moto.client("s3").list_objects_v2(Bucket=moto.bucket(), Prefix=PREFIX + owner)
+    return int(found["KeyCount"])
+
+
+@pytest.mark.parametrize(("size", "apart"), [(INLINE, 0), (INLINE + 1, 2), (1_000_000, 2)])
+async def test_inputs_and_results(engine: DynamoEngine, size: int, apart: int) -> None:
+    state = await start(engine, input=text(size))
+    done = await apply(engine, state, Succeed(attempt=1, result=text(size)))
+    assert await engine.load(state.id) == done
+    assert objects(state.id) >= apart
+    await engine.forget(state.id, NOW)
+    assert objects(state.id) == 0, "they go with their operation"
+
+
+async def test_parts_of_a_log(engine: DynamoEngine) -> None:
+    state = await start(engine)
+    parts = tuple(text(50_000) for _ in range(20))
+    await apply(engine, state, Report(attempt=1, parts=parts))
+    assert len(await whole_log(engine, state.topic)) == 21
+    assert objects(state.id) == 1
+
+
+async def test_an_input_that_replaces_another(engine: DynamoEngine) -> None:
+    state = await submit(engine, ready_at=HELD, input=text(INLINE + 1))
+    small = await apply(engine, state, Start(b"1"))
+    assert await engine.load(state.id) == small
+
+
+async def test_messages_of_topics(engine: DynamoEngine) -> None:
+    before = objects()
+    keep = Keep(age=10.0)
+    await engine.publish([Publication("t", text(INLINE_MESSAGE + 1), keep=keep)] * 3, NOW)
+    assert objects() == before + 3
+    assert [len(m.data) for m in await whole_log(engine, "t")] == [INLINE_MESSAGE + 1] * 3
+    assert await engine.sweep(NOW + 100) == 3
+    assert objects() == before
+
+
+async def test_what_was_refused_leaves_nothing(engine: DynamoEngine) -> None:
+    state = await start(engine)
+    await finish(engine, state)
+    before = objects()
+    with pytest.raises(Conflict):
+        await apply(engine, state, Succeed(attempt=1, result=text(INLINE + 1)))
+    await engine.accept(accept(operation()), key("a"))
+    again = await engine.accept(accept(operation(input=text(INLINE + 1))), key("a"))
+    assert again.replayed
+    assert objects() == before
+
+
+async def test_without_a_bucket(make: Callable[..., Any]) -> None:
+    async with make(bucket="") as engine:
+        state = await submit(engine, input=text(MOST))
+        assert await engine.load(state.id) == state
+        with pytest.raises(PayloadTooLarge, match="aws_bucket"):
+            await submit(engine, input=text(MOST + 1))
+
+
+async def test_more_topics_than_a_transaction_has(engine: DynamoEngine) -> None:
+    many = [Publication(f"t/{number}", b"1") for number in range(60)]
+    with pytest.raises(PayloadTooLarge, match="fewer topics"):
+        await engine.publish(many, NOW)
+    assert (await engine.follow(None, 1)).position.offset == 0
