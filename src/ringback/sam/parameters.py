@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from ringback.sam.plan import Plan
@@ -80,11 +81,7 @@ def parameters(plan: Plan, settings: Settings) -> dict[str, Any]:
             settings.jwt_public_key, "PEM of the key of JWTs, where there is no JwksUrl."
         ),
         "JwtSecret": _text("", "Key of HS256 tokens, where there is neither.") | {"NoEcho": True},
-        "JwtAtApi": _flag(
-            "false",
-            "Whether API Gateway checks JWTs before a function is called. It takes RSA keys alone, "
-            "and needs JwtIssuer with /.well-known/openid-configuration below it, and JwtAudience.",
-        ),
+        **({"JwtAtApi": _JWT_AT_API} if plan.guarded else {}),
         "CorsOrigins": {
             "Type": "CommaDelimitedList",
             "Default": ",".join(plan.cors),
@@ -121,7 +118,7 @@ def parameters(plan: Plan, settings: Settings) -> dict[str, Any]:
     }
 
 
-def conditions() -> dict[str, Any]:
+def conditions(plan: Plan) -> dict[str, Any]:
     given = ("JwksUrl", "JwtIssuer", "JwtAudience", "JwtPublicKey", "JwtSecret")
     origins = Tag("Join", ["", ref("CorsOrigins")])
     return {
@@ -130,19 +127,19 @@ def conditions() -> dict[str, Any]:
         "HasAlarmEmail": _given(ref("AlarmEmail")),
         "HasCors": _given(origins),
         "HasAnyOrigin": Tag("Equals", [origins, "*"]),
-        "ChecksJwtAtApi": Tag("Equals", [ref("JwtAtApi"), "true"]),
+        **({"ChecksJwtAtApi": _CHECKS_JWT} if plan.guarded else {}),
         "LogsSocketAccess": Tag("Equals", [ref("SocketAccessLogs"), "true"]),
         "ExpiresPayloads": Tag("Not", [Tag("Equals", [ref("PayloadDays"), 0])]),
         "ReservesForRequests": Tag("Not", [Tag("Equals", [ref("ReservedForRequests"), 0])]),
     }
 
 
-def interface() -> dict[str, Any]:
-    """How the console shows them."""
+def interface(known: Container[str]) -> dict[str, Any]:
+    """How the console shows those there are."""
     return {
         "AWS::CloudFormation::Interface": {
             "ParameterGroups": [
-                {"Label": {"default": label}, "Parameters": list(names)}
+                {"Label": {"default": label}, "Parameters": [*filter(known.__contains__, names)]}
                 for label, names in GROUPS.items()
             ]
         }
@@ -203,3 +200,11 @@ def _number(default: int, least: int, most: int, description: str) -> dict[str, 
         "MaxValue": most,
         "Description": description,
     }
+
+
+_JWT_AT_API = _flag(
+    "false",
+    "Whether API Gateway checks JWTs before a function is called. It takes RSA keys alone, and "
+    "needs JwtIssuer with /.well-known/openid-configuration below it, and JwtAudience.",
+)
+_CHECKS_JWT = Tag("Equals", [ref("JwtAtApi"), "true"])

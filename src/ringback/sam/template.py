@@ -31,13 +31,14 @@ def sections(rb: Ringback, plan: Plan) -> dict[str, Any]:
     variables = environment(
         queues.urls(plan), policies.FILES, policies.UPLOADS, policies.SOCKET_STAGE
     )
+    known = parameters(plan, rb.settings)
     ours = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Transform": "AWS::Serverless-2016-10-31",
         "Description": f"{plan.name}, by Ringback",
-        "Metadata": interface(),
-        "Parameters": parameters(plan, rb.settings),
-        "Conditions": conditions(),
+        "Metadata": interface(known),
+        "Parameters": known,
+        "Conditions": conditions(plan),
         "Globals": {
             "Function": {
                 "Handler": plan.handler,
