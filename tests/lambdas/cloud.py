@@ -87,12 +87,14 @@ class Functions:
         self._lock = threading.Lock()
         self._under_way: set[asyncio.Future[Any]] = set()
         self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.crash: Callable[[str, dict[str, Any]], bool] = lambda function, event: False
-        """Whether a call ends as a crash: what it did stays done, and nobody hears of it."""
+        self.fails: Callable[[str, dict[str, Any]], bool] = lambda function, event: False
+        """Whether a call fails before it does anything."""
 
     async def invoke(self, function: str, event: dict[str, Any]) -> Outcome:
         event = json.loads(json.dumps(event))
         self.calls.append((function, event))
+        if self.fails(function, event):
+            return Outcome(error=FunctionError(kind="crash", type="Runtime", message="It died."))
         calling = asyncio.ensure_future(asyncio.to_thread(self.call, event))
         self._under_way.add(calling)
         calling.add_done_callback(self._under_way.discard)

@@ -17,6 +17,7 @@ from tests.edges.websocket.talking import LIMIT, Talk
 from tests.lambdas.cloud import Cloud, Store, cloud, until
 from tests.lambdas.events import http
 from tests.lambdas.memory import Memory
+from tests.lambdas.table import Table
 
 
 def app(**settings: Any) -> Ringback:
@@ -35,13 +36,7 @@ def app(**settings: Any) -> Ringback:
 async def home(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Cloud]:
-    if request.param == "table":
-        pytest.importorskip("ringback.engines.dynamodb.engine")
-        from tests.lambdas.table import Table
-
-        store: Store = Table()
-    else:
-        store = Memory(tmp_path)
+    store: Store = Memory(tmp_path) if request.param == "memory" else Table()
     async with cloud(app, store, monkeypatch) as home:
         yield home
 
@@ -62,8 +57,8 @@ def connections(home: Cloud) -> tuple[int, int]:
     store = home.store
     if isinstance(store, Memory):
         return len(store.rows), len(store.following)
-    items: list[Any] = store.items()  # type: ignore[attr-defined]
-    keys = [item["pk"]["S"] for item in items]
+    assert isinstance(store, Table)
+    keys = [item["pk"]["S"] for item in store.items()]
     sockets = sum(key.startswith("socket#") for key in keys)
     return sockets, sum(key.startswith("follow") for key in keys)
 

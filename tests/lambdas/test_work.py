@@ -8,12 +8,12 @@ import pytest
 
 from ringback import Operation, Ringback
 from ringback.lambdas.handler import LambdaHandler
+from tests import moto
 from tests.lambdas.cloud import KEYS, Context, On
 from tests.lambdas.events import http
+from tests.lambdas.table import Table
 
 pytest.importorskip("ringback.engines.dynamodb.engine")
-from tests import moto
-from tests.lambdas.table import Table
 
 
 class Home:
