@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
+import os
 import random
 import threading
 from collections import Counter
@@ -50,6 +52,9 @@ def _session() -> Any:
     """One for the process: it reads what it knows of each service once, which takes long."""
     from botocore.session import get_session
 
+    told = logging.getLogger("botocore")
+    if told.level == logging.NOTSET:  # where it found what it uses is not for every start
+        told.setLevel(logging.WARNING)
     return get_session()
 
 
@@ -148,7 +153,11 @@ class Client:
             retries={"mode": "standard", "total_max_attempts": TRIES},
             tcp_keepalive=True,
         )
-        service = _session().create_client(name, config=config, **self._options)
+        options = dict(self._options)
+        region = os.environ.get("AWS_REGION")  # as in functions; botocore reads another alone
+        if region and not options.get("region_name"):
+            options["region_name"] = region
+        service = _session().create_client(name, config=config, **options)
         service.meta.events.register("before-send", self._count)
         return service
 
