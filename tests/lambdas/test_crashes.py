@@ -6,15 +6,19 @@ import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ringback import Ringback
+from ringback.core.access import Claims
+from ringback.core.connections import read, write
+from ringback.errors import StoreUnavailable
 from ringback.lambdas.handler import LambdaHandler
-from ringback.lambdas.posts import Posts
+from ringback.lambdas.posts import CannotPost, Posts
 from ringback.wire import channel_client as wire
 from tests.lambdas.cloud import Context, On
 from tests.lambdas.events import http
@@ -247,3 +251,99 @@ def test_every_step_may_be_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPa
                 assert world.fate.happened
         at += 1
     assert steps > 20
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    world = World(tmp_path, monkeypatch, 0)
+    yield world
+    world.close()
+
+
+def test_what_cannot_be_posted_is_posted_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.follow(a=None)
+    whole, refused = Posts.post, 0
+
+    async def throttled(self: Posts, connection: str, data: bytes) -> bool:
+        nonlocal refused
+        refused += 1
+        if refused < 3:
+            raise CannotPost("Too many requests.")
+        return await whole(self, connection, data)
+
+    monkeypatch.setattr(Posts, "post", throttled)
+    world.publish("a", 1)
+    world.push()
+    assert world.client.told == [("a", 1)]
+    refused = -100
+    world.publish("a", 2)
+    world.push()
+    # Who cannot be posted to for long is given up, and resumes.
+    assert not world.memory.rows
+    monkeypatch.setattr(Posts, "post", whole)
+    world.client.welcome = False
+    world.follow(a=None)
+    assert world.client.told == [("a", 1), ("a", 2)]
+
+
+def test_a_throttled_table_has_the_stream_read_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.follow(a=None)
+    world.publish("a", 1)
+    whole = MemoryTable.followers
+
+    async def throttled(self: MemoryTable, topic: str) -> Any:
+        raise StoreUnavailable("ProvisionedThroughputExceeded")
+
+    monkeypatch.setattr(MemoryTable, "followers", throttled)
+    records = world.memory.records[-1:]
+    number = records[0]["dynamodb"]["SequenceNumber"]
+    answer = world.call({"Records": records})
+    assert answer == {"batchItemFailures": [{"itemIdentifier": number}]}
+    monkeypatch.setattr(MemoryTable, "followers", whole)
+    world.push()
+    assert world.client.told == [("a", 1)]
+
+
+def test_an_action_waits_for_who_sends(world: World) -> None:
+    world.follow(a=None)
+    row = world.memory.rows[str(world.connection)]
+    row.holder, row.until = "another", time.time() + 1.0
+    world.follow(a=None, b="earliest")
+    assert world.client.wired == {"a", "b"}
+
+
+def test_who_finds_it_held_leaves_word(world: World) -> None:
+    world.follow(a=None)
+    row = world.memory.rows[str(world.connection)]
+    row.holder, row.until = "another", time.time() + 1000.0
+    world.publish("a", 1)
+    world.push()
+    assert (world.client.told, row.news) == ([], 1)
+    # It died. Whoever comes next does what it left, be it for a ping.
+    row.until = 0.0
+    world.socket("MESSAGE", '{"action": "ping"}')
+    assert world.client.told == [("a", 1)]
+
+
+def test_an_expired_token_ends_the_connection(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    async def close(self: Posts, connection: str) -> None:
+        closed.append(connection)
+
+    monkeypatch.setattr(Posts, "close", close)
+    world.follow(a=None)
+    row = world.memory.rows[str(world.connection)]
+    connection = read(row.data)
+    claims = Claims(subject="ada", expires_at=time.time() - 1)
+    row.data = write(msgspec.structs.replace(connection, claims=claims))
+    world.publish("a", 1)
+    world.push()
+    assert (closed, world.memory.rows) == ([world.connection], {})
+    assert world.client.told == []
