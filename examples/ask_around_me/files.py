@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -13,22 +15,16 @@ from starlette.types import Scope
 
 from ringback.errors import NotFound
 
-from . import pictures
 from .questions import SIDES
-from .service import rb
+from .service import rb, records
 
 BUILT = Path(__file__).with_name("static")
 """What the page's build leaves."""
-TILES = "https://tile.openstreetmap.org"
+TILES = "ASK_AROUND_ME_TILES"
+"""Names other tiles of OpenStreetMap's data: a URL with {z}, {x} and {y}; empty: none are used."""
+OPENSTREETMAP = "https://tile.openstreetmap.org/{z}/{x}/{y}.png"
 FOR_EVER = "public, max-age=31536000, immutable"
 HEADERS = {
-    # Our own files, and the tiles of the map; pictures that are about to be sent are blobs.
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; "
-        f"img-src 'self' data: blob: {TILES}; font-src 'self'; connect-src 'self'; "
-        "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'none'"
-    ),
     "Permissions-Policy": "geolocation=(self)",
     # Who serves the tiles wants to know for which site, and no more.
     "Referrer-Policy": "strict-origin-when-cross-origin",
@@ -61,13 +57,55 @@ _HASHED = re.compile(r"-[A-Za-z0-9]{8,}\.[a-z0-9.]+$")
 router = APIRouter(include_in_schema=False)
 
 
+def tiles() -> str | None:
+    """Where pictures of the map come from, where there is a network."""
+    return os.environ.get(TILES, OPENSTREETMAP) or None
+
+
+def web_socket() -> str | None:
+    """Where the page's WebSocket is, unless it is here: API Gateway gives it its own address."""
+    url = rb.settings.aws_socket_url
+    return "ws" + url.removeprefix("http") if url else None
+
+
+def headers() -> dict[str, str]:
+    """Those of the page, and of what it is made of."""
+    beside = " ".join(["'self'", *filter(None, map(_origin, [web_socket(), *_uploads()]))])
+    pictures = " ".join(["'self' data: blob:", *filter(None, [_origin(tiles())])])
+    # Our own files, and the tiles of the map; pictures that are about to be sent are blobs.
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; "
+        f"img-src {pictures}; font-src 'self'; connect-src {beside}; "
+        "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    )
+    return {"Content-Security-Policy": policy, **HEADERS}
+
+
+def _origin(url: str | None) -> str:
+    found = urlsplit(url or "")
+    return f"{found.scheme}://{found.netloc}" if found.netloc else ""
+
+
+def _uploads() -> list[str]:
+    """Where pictures are sent to, unless it is here."""
+    kind, _, rest = rb.settings.uploads.partition("://")
+    if kind != "s3":
+        return []
+    own = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if own:
+        return [own]
+    s3 = f"s3.{os.environ.get('AWS_REGION', 'us-east-1')}.amazonaws.com"
+    return [f"https://{s3}", f"https://{rest.partition('/')[0]}.{s3}"]
+
+
 @router.get("/")
 async def page() -> Response:
     """The page; all its views are behind this one URL."""
     index = BUILT / "index.html"
     if index.exists():
-        return FileResponse(index, headers=HEADERS)
-    return HTMLResponse(UNBUILT, headers=HEADERS)
+        return FileResponse(index, headers=headers())
+    return HTMLResponse(UNBUILT, headers=headers())
 
 
 class Built(StaticFiles):
@@ -81,7 +119,7 @@ class Built(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        response.headers.update(HEADERS)
+        response.headers.update(headers())
         if _HASHED.search(path):
             response.headers["Cache-Control"] = FOR_EVER
         return response
@@ -90,7 +128,9 @@ class Built(StaticFiles):
 @router.get("/photos/{photo}/{side}.webp")
 def picture(photo: UUID, side: int) -> Response:
     """One size of a picture."""
-    file = pictures.kept(rb.settings.data, str(photo), side)
-    if side not in SIDES or not file.exists():
+    found = records().picture(str(photo), side) if side in SIDES else None
+    if found is None:
         raise NotFound("There is no such picture.")
-    return FileResponse(file, media_type="image/webp", headers=PICTURE)
+    if isinstance(found, bytes):
+        return Response(found, media_type="image/webp", headers=PICTURE)
+    return FileResponse(found, media_type="image/webp", headers=PICTURE)

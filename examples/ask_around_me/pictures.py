@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -62,6 +62,11 @@ def sizes(picture: Image.Image) -> Iterator[tuple[int, Image.Image]]:
         yield side, small
 
 
+def write(picture: Image.Image, file: IO[bytes]) -> None:
+    """Of what came along with the pixels, nothing is written that is not given here."""
+    picture.save(file, "WEBP", quality=QUALITY, method=4)
+
+
 def keep(data: Path, id: str, side: int, picture: Image.Image) -> None:
     """Store one size: all of it, or none."""
     file = kept(data, id, side)
@@ -69,8 +74,7 @@ def keep(data: Path, id: str, side: int, picture: Image.Image) -> None:
     handle, name = tempfile.mkstemp(dir=file.parent)
     try:
         with os.fdopen(handle, "wb") as opened:
-            # Of what came along with the pixels, nothing is written that is not given here.
-            picture.save(opened, "WEBP", quality=QUALITY, method=4)
+            write(picture, opened)
             opened.flush()
             os.fsync(opened.fileno())
         Path(name).replace(file)

@@ -21,6 +21,7 @@ from .model import (
     Asking,
     Detail,
     HeatCell,
+    Kind,
     Person,
     Photo,
     Point,
@@ -69,6 +70,12 @@ def check_daily(db: sqlite3.Connection, person: str, now: float) -> None:
             (person, now - DAY, DAILY),
         )
     ]
+    check_times(asked, now)
+
+
+def check_times(asked: Sequence[float], now: float) -> None:
+    """The same of when somebody asked last, the newest first."""
+    asked = [each for each in asked if each > now - DAY][:DAILY]
     if len(asked) == DAILY:
         raise refused(
             "daily-limit",
@@ -98,9 +105,15 @@ def ask(db: sqlite3.Connection, asking: Asking, person: str, now: float) -> Ques
                 *(at.lat, at.lng, cells.cell_of(at), person, now),
             ),
         )
-    elif found["author"] != person:
-        raise refused("id-taken", "Another question has this id. Make a fresh UUID.")
+    else:
+        check_same(found["author"], person)
     return question(db, str(asking.id))
+
+
+def check_same(author: str, person: str) -> None:
+    """Raise ``TaskFailed`` when the id of a question is somebody else's."""
+    if author != person:
+        raise refused("id-taken", "Another question has this id. Make a fresh UUID.")
 
 
 def answer(
@@ -111,23 +124,25 @@ def answer(
     What was accepted last counts, whatever is done last.
     """
     asked = question(db, str(answering.question))
-    halves, place = None, None
-    if asked.kind == "stars":
+    _set(db, asked, person, operation, now, *choice(asked.kind, asked.at, answering))
+    return answer_of(db, asked.id, person)
+
+
+def choice(kind: Kind, at: Point, answering: Answering) -> tuple[int | None, Point | None, str]:
+    """An answer to a question of this kind: half stars, a place, and what it counts for."""
+    if kind == "stars":
         if answering.stars is None:
             raise refused("wrong-kind", "This question is answered with stars.")
         halves = round(2 * answering.stars)
-        bucket = str(halves)
-    else:
-        if answering.place is None:
-            raise refused("wrong-kind", "This question is answered with a place.")
-        place = answering.place.rounded
-        if cells.metres(asked.at, place) > MAX_AWAY:
-            raise refused(
-                "too-far", f"That is more than {MAX_AWAY / 1000:g} km away. Choose a place nearby."
-            )
-        bucket = cells.heat_cell_of(place)
-    _set(db, asked, person, operation, now, halves, place, bucket)
-    return answer_of(db, asked.id, person)
+        return halves, None, str(halves)
+    if answering.place is None:
+        raise refused("wrong-kind", "This question is answered with a place.")
+    place = answering.place.rounded
+    if cells.metres(at, place) > MAX_AWAY:
+        raise refused(
+            "too-far", f"That is more than {MAX_AWAY / 1000:g} km away. Choose a place nearby."
+        )
+    return None, place, cells.heat_cell_of(place)
 
 
 def withdraw(
@@ -192,6 +207,19 @@ def attach(
 def check_room(db: sqlite3.Connection, asked: str) -> None:
     """Raise ``TaskFailed`` when a question has all the pictures it may have."""
     (count,) = db.execute("SELECT count(*) FROM photos WHERE question = ?", (asked,)).fetchone()
+    check_count(count)
+
+
+def check_photo(asked: Question, person: str, photo: str) -> None:
+    """Raise ``TaskFailed`` unless somebody may put this picture to a question."""
+    if asked.author.id != person:
+        raise refused("not-yours", "Only who asked may add photos to a question.")
+    if all(each.id != photo for each in asked.photos):
+        check_count(len(asked.photos))
+
+
+def check_count(count: int) -> None:
+    """The same as ``check_room``, of how many there are."""
     if count >= MAX_PHOTOS:
         raise refused("too-many-photos", f"A question has at most {MAX_PHOTOS} photos.")
 
@@ -199,11 +227,16 @@ def check_room(db: sqlite3.Connection, asked: str) -> None:
 # Reading
 
 
+def unknown() -> TaskFailed:
+    """There is no such question."""
+    return refused("unknown-question", "There is no such question (any more).")
+
+
 def question(db: sqlite3.Connection, id: str) -> Question:
     """One question. Raises ``TaskFailed`` when there is none."""
     row = db.execute(f"{_SELECT} WHERE q.id = ?", (id,)).fetchone()
     if row is None:
-        raise refused("unknown-question", "There is no such question (any more).")
+        raise unknown()
     return _questions(db, [row])[0]
 
 
@@ -217,16 +250,17 @@ def detail(db: sqlite3.Connection, id: str) -> Detail:
             " ORDER BY count DESC, bucket LIMIT ?",
             (id, MAX_HEAT),
         )
-    heat = [
-        HeatCell(
-            cell=row["bucket"],
-            count=row["count"],
-            at=cells.middle_of(row["bucket"]).rounded,
-            outline=cells.outline_of(row["bucket"]),
-        )
-        for row in rows
-    ]
-    return Detail(question=found, heat=heat)
+    return Detail(question=found, heat=[heat_of(row["bucket"], row["count"]) for row in rows])
+
+
+def heat_of(cell: str, count: int) -> HeatCell:
+    """How many are in a small cell, and where that is."""
+    return HeatCell(
+        cell=cell,
+        count=count,
+        at=cells.middle_of(cell).rounded,
+        outline=cells.outline_of(cell),
+    )
 
 
 def around(
@@ -269,7 +303,7 @@ def answers_of(db: sqlite3.Connection, asked: Sequence[str], person: str) -> dic
             question=row["question"],
             stars=row["halves"] / 2 if row["halves"] is not None else None,
             place=Point(lat=row["lat"], lng=row["lng"]) if row["lat"] is not None else None,
-            at=_time(row["at"]),
+            at=time_of(row["at"]),
         )
         for row in rows
     }
@@ -303,15 +337,16 @@ def _questions(db: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> list[Ques
             at=Point(lat=row["lat"], lng=row["lng"]),
             cell=row["cell"],
             author=Person(id=row["author"], name=row["name"]),
-            created=_time(row["created"]),
+            created=time_of(row["created"]),
             photos=photos[row["id"]],
-            answers=_answers(row["answers"], stars.get(row["id"])),
+            answers=answers_in(row["answers"], stars.get(row["id"])),
         )
         for row in rows
     ]
 
 
-def _answers(count: int, distribution: list[int] | None) -> Answers:
+def answers_in(count: int, distribution: list[int] | None) -> Answers:
+    """What all answers together say, of how many there are of each step."""
     average = None
     if distribution is not None and count:
         halves = sum(each * step for step, each in enumerate(distribution, 1))
@@ -325,5 +360,6 @@ def photo_of(id: str, width: int, height: int) -> Photo:
     return Photo(id=id, width=width, height=height, small=small, medium=medium, large=large)
 
 
-def _time(seconds: float) -> datetime:
+def time_of(seconds: float) -> datetime:
+    """A time as it is told."""
     return datetime.fromtimestamp(seconds, UTC)

@@ -9,8 +9,8 @@ from ringback import Claims, Ringback
 from ringback.settings import Settings
 
 from .model import Detail, Question
+from .records import Records, records_of
 from .signin import SignIn
-from .store import Store, store_in
 
 KEPT = 3600.0
 """Seconds for which messages are kept: a page that was away for longer reads anew."""
@@ -43,9 +43,9 @@ single = rb.topic(
 """One question with its heat map: only the newest matters."""
 
 
-def store() -> Store:
+def records() -> Records:
     """Where questions and answers are."""
-    return store_in(rb.settings.data)
+    return records_of(rb.settings)
 
 
 def sign_in() -> SignIn:

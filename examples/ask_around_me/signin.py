@@ -31,9 +31,8 @@ from ringback.errors import NotFound, Unauthenticated
 from ringback.security.jwt import Authenticator
 from ringback.settings import Settings
 
-from . import questions
 from .model import Person, Session, name_in
-from .store import store_in
+from .records import records_of
 
 SECRET = "ask-around-me.secret"  # noqa: S105 - a file's name
 COOKIE = "ask-around-me"
@@ -55,7 +54,7 @@ class SignIn:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._store = store_in(settings.data)
+        self._records = records_of(settings)
         self._met: OrderedDict[Person, None] = OrderedDict()
         self.local = settings.jwks_url is None and settings.jwt_public_key is None
         """Whether people sign in here, and not at an issuer."""
@@ -140,14 +139,10 @@ class SignIn:
         """Store how somebody is called: the tasks know them by their subject alone."""
         if person in self._met:
             return
-        await run_in_threadpool(self._store_person, person)
+        await run_in_threadpool(self._records.meet, person)
         self._met[person] = None
         while len(self._met) > MAX_MET:
             self._met.popitem(last=False)
-
-    def _store_person(self, person: Person) -> None:
-        with self._store.writing() as db:
-            questions.meet(db, person)
 
     def _check_local(self) -> None:
         if not self.local:

@@ -15,7 +15,7 @@ from ringback import BlockingOperation, OperationCancelled, Upload
 
 from . import pictures, questions
 from .model import Answered, Answering, Asking, Detail, Photo, Question, Withdrawing
-from .service import area, rb, single, store
+from .service import area, rb, records, single
 
 __all__ = ["answer", "ask", "photo", "rb", "withdraw"]
 
@@ -34,15 +34,11 @@ def ask(op: BlockingOperation, asking: Asking) -> Question:
     """Ask a question, and tell all who are around."""
     op.progress(0.2, "checking")
     person, now = str(op.subject), time.time()
-    with store().reading() as db:
-        if not questions.is_asked(db, asking):
-            questions.check_daily(db, person, now)
+    records().check_asking(asking, person, now)
     _pause(op)
     op.progress(0.6, "publishing")
     _pause(op)
-    with store().writing() as db:
-        questions.ask(db, asking, person, now)
-        asked = questions.detail(db, str(asking.id))
+    asked = records().ask(asking, person, now)
     _publish(op, asked)
     return asked.question
 
@@ -57,9 +53,7 @@ def ask(op: BlockingOperation, asking: Asking) -> Question:
 def answer(op: BlockingOperation, answering: Answering) -> Answered:
     """Answer a question, or change one's answer."""
     person = str(op.subject)
-    with store().writing() as db:
-        mine = questions.answer(db, answering, person, op.id, time.time())
-        changed = questions.detail(db, str(answering.question))
+    mine, changed = records().answer(answering, person, op.id, time.time())
     _publish(op, changed)
     return Answered(question=changed.question, answer=mine)
 
@@ -74,9 +68,7 @@ def answer(op: BlockingOperation, answering: Answering) -> Answered:
 def withdraw(op: BlockingOperation, withdrawing: Withdrawing) -> Answered:
     """Take one's answer back."""
     asked = str(withdrawing.question)
-    with store().writing() as db:
-        mine = questions.withdraw(db, asked, str(op.subject), op.id, time.time())
-        changed = questions.detail(db, asked)
+    mine, changed = records().withdraw(asked, str(op.subject), op.id, time.time())
     _publish(op, changed)
     return Answered(question=changed.question, answer=mine)
 
@@ -92,13 +84,8 @@ def withdraw(op: BlockingOperation, withdrawing: Withdrawing) -> Answered:
 def photo(op: BlockingOperation, upload: Upload) -> Photo:
     """Put a picture to one's own question: ``photos/{question}/{any name}``."""
     asked = _question_of(upload.name)
-    data = rb.settings.data
-    with store().reading() as db:
-        found = questions.question(db, asked)
-        if found.author.id != op.subject:
-            raise questions.refused("not-yours", "Only who asked may add photos to a question.")
-        if all(each.id != op.id for each in found.photos):
-            questions.check_room(db, asked)
+    kept = records()
+    kept.check_photo(asked, str(op.subject), op.id)
     op.progress(0.1, "decoding")
     _pause(op)
     with upload.open() as file:
@@ -107,11 +94,9 @@ def photo(op: BlockingOperation, upload: Upload) -> Photo:
     for done, (side, small) in enumerate(pictures.sizes(picture), 1):
         op.progress(0.1 + 0.8 * done / len(questions.SIDES), f"{side} pixels")
         _pause(op)
-        pictures.keep(data, op.id, side, small)
+        kept.keep(op.id, side, small)
         size = small.size
-    with store().writing() as db:
-        questions.attach(db, asked, op.id, *size, time.time())
-        changed = questions.detail(db, asked)
+    changed = kept.attach(asked, op.id, *size, time.time())
     _publish(op, changed)
     return questions.photo_of(op.id, *size)
 

@@ -49,11 +49,32 @@ async def test_built_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert "javascript" in script.headers["content-type"]
         icon = await client.get("/static/icon.svg")
         assert icon.headers["cache-control"] == "no-cache"
-        assert icon.headers["content-security-policy"] == files.HEADERS["Content-Security-Policy"]
+        assert icon.headers["content-security-policy"].startswith("default-src 'none'; ")
         for path in ("/static/nothing.js", "/static/../secret", "/static/%2e%2e/secret"):
             missing = await client.get(path)
             assert missing.status_code == 404
             assert missing.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ("https://tiles.example:8443/osm/{z}/{x}/{y}.png?key=1", " https://tiles.example:8443"),
+        ("/tiles/{z}/{x}/{y}.png", ""),  # from here, which is allowed anyway
+        ("", ""),
+    ],
+)
+async def test_the_tiles_of_somebody_else(
+    data: Path, monkeypatch: pytest.MonkeyPatch, given: str, origin: str
+) -> None:
+    monkeypatch.setenv("ASK_AROUND_ME_TILES", given)
+    async with served(data) as url, httpx.AsyncClient(base_url=url) as client:
+        policy = (await client.get("/")).headers["content-security-policy"]
+        assert f"img-src 'self' data: blob:{origin}; " in policy
+        told = (await client.get("/api/config")).json()["tiles"]
+        assert told == (
+            {"url": given, "attribution": "© OpenStreetMap contributors"} if given else None
+        )
 
 
 async def test_the_config_says_what_holds(data: Path) -> None:

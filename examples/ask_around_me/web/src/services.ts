@@ -45,6 +45,7 @@ export async function begin(): Promise<Services> {
     transports: first === null ? ALL : [first],
     fetch: network.fetch,
     WebSocket: network.WebSocket,
+    webSocketUrl: config.web_socket ?? undefined,
     // The demo's tabs each have a wire of their own to look at, and to cut.
     share: config.demo === null,
   });

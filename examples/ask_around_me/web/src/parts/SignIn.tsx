@@ -121,12 +121,12 @@ function SignInDialog({ onEnd }: { onEnd: (done: boolean) => void }) {
   );
 }
 
-function OidcNote({ issuer, onClose }: { issuer: string; onClose: () => void }) {
+function OidcNote({ issuer, onClose }: { issuer: string | null; onClose: () => void }) {
   return (
     <>
       <p>
-        This server takes the tokens of <strong>{issuer}</strong>. The sample signs in by name only:
-        its README says where to put your own sign-in.
+        This server takes the tokens of <strong>{issuer ?? "another service"}</strong>. The sample
+        signs in by name only: its README says where to put your own sign-in.
       </p>
       <div className="row end">
         <button type="button" className="primary" onClick={onClose}>
