@@ -1,4 +1,4 @@
-"""A table of DynamoDB as it is used here: items of JSON, and changes that are whole or not at all."""
+"""A table of DynamoDB: items of JSON, and changes that are whole or not at all."""
 
 from __future__ import annotations
 
