@@ -31,6 +31,7 @@ def test_functions(wide: Stack) -> None:
     assert (function.handler, function.timeout, function.memory) == ("app.work", 5, 512)
     assert function.reserved == 2
     assert function.environment == {
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",
         "BUCKET": "local-buck-123456789012",
         "JOINED": "a-local",
         "MAPPED": "mapped",

@@ -39,6 +39,17 @@ def provision(stack: Stack, clients: Clients) -> dict[str, str]:
     return maker.queues
 
 
+def bridged(stack: Stack) -> set[str]:
+    """Physical names of the buckets that tell the default bus."""
+    found = set()
+    for resource in stack.resources.values():
+        said = resource.properties.get("NotificationConfiguration", {})
+        bridge = said.get("EventBridgeConfiguration")
+        if bridge is not None and _text(bridge.get("EventBridgeEnabled", True)) == "true":
+            found.add(resource.physical)
+    return found
+
+
 class _Maker:
     def __init__(self, stack: Stack, clients: Clients) -> None:
         self._stack = stack
@@ -178,8 +189,11 @@ class _Maker:
                 for number, each in enumerate(said.get("TopicConfigurations", []))
             ],
         }
-        if any(each.bucket == resource.physical for each in self._stack.notifications):
-            # moto cannot call functions: all is told here, and sorted there.
+        if resource.physical in {
+            *(each.bucket for each in self._stack.notifications),
+            *bridged(self._stack),
+        }:
+            # moto calls no functions, and tells a bus less than S3 does: all is told to the home.
             configuration["QueueConfigurations"].append(
                 {
                     "Id": "ringback-local",
@@ -187,18 +201,13 @@ class _Maker:
                     "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
                 }
             )
-        bridge = said.get("EventBridgeConfiguration")
-        if bridge is not None and _text(bridge.get("EventBridgeEnabled", True)) == "true":
-            configuration["EventBridgeConfiguration"] = {}
-        if any(configuration.values()) or "EventBridgeConfiguration" in configuration:
+        if any(configuration.values()):
             self._ask(
                 "s3",
                 "put_bucket_notification_configuration",
                 Bucket=resource.physical,
                 NotificationConfiguration={
-                    name: value
-                    for name, value in configuration.items()
-                    if value or name == "EventBridgeConfiguration"
+                    name: value for name, value in configuration.items() if value
                 },
                 SkipDestinationValidation=True,
             )

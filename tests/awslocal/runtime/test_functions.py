@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -207,6 +208,57 @@ async def test_between_calls_a_process_stands_still(run: Run) -> None:
         process = (await functions.invoke("F", {})).payload
         await until(lambda process=process: state(process) == "T")  # type: ignore[misc]
     assert functions.usage["F"].cold_starts == 1
+
+
+async def test_layers_can_be_imported(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "layer" / "python").mkdir(parents=True)
+    (tmp_path / "layer" / "python" / "of_the_layer.py").write_text("WORD = 'layered'\n")
+    functions = await run(
+        "import of_the_layer\ndef handler(event, context):\n    return of_the_layer.WORD\n",
+        layers=(tmp_path / "layer",),
+    )
+    assert (await functions.invoke("F", {})).payload == "layered"
+
+
+BOOTSTRAP = f"""#!{sys.executable}
+import http.client, os
+api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+while True:
+    api.request("GET", "/2018-06-01/runtime/invocation/next")
+    answer = api.getresponse()
+    event, name = answer.read(), answer.headers["Lambda-Runtime-Aws-Request-Id"]
+    api.request("POST", f"/2018-06-01/runtime/invocation/{{name}}/response", b"got " + event)
+    api.getresponse().read()
+"""
+
+
+async def test_a_runtime_of_ones_own(run: Run, tmp_path: Path) -> None:
+    bootstrap = tmp_path / "bootstrap"
+    bootstrap.write_text(BOOTSTRAP)
+    bootstrap.chmod(0o755)
+    functions = await run("", runtime="provided.al2023", handler="any")
+    for _ in range(2):
+        assert (await functions.invoke("F", {"a": 1})).payload == 'got {"a":1}'
+    assert functions.usage["F"].cold_starts == 1
+
+
+async def test_a_runtime_that_cannot_be_started_is_told(run: Run) -> None:
+    functions = await run("", runtime="provided.al2023")
+    outcome = await functions.invoke("F", {})
+    assert outcome.error is not None
+    assert outcome.error.type == "Runtime.InvalidEntrypoint"
+
+
+async def test_logs_as_json(run: Run, said: Said) -> None:
+    functions = await run(
+        "import logging\ndef handler(event, context):\n    logging.getLogger().warning('hot')\n",
+        environment={"AWS_LAMBDA_LOG_FORMAT": "JSON"},
+    )
+    outcome = await functions.invoke("F", {})
+    await until(lambda: any("hot" in line for line in said()))
+    (line,) = (json.loads(line) for line in said() if "hot" in line)
+    assert (line["level"], line["message"]) == ("WARNING", "hot")
+    assert line["requestId"] == outcome.request_id
 
 
 async def test_calls_to_an_api_on_aws_are_led_to_its_gateway(run: Run) -> None:

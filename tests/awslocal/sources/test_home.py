@@ -13,6 +13,10 @@ from tests.awslocal.sources.conftest import Watched
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+def source(event: Any) -> Any:
+    return event.get("source") if isinstance(event, dict) else None
+
+
 def bodies(event: Any) -> list[Any]:
     return [json.loads(each["body"]) for each in event["Records"]]
 
@@ -136,7 +140,7 @@ async def test_a_rule_calls_for_what_fits(watched: Watched) -> None:
         for size in (3, 9)
     ]
     await watched.ask("events", "put_events", Entries=entries)
-    (event,) = await watched.came("told", lambda event: event.get("source") == "one")
+    (event,) = await watched.came("told", lambda event: source(event) == "one")
     assert event["detail"] == {"size": 9}
     assert event["detail-type"] == "d"
     assert {"version", "id", "account", "time", "region", "resources"} <= set(event)
@@ -159,7 +163,11 @@ async def test_a_topic_calls_for_what_its_filter_lets_through(watched: Watched) 
         )
 
     def news(event: Any) -> bool:
-        return "Records" in event and event["Records"][0].get("EventSource") == "aws:sns"
+        return (
+            isinstance(event, dict)
+            and "Records" in event
+            and event["Records"][0].get("EventSource") == "aws:sns"
+        )
 
     (event,) = await watched.came("told", news)
     said = event["Records"][0]["Sns"]
@@ -173,7 +181,11 @@ async def test_a_bucket_calls_for_new_objects(watched: Watched) -> None:
         await watched.ask("s3", "put_object", Bucket=bucket, Key=key, Body=b"hello")
 
     def stored(event: Any) -> bool:
-        return "Records" in event and event["Records"][0].get("eventSource") == "aws:s3"
+        return (
+            isinstance(event, dict)
+            and "Records" in event
+            and event["Records"][0].get("eventSource") == "aws:s3"
+        )
 
     (event,) = await watched.came("told", stored)
     (record,) = event["Records"]
@@ -182,11 +194,17 @@ async def test_a_bucket_calls_for_new_objects(watched: Watched) -> None:
     assert (record["s3"]["object"]["key"], record["s3"]["object"]["size"]) == ("in/c+d.txt", 5)
 
 
+async def test_a_bucket_tells_the_bus(watched: Watched) -> None:
+    said = await watched.arrives("Heard")
+    assert (said["source"], said["detail"]["object"]["key"]) == ("aws.s3", "out/a.txt")
+    assert await watched.came("told", lambda event: event == "out/a.txt")
+
+
 async def test_a_schedule_calls(watched: Watched) -> None:
     await watched.home.schedules["ToldHourly"].fire(
         datetime.datetime(2026, 11, 22, 8, tzinfo=datetime.UTC)
     )
-    (event,) = await watched.came("told", lambda event: event.get("source") == "aws.events")
+    (event,) = await watched.came("told", lambda event: source(event) == "aws.events")
     assert event["detail-type"] == "Scheduled Event"
     assert event["time"] == "2026-11-22T08:00:00Z"
     assert event["resources"][0].startswith("arn:aws:events:")
@@ -202,7 +220,7 @@ async def test_nobody_waits_for_a_call_that_fails_and_its_destination_is_told(
     assert said["requestContext"]["approximateInvokeCount"] == 2
     assert said["requestPayload"]["source"] == "fail"
     assert said["responsePayload"]["errorMessage"] == "always"
-    tries = [event for event in watched.seen("failing") if event.get("source") == "fail"]
+    tries = [event for event in watched.seen("failing") if source(event) == "fail"]
     assert len(tries) == 2
 
 

@@ -24,10 +24,12 @@ def test_input_stands_for_the_event() -> None:
     assert transformed(target, RULE, EVENT) == '{"a": 1}'
 
 
-def test_a_path_takes_a_part() -> None:
-    assert transformed(Target(id="t", arn="a", input_path="$.detail.items"), RULE, EVENT) == [
-        {"n": 1}
-    ]
+@pytest.mark.parametrize(
+    ("path", "made"), [("$.detail.items", [{"n": 1}]), ("$.time", "T"), ("$.none", None)]
+)
+def test_a_path_takes_a_part(path: str, made: Any) -> None:
+    target = Target(id="t", arn="a", input_path=path)
+    assert json.loads(transformed(target, RULE, EVENT)) == made
 
 
 @pytest.mark.parametrize(

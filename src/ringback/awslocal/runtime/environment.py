@@ -66,8 +66,6 @@ class Environment:
         """`freeze`: whether the process stands still between calls."""
         self.function = function
         self.init_seconds = 0.0
-        self.fresh = True
-        """Whether nothing was called yet."""
         self.idle_since = 0.0
         self._variables = variables
         self._log = log
@@ -89,24 +87,11 @@ class Environment:
         begun = time.perf_counter()
         self._ready = asyncio.get_running_loop().create_future()
         await self._listener.start()
-        handler, executable = self.function.handler, self._bootstrap()
-        command = [executable] if executable else [sys.executable, "-u", str(START), handler]
-        self._process = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=self.function.code,
-            env={
-                **self._variables,
-                "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._listener.port}",
-                "_HANDLER": handler,
-            },
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            # Ctrl-C is for us: what is under way shall end first. ``start.py`` makes a group of
-            # its own, and no session: the system ends groups that stand still when whoever
-            # started them is gone.
-            start_new_session=executable is not None,
-        )
+        try:
+            self._process = await self._spawn()
+        except OSError:
+            self._listener.stop()
+            raise
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
                 self._readers.append(asyncio.create_task(self._read(stream)))
@@ -126,6 +111,26 @@ class Environment:
         if error is not None:
             await self.stop()
         return error
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        handler, executable = self.function.handler, self._bootstrap()
+        command = [executable] if executable else [sys.executable, "-u", str(START), handler]
+        return await asyncio.create_subprocess_exec(
+            *command,
+            cwd=self.function.code,
+            env={
+                **self._variables,
+                "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._listener.port}",
+                "_HANDLER": handler,
+            },
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            # Ctrl-C is for us: what is under way shall end first. ``start.py`` makes a group of
+            # its own, and no session: the system ends groups that stand still when whoever
+            # started them is gone.
+            start_new_session=executable is not None,
+        )
 
     def _bootstrap(self) -> str | None:
         if not self.function.runtime.startswith("provided"):
@@ -190,7 +195,6 @@ class Environment:
 
     async def invoke(self, call: Call) -> Ended:
         """Give `call` to the process. Of one that timed out or crashed, nothing is left."""
-        self.fresh = False
         self._call = call
         self._ended = asyncio.get_running_loop().create_future()
         begun = time.perf_counter()

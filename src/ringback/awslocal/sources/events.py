@@ -16,6 +16,7 @@ from urllib.parse import quote_plus, unquote_plus
 
 from ringback.awslocal.clients import Clients
 from ringback.awslocal.model import Notification, Rule, Stack, Subscription, Target
+from ringback.awslocal.provision import bridged
 from ringback.awslocal.sources.destinations import Destinations
 from ringback.awslocal.sources.patterns import fits
 from ringback.awslocal.sources.transforming import transformed
@@ -26,6 +27,12 @@ WAIT = 20
 """Seconds of a long poll."""
 BROKEN = 0.5
 """Seconds after a request that failed."""
+
+REASONS = {
+    "ObjectCreated:CompleteMultipartUpload": "CompleteMultipartUpload",
+    "ObjectCreated:Copy": "CopyObject",
+    "ObjectCreated:Post": "POST Object",
+}
 
 Event = dict[str, Any]
 
@@ -40,6 +47,7 @@ class Events:
         self._stack = stack
         self._queue = queue
         self._bus_name = bus
+        self._bridged = bridged(stack)
         self._clients = clients
         self._destinations = destinations
 
@@ -84,7 +92,7 @@ class Events:
         else:
             for record in said.get("Records", []):
                 if record.get("eventSource") == "aws:s3":
-                    self._bucket(record)
+                    await self._bucket(record)
 
     async def _bus(self, event: Event) -> None:
         place = self._stack.place
@@ -134,7 +142,7 @@ class Events:
             },
         }
 
-    def _bucket(self, record: Event) -> None:
+    async def _bucket(self, record: Event) -> None:
         bucket = record["s3"]["bucket"]["name"]
         key = unquote_plus(record["s3"]["object"]["key"])
         for notification in self._stack.notifications:
@@ -142,6 +150,8 @@ class Events:
                 self._destinations.submit(
                     notification.function, {"Records": [stored(record, notification)]}
                 )
+        if bucket in self._bridged:
+            await self._bus(bridged_event(record, key))
 
 
 def _lets_through(subscription: Subscription, said: Event) -> bool:
@@ -203,6 +213,32 @@ def stored(record: Event, notification: Notification) -> Event:
                 "sequencer": f"{time.time_ns():018X}",
             },
         },
+    }
+
+
+def bridged_event(record: Event, key: str) -> Event:
+    """What S3 tells EventBridge of the same."""
+    thing, bucket = record["s3"]["object"], record["s3"]["bucket"]
+    created = record["eventName"].startswith("ObjectCreated")
+    detail: Event = {
+        "version": "0",
+        "bucket": {"name": bucket["name"]},
+        "object": {"key": key, "sequencer": f"{time.time_ns():018X}"},
+        "request-id": "LOCAL",
+        "requester": "LOCAL",
+        "source-ip-address": "127.0.0.1",
+        "reason": REASONS.get(record["eventName"], "PutObject" if created else "DeleteObject"),
+    }
+    if created:
+        detail["object"] |= {"size": thing.get("size"), "etag": thing.get("eTag")}
+    else:
+        detail["deletion-type"] = "Permanently Deleted"
+    return {
+        "detail-type": "Object Created" if created else "Object Deleted",
+        "source": "aws.s3",
+        "time": str(record.get("eventTime", "")).partition(".")[0].removesuffix("Z") + "Z",
+        "resources": [bucket["arn"]],
+        "detail": detail,
     }
 
 

@@ -17,7 +17,7 @@ def transformed(target: Target, rule: Rule, event: dict[str, Any]) -> Any:
     if target.input is not None:
         return target.input
     if target.input_path is not None:
-        return at(target.input_path, event)
+        return json.dumps(at(target.input_path, event))
     if target.transformer is None:
         return event
     values = {

@@ -52,9 +52,16 @@ def functions(context: Context) -> Iterator[Function]:
 
 def _environment(properties: dict[str, Any]) -> dict[str, str]:
     variables = properties.get("Environment", {}).get("Variables", {})
+    logging = properties.get("LoggingConfig", {})
+    # How Lambda tells its runtime client of them.
+    said = {
+        "AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat"),
+        "AWS_LAMBDA_LOG_LEVEL": logging.get("ApplicationLogLevel"),
+    }
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in variables.items()
+        for name, value in {**said, **variables}.items()
+        if value is not None
     }
 
 
