@@ -4,6 +4,7 @@ Each build is Hatch's own, in a process of its own, as pip and uv start it.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = "edges/http/static/ringback.js"
+NOTICES = "examples/ask_around_me/static/THIRD-PARTY.txt"
 NOBODY = "http://127.0.0.1:1"
 """A registry that does not answer."""
 
@@ -97,10 +99,17 @@ def names(wheel: Path) -> set[str]:
 
 
 def test_a_wheel_of_a_checkout_has_what_was_built(checkout: Path, tmp_path: Path) -> None:
-    found = names(built(checkout, "wheel", tmp_path))
+    wheel = built(checkout, "wheel", tmp_path)
+    found = names(wheel)
     assert {f"ringback/{SCRIPT}", f"ringback/{SCRIPT}.map", "ringback/app.py"} <= found
     assert "ringback/examples/ask_around_me/app.py" in found
     assert "ringback/examples/ask_around_me/static/index.html" in found
+    with zipfile.ZipFile(wheel) as archive:
+        licences = archive.read(f"ringback/{NOTICES}").decode()
+    for package in ("react", "react-dom", "scheduler", "world-atlas"):
+        assert re.search(rf"^{package} \d", licences, re.MULTILINE), package
+    assert licences.count("without restriction") == 3  # MIT
+    assert "Michael Bostock" in licences  # ISC
     assert not [name for name in found if name.endswith((".ts", ".tsx", ".mjs"))]
     assert not [name for name in found if "node_modules" in name or "__pycache__" in name]
 
@@ -110,7 +119,7 @@ def test_an_sdist_needs_neither_node_nor_npm(sdist: Path, tmp_path: Path) -> Non
     alone = {"PATH": str(tmp_path / "nothing"), "npm_config_registry": NOBODY}
     found = names(built(sdist, "wheel", tmp_path / "of-sdist", **alone))
     assert f"ringback/{SCRIPT}" in found
-    assert "ringback/examples/ask_around_me/static/index.html" in found
+    assert {"ringback/examples/ask_around_me/static/index.html", f"ringback/{NOTICES}"} <= found
 
 
 def test_without_npm_and_without_what_it_built_the_cure_is_said(

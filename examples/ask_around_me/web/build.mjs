@@ -6,12 +6,16 @@
 
 import { createHash } from "node:crypto";
 import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { basename, resolve } from "node:path";
+import { createRequire } from "node:module";
+import { basename, dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { coarse, fine } from "./outlines.mjs";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
+const NOTICES = "THIRD-PARTY.txt";
+/** Where the outlines come from: in no script, and in what the page loads. */
+const DATA = "world-atlas";
 const outdir = resolve(process.argv[2] ?? `${HERE}../static`);
 
 await rm(outdir, { recursive: true, force: true });
@@ -38,8 +42,10 @@ const { metafile } = await build({
   minify: true,
   sourcemap: "linked",
   legalComments: "none",
+  banner: { js: `/*! Licences of what is in it: /static/${NOTICES} */` },
   metafile: true,
 });
+await writeFile(`${outdir}/${NOTICES}`, await notices(Object.keys(metafile.inputs)));
 
 const entry = Object.entries(metafile.outputs).find(
   ([, output]) => output.entryPoint === "src/main.tsx",
@@ -59,4 +65,18 @@ async function place(name, content) {
   const hash = createHash("sha256").update(content).digest("hex").slice(0, 8).toUpperCase();
   await writeFile(`${outdir}/${name}-${hash}.bin`, content);
   return `/static/${name}-${hash}.bin`;
+}
+
+/** The licences of all packages that these files are of, in full: each asks to go along. */
+async function notices(files) {
+  const { resolve } = createRequire(import.meta.url);
+  const found = files.map((file) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1]);
+  const names = [...new Set([...found, DATA])].filter((name) => name !== undefined).sort();
+  const texts = names.map(async (name) => {
+    const path = resolve(`${name}/package.json`);
+    const { version, license } = JSON.parse(await readFile(path, "utf8"));
+    const text = await readFile(`${dirname(path)}/LICENSE`, "utf8");
+    return `${name} ${version} (${license})\n\n${text.trim()}\n`;
+  });
+  return (await Promise.all(texts)).join(`\n${"-".repeat(72)}\n\n`);
 }

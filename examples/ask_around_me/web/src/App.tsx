@@ -8,9 +8,9 @@ import { ConnectionChip } from "./parts/Connection.js";
 import { Icon } from "./parts/icons.js";
 import { Announcer } from "./parts/Notice.js";
 import { Identity, SignInProvider } from "./parts/SignIn.js";
-import { useServices } from "./services.js";
+import { useServices, useStore } from "./services.js";
 import { nearest } from "./state/board.js";
-import { useRoute } from "./state/hooks.js";
+import { useLeaving, useRoute } from "./state/hooks.js";
 import { BARE, type Overlay, OverlayProvider } from "./state/overlay.js";
 import { firstPlace, keepPlace, type Place } from "./state/place.js";
 import { hashOf, type Route } from "./state/route.js";
@@ -34,6 +34,7 @@ export function App() {
   const { board, dispatch } = around;
   const near = useMemo(() => nearest(board), [board]);
   const view = useFocus(route);
+  useLeaving(useStore(uploads.list).some(({ isSent }) => !isSent));
 
   useEffect(() => keepPlace(place), [place]);
   useEffect(() => {

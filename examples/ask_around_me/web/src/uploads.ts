@@ -15,6 +15,8 @@ export interface Sending {
   readonly preview: string;
   /** null: its question is not published yet. */
   readonly upload: Upload<Photo> | null;
+  /** Whether the server has all of its bytes: until then nothing but this page has the file. */
+  readonly isSent: boolean;
   readonly failure: Failure | null;
 }
 
@@ -34,6 +36,7 @@ export class Uploads {
       file,
       preview: URL.createObjectURL(file),
       upload: null,
+      isSent: false,
       failure: null,
     }));
     this.list.update((list) => [...list, ...more]);
@@ -78,8 +81,9 @@ export class Uploads {
         name: `photos/${question}/${file.name}`,
         type: file.type,
       });
-      this.#change(key, { upload, failure: null });
+      this.#change(key, { upload, isSent: false, failure: null });
       await upload.uploaded;
+      this.#change(key, { isSent: true });
       await upload.result();
       this.remove(key);
     } catch (error) {

@@ -1,13 +1,19 @@
 """The network goes and comes, pages are left in the middle: nothing is lost, nothing is doubled."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
-from playwright.async_api import Route, expect
+from PIL import Image
+from playwright.async_api import Dialog, Route, expect
 
 from tests.e2e.demonstration import Demonstration
 from tests.examples.ask_around_me.browser.visitor import Company, Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+MINUTE, PAUSE = 60, 10
+"""Seconds."""
 MISSED = tuple(f"What happened at {hour}?" for hour in range(1, 4))
 
 
@@ -73,6 +79,34 @@ async def test_who_was_away_catches_up(
         await each.sees("Are you there?", "What have I missed?", *MISSED)
         await expect(each.card("Are you there?")).to_contain_text("1 answer")
     await ben.is_live("" if transport == "Best" else transport)
+    await expect(ben.page.locator(".banner")).to_have_count(0)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("by", ["browser", "switch"])
+async def test_who_was_away_for_a_minute_catches_up(
+    company: Company, demo: Demonstration, by: str
+) -> None:
+    """So long that a client has backed off as far as it goes."""
+    ada = await company.comes(demo.url, "Ada")
+    ben = await company.comes(demo.url, "Ben")
+    await ada.ask("Are you there?")
+    await ben.sees("Are you there?")
+    await ben.is_live()
+    await go_offline(ben, by)
+    await ben.ask("What have I missed?")
+    asked = []
+    for hour in range(MINUTE // PAUSE):
+        asked.append(f"What happened at {hour}?")
+        await ada.ask(asked[-1])
+        await asyncio.sleep(PAUSE)
+    await ada.sees("Are you there?", *asked)
+    await expect(ben.pending).to_contain_text("Waits for the network")
+    await expect(ben.card("What happened")).to_have_count(0)
+    await come_back(ben, by)
+    for each in (ada, ben):
+        await each.sees("Are you there?", "What have I missed?", *asked)
+    await ben.is_live()
     await expect(ben.page.locator(".banner")).to_have_count(0)
 
 
@@ -143,3 +177,40 @@ async def test_a_server_that_will_not_is_asked_again_by_hand(
     await ada.page.unroute("**/tasks/ask")
     await ada.pending.get_by_role("button", name="Try again").click()
     await ada.sees("May I?")
+
+
+async def test_a_page_with_photos_to_send_is_not_left_by_mistake(
+    company: Company, demo: Demonstration, tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (30, 20), "teal").save(photo)
+    ada = await company.comes(demo.url, "Ada")
+    page = ada.page
+
+    async def is_stopped() -> None:
+        async with page.expect_event("dialog") as asking:
+            await page.evaluate("void setTimeout(() => location.reload())")
+        dialog = await asking.value
+        assert dialog.type == "beforeunload"
+        await dialog.dismiss()
+
+    await ada.is_live()
+    await go_offline(ada, "switch")
+    await ada.write("Whose is this?", photos=[photo])
+    await is_stopped()
+    await expect(page.locator(".preview")).to_have_count(1)
+    await page.get_by_role("button", name="Ask", exact=True).click()
+    await expect(ada.pending).to_contain_text("Waits for the network")
+    await is_stopped()
+    await come_back(ada, "switch")
+    await expect(ada.card("Whose is this?").locator(".card-photo img")).to_be_visible()
+    asked: list[str] = []
+
+    async def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        await dialog.accept()
+
+    page.on("dialog", leave)
+    await page.reload()
+    await ada.sees("Whose is this?")
+    assert not asked, "the server has it"

@@ -1,6 +1,6 @@
 /** A map that works without any outside service, and shows tiles beneath where there are some. */
 
-import { type KeyboardEvent, useCallback, useId, useRef, useState } from "react";
+import { type KeyboardEvent, useCallback, useId, useMemo, useRef, useState } from "react";
 import { distance } from "../format.js";
 import { direction, metres } from "../geo.js";
 import { Icon } from "../parts/icons.js";
@@ -83,6 +83,8 @@ export function AreaMap(props: AreaMapProps) {
   };
   const active = markers.find((marker) => marker.active);
   const around = radius > 0 ? view.center : active?.at;
+  const { width, height } = view;
+  const rest = useMemo(() => ({ center, zoom, width, height }), [center, zoom, width, height]);
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys of what lies in it come here
     <div
@@ -107,7 +109,7 @@ export function AreaMap(props: AreaMapProps) {
         {isPicking && " Enter chooses its middle."}
       </p>
       {view.width > 0 && around !== undefined && (
-        <Rings view={view} around={around} radius={radius} />
+        <Rings {...{ view, around, radius, rest, markers }} />
       )}
       <Heat view={view} cells={heat} from={active?.at ?? center} />
       {view.width > 0 && (

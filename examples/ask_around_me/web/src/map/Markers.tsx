@@ -75,34 +75,46 @@ const Placed = memo(function Placed(props: PlacedProps) {
   const size = worldSize(zoom);
   const middle = project(from);
   return shown.map((cluster) => {
-    const { first, all, offset } = cluster;
+    const { first, offset } = cluster;
     const at = project(first.at);
     const x = Math.round((at.x - Math.round(at.x - middle.x) - middle.x) * size + offset.x);
     const y = Math.round((at.y - middle.y) * size + offset.y);
-    const isOne = all.length === 1;
     return (
       <li key={first.id} style={{ transform: `translate(${x}px, ${y}px)` }}>
-        <button
-          type="button"
-          className="map-marker"
-          data-kind={isOne ? first.kind : "cluster"}
-          data-active={first.active}
-          data-fresh={all.some(({ fresh }) => fresh)}
-          data-many={all.length > 9}
-          aria-current={first.active ? "true" : undefined}
-          aria-label={isOne ? nameOf(first) : `${all.length} questions near here: zoom in`}
-          onClick={() => (isOne ? onMarker(first.id) : onCluster(cluster))}
-          // By keys alone: what is pressed was seen.
-          onFocus={(event) => event.currentTarget.matches(":focus-visible") && onHidden(first.at)}
-        >
-          {isOne ? <Sign kind={first.kind} /> : all.length}
-          <span className="map-tip-text" aria-hidden="true">
-            {isOne ? first.label : `${all.length} questions`}
-          </span>
-        </button>
+        <Mark {...{ cluster, onMarker, onCluster, onHidden }} />
       </li>
     );
   });
+});
+
+interface MarkProps extends Pick<MarkersProps, "onMarker" | "onCluster" | "onHidden"> {
+  readonly cluster: Cluster;
+}
+
+/** While one zooms, only where it is changes: hundreds of them are left as they are. */
+const Mark = memo(function Mark({ cluster, onMarker, onCluster, onHidden }: MarkProps) {
+  const { first, all } = cluster;
+  const isOne = all.length === 1;
+  return (
+    <button
+      type="button"
+      className="map-marker"
+      data-kind={isOne ? first.kind : "cluster"}
+      data-active={first.active}
+      data-fresh={all.some(({ fresh }) => fresh)}
+      data-many={all.length > 9}
+      aria-current={first.active ? "true" : undefined}
+      aria-label={isOne ? nameOf(first) : `${all.length} questions near here: zoom in`}
+      onClick={() => (isOne ? onMarker(first.id) : onCluster(cluster))}
+      // By keys alone: what is pressed was seen.
+      onFocus={(event) => event.currentTarget.matches(":focus-visible") && onHidden(first.at)}
+    >
+      {isOne ? <Sign kind={first.kind} /> : all.length}
+      <span className="map-tip-text" aria-hidden="true">
+        {isOne ? first.label : `${all.length} questions`}
+      </span>
+    </button>
+  );
 });
 
 function nameOf({ label, kind, fresh }: Marker): string {

@@ -1,6 +1,6 @@
 /** Steps of the graticule and of the scale bar, and how they are written: pure functions. */
 
-import { metresPerPixel, project, toPoint, type View, worldSize } from "./mercator.js";
+import { metresPerPixel, project, type Spot, toPoint, type View, worldSize } from "./mercator.js";
 
 /** Seconds of arc: what a degree, a minute and a second divide into evenly. */
 const STEPS = [
@@ -122,4 +122,33 @@ export function ringsFor(view: View, outermost: number): readonly number[] {
   const most = outermost > 0 ? outermost : (each * Math.hypot(view.width, view.height)) / 2;
   const seen = RINGS.filter((metres) => metres < most && metres / each >= LEAST_RING).slice(-3);
   return outermost > 0 ? [...seen.slice(-2), outermost] : seen;
+}
+
+/** Turns from the south at which a ring's label may stand, the best first: none on the compass. */
+const TURNS = [0, 1, -1, 3, -3, 5, -5, 7, -7].map((times) => (times * Math.PI) / 8);
+/** Pixels between the middles of a label and of a marker that leave both free. */
+const FREE: Spot = { x: 38, y: 28 };
+/** Pixels of a label on both sides of its middle. */
+const HALF: Spot = { x: 20, y: 10 };
+
+/** A place on a ring, from the ring's middle. */
+export function onRing(radius: number, turn: number): Spot {
+  return { x: Math.sin(turn) * radius, y: Math.cos(turn) * radius };
+}
+
+/**
+ * The turn at which a ring's label has the fewest markers on it, of those that are in the field;
+ * markers are given from the ring's middle, which is the field's.
+ */
+export function labelTurn(radius: number, markers: readonly Spot[], field: Spot): number {
+  let [best, least] = [0, Number.POSITIVE_INFINITY];
+  for (const turn of TURNS) {
+    const { x, y } = onRing(radius, turn);
+    const isSeen = Math.abs(x) + HALF.x < field.x / 2 && Math.abs(y) + HALF.y < field.y / 2;
+    const on = markers.filter((each) => {
+      return Math.abs(each.x - x) < FREE.x && Math.abs(each.y - y) < FREE.y;
+    }).length;
+    if (isSeen && on < least) [best, least] = [turn, on];
+  }
+  return best;
 }

@@ -42,3 +42,13 @@ export function useLasting(is: boolean, ms: number): boolean {
   }, [is, ms]);
   return is && lasting;
 }
+
+/** Has the browser ask before the page is left, while something would be lost with it. */
+export function useLeaving(isLost: boolean): void {
+  useEffect(() => {
+    if (!isLost) return undefined;
+    const ask = (event: Event): void => event.preventDefault();
+    window.addEventListener("beforeunload", ask);
+    return () => window.removeEventListener("beforeunload", ask);
+  }, [isLost]);
+}

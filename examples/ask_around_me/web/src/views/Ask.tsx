@@ -7,7 +7,7 @@ import { PhotoPicker, Preview } from "../parts/Photos.js";
 import { useSignIn } from "../parts/SignIn.js";
 import { StarsShown } from "../parts/Stars.js";
 import { useAnnounce, useServices } from "../services.js";
-import { focusOn } from "../state/hooks.js";
+import { focusOn, useLeaving } from "../state/hooks.js";
 import { BARE, useOverlay } from "../state/overlay.js";
 import { hashOf } from "../state/route.js";
 import type { Kind, Point } from "../types.js";
@@ -28,6 +28,7 @@ export function Ask({ centre }: { centre: Point }) {
   const id = useId();
   const at = chosen ?? centre;
   useOverlay(useMemo(() => ({ ...BARE, pick: at, onPick: setChosen }), [at]));
+  useLeaving(files.length > 0);
 
   const used = length(text);
   const left = config.max_text - used;

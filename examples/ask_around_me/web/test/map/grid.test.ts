@@ -3,7 +3,9 @@ import {
   arc,
   fineStep,
   graticule,
+  labelTurn,
   length,
+  onRing,
   ringsFor,
   scaleBar,
   stepFor,
@@ -87,4 +89,23 @@ test("the fullest cell is the strongest, and none is without a shade", () => {
   expect([1, 8, 9, 24, 33, 40].map((count) => shadeOf(count, 40))).toEqual([1, 1, 2, 3, 5, 5]);
   expect(shadeOf(1, 1)).toBe(5);
   expect(shadeOf(1, 500)).toBe(1);
+});
+
+test("a ring's label stands in the south, or where no marker is on it", () => {
+  const field = { x: 900, y: 700 };
+  expect(labelTurn(100, [], field)).toBe(0);
+  expect(labelTurn(100, [onRing(60, 0), onRing(100, 1)], field)).toBe(0);
+  const south = [onRing(100, 0), onRing(110, 0.1)];
+  const turn = labelTurn(100, south, field);
+  const label = onRing(100, turn);
+  expect(turn).not.toBe(0);
+  for (const { x, y } of south) {
+    expect(Math.abs(x - label.x) >= 38 || Math.abs(y - label.y) >= 28).toBe(true);
+  }
+  // Where all is covered, the least; where the field ends, nowhere beyond it.
+  const all = Array.from({ length: 64 }, (_, index) => onRing(100, index / 10));
+  expect(labelTurn(100, [...all, onRing(100, 0), onRing(100, 0)], field)).not.toBe(0);
+  const flat = labelTurn(300, [], { x: 900, y: 400 });
+  expect(Math.abs(onRing(300, flat).y)).toBeLessThan(200);
+  expect(labelTurn(3000, [], field)).toBe(0);
 });
