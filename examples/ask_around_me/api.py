@@ -20,8 +20,8 @@ from ringback import Claims, TaskFailed
 from ringback.errors import Forbidden, NotFound
 
 from . import cells, files, pictures, questions, signin
-from .model import MAX_TEXT, Answer, Around, Detail, Looked, Naming, Point, Question, Session
-from .service import area, authenticate, rb, sign_in, single, store
+from .model import MAX_TEXT, Around, Looked, Naming, Point, Session
+from .service import area, authenticate, rb, records, sign_in, single
 
 MIN_RADIUS = 100.0
 """Metres."""
@@ -99,7 +99,9 @@ async def around(
     before = await position()  # first: what is stored after the table was read comes after it
     centre = Point(lat=lat, lng=lng)
     cover = cells.cover(centre, radius)
-    found, more, mine = await run_in_threadpool(_around, centre, radius, cover, claims)
+    found, more, mine = await run_in_threadpool(
+        records().around, centre, radius, cover, _subject(claims)
+    )
     return Around(
         questions=found,
         cells=cover,
@@ -110,23 +112,12 @@ async def around(
     )
 
 
-def _around(
-    centre: Point, radius: float, cover: list[str], claims: Claims | None
-) -> tuple[list[Question], bool, dict[str, Answer]]:
-    with store().reading() as db:
-        found, more = questions.around(db, centre, radius, cover)
-        mine = {}
-        if claims is not None and claims.subject is not None:
-            mine = questions.answers_of(db, [each.id for each in found], claims.subject)
-    return found, more, mine
-
-
 @router.get("/questions/{id}")
 async def look(id: UUID, claims: Caller) -> Looked:
     """One question, with its heat map and one's own answer."""
     before = await position()
     try:
-        found, mine = await run_in_threadpool(_look, str(id), claims)
+        found, mine = await run_in_threadpool(records().look, str(id), _subject(claims))
     except TaskFailed as error:
         raise NotFound(error.detail) from None
     topics = [single.name(question=found.question.id)]
@@ -135,13 +126,8 @@ async def look(id: UUID, claims: Caller) -> Looked:
     )
 
 
-def _look(id: str, claims: Claims | None) -> tuple[Detail, Answer | None]:
-    with store().reading() as db:
-        found = questions.detail(db, id)
-        mine = None
-        if claims is not None and claims.subject is not None:
-            mine = questions.answer_of(db, id, claims.subject)
-    return found, mine
+def _subject(claims: Claims | None) -> str | None:
+    return None if claims is None else claims.subject
 
 
 # Signing in
@@ -242,6 +228,7 @@ class Config(BaseModel):
     tiles: Tiles | None
     photos: PhotoRules
     sign_in: ByName | ByIssuer
+    web_socket: str | None
     demo: Demo | None
 
 
@@ -255,5 +242,6 @@ async def config(request: Request) -> Config:
         tiles=Tiles(url=tiles) if tiles is not None else None,
         photos=PhotoRules(),
         sign_in=ByName() if sign_in().local else by_issuer,
+        web_socket=files.web_socket(),
         demo=Demo() if request.app.state.demo is not None else None,
     )

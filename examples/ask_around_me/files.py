@@ -15,9 +15,8 @@ from starlette.types import Scope
 
 from ringback.errors import NotFound
 
-from . import pictures
 from .questions import SIDES
-from .service import rb
+from .service import rb, records
 
 BUILT = Path(__file__).with_name("static")
 """What the page's build leaves."""
@@ -63,18 +62,41 @@ def tiles() -> str | None:
     return os.environ.get(TILES, OPENSTREETMAP) or None
 
 
+def web_socket() -> str | None:
+    """Where the page's WebSocket is, unless it is here: API Gateway gives it its own address."""
+    url = rb.settings.aws_socket_url
+    return "ws" + url.removeprefix("http") if url else None
+
+
 def headers() -> dict[str, str]:
     """Those of the page, and of what it is made of."""
-    found = urlsplit(tiles() or "")
-    origin = f" {found.scheme}://{found.netloc}" if found.netloc else ""
+    beside = " ".join(["'self'", *filter(None, map(_origin, [web_socket(), *_uploads()]))])
+    pictures = " ".join(["'self' data: blob:", *filter(None, [_origin(tiles())])])
     # Our own files, and the tiles of the map; pictures that are about to be sent are blobs.
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; "
-        f"img-src 'self' data: blob:{origin}; font-src 'self'; connect-src 'self'; "
+        f"img-src {pictures}; font-src 'self'; connect-src {beside}; "
         "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
         "frame-ancestors 'none'"
     )
     return {"Content-Security-Policy": policy, **HEADERS}
+
+
+def _origin(url: str | None) -> str:
+    found = urlsplit(url or "")
+    return f"{found.scheme}://{found.netloc}" if found.netloc else ""
+
+
+def _uploads() -> list[str]:
+    """Where pictures are sent to, unless it is here."""
+    kind, _, rest = rb.settings.uploads.partition("://")
+    if kind != "s3":
+        return []
+    own = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if own:
+        return [own]
+    s3 = f"s3.{os.environ.get('AWS_REGION', 'us-east-1')}.amazonaws.com"
+    return [f"https://{s3}", f"https://{rest.partition('/')[0]}.{s3}"]
 
 
 @router.get("/")
@@ -106,7 +128,9 @@ class Built(StaticFiles):
 @router.get("/photos/{photo}/{side}.webp")
 def picture(photo: UUID, side: int) -> Response:
     """One size of a picture."""
-    file = pictures.kept(rb.settings.data, str(photo), side)
-    if side not in SIDES or not file.exists():
+    found = records().picture(str(photo), side) if side in SIDES else None
+    if found is None:
         raise NotFound("There is no such picture.")
-    return FileResponse(file, media_type="image/webp", headers=PICTURE)
+    if isinstance(found, bytes):
+        return Response(found, media_type="image/webp", headers=PICTURE)
+    return FileResponse(found, media_type="image/webp", headers=PICTURE)

@@ -53,6 +53,8 @@ export interface Config {
   readonly sign_in:
     | { readonly kind: "name" }
     | { readonly kind: "oidc"; readonly issuer: string | null; readonly audience: string | null };
+  /** Where the WebSocket is, unless it is with the rest. */
+  readonly web_socket: string | null;
   readonly demo: Readonly<Record<string, unknown>> | null;
 }
 
