@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
 
 from ringback import Operation, Ringback
+from ringback.lambdas import work
 from ringback.lambdas.handler import LambdaHandler
+from ringback.ports import Chosen
 from tests import moto
 from tests.lambdas.cloud import KEYS, Context, On
 from tests.lambdas.events import http
@@ -22,13 +25,14 @@ class Home:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.runs: list[int] = []
-        self.hold = asyncio.Event()
+        self.ahead = 0.0
         self._handlers: list[LambdaHandler] = []
         self.handler = self.function()
 
     def function(self) -> LambdaHandler:
         """A further environment."""
-        rb = Ringback(open_topics=True, **self.table.settings())
+        clock = lambda: time.time() + self.ahead  # noqa: E731
+        rb = Ringback(open_topics=True, clock=clock, **self.table.settings())
 
         @rb.task(timeout=20)
         async def double(x: int, op: Operation) -> int:
@@ -42,7 +46,7 @@ class Home:
             await asyncio.sleep(60)
             return x
 
-        @rb.task(timeout=20, concurrency=1)
+        @rb.task(timeout=20, concurrency=1, lease=200)
         async def alone(x: int) -> int:
             self.runs.append(x)
             return x
@@ -61,6 +65,13 @@ class Home:
         event = http("GET", f"/operations/{operation}", authorization=f"Bearer {token}")
         shown: dict[str, Any] = json.loads(self.handler(event, Context(30))["body"])
         return shown
+
+    async def hold_a_place(self, operation: str) -> None:
+        """Have a worker that takes its time claim an operation."""
+        async with self.table.engine() as engine:
+            assert isinstance(engine, Chosen)
+            claimed = await engine.claim_chosen("slow", [operation], time.time())
+            assert len(claimed.operations) == 1
 
     def work(self, messages: list[dict[str, Any]], seconds: float = 50.0) -> list[str]:
         """The messages that are to come again."""
@@ -105,7 +116,9 @@ def test_what_does_not_end_in_time_is_given_back(home: Home) -> None:
     shown = home.show(operation, token)
     assert (shown["status"], shown["attempt"]) == ("queued", 1)
     # And it was sent again.
-    assert [json.loads(each["body"])["operation"] for each in home.table.messages(5)] == [operation]
+    assert [json.loads(each["body"])["operation"] for each in home.table.messages(20)] == [
+        operation
+    ]
 
 
 def test_a_limit_passes_its_place_on(home: Home) -> None:
@@ -119,13 +132,32 @@ def test_a_limit_passes_its_place_on(home: Home) -> None:
         assert home.show(*operation)["status"] == "succeeded"
 
 
+def test_what_waits_for_a_limit_for_long_is_upkeeps_alone(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or its messages would be more with every minute."""
+    monkeypatch.setattr(work, "PAUSE", (1.0, 1.0))
+    (first, _), (second, token) = home.submit("alone", 1), home.submit("alone", 2)
+    messages = {json.loads(each["body"])["operation"]: each for each in home.table.messages()}
+    while len(messages) < 2:
+        messages |= {json.loads(each["body"])["operation"]: each for each in home.table.messages()}
+    asyncio.run(home.hold_a_place(first))
+    assert home.work([messages[second]], seconds=20.0) == []
+    assert len(home.table.messages(20)) == 1  # it is looked at again in some seconds
+    home.ahead = 90.0
+    assert home.work([messages[second]], seconds=20.0) == []
+    assert home.table.messages(0) == []
+    assert home.handler({"ringback": "upkeep"}, Context(30))["sent"] >= 1
+    assert home.show(second, token)["status"] == "queued"
+
+
 def test_the_backstop_sends_what_was_lost(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     operation, token = home.submit("double", 3)
     home.table.messages()  # lost: nobody works on it
     records = asyncio.run(home.table.read())
     monkeypatch.setenv("RINGBACK_STREAM", "backstop")
     assert home.handler({"Records": records}, Context(30)) == {"batchItemFailures": []}
-    messages = home.table.messages(5)
+    messages = home.table.messages(20)
     assert [json.loads(each["body"])["operation"] for each in messages] == [operation]
     assert home.work(messages) == []
     assert home.show(operation, token)["status"] == "succeeded"

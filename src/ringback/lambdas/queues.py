@@ -17,6 +17,14 @@ MAX_DELAY = 900
 """Seconds that SQS keeps a message back at most."""
 AT_ONCE = 10
 """Messages in one request."""
+LATE = 60.0
+"""Seconds after which what could be worked on, and is not, is upkeep's to send again, and nobody
+else's: or its messages would be more and more."""
+
+
+def is_late(state: OperationState, now: float) -> bool:
+    """Whether a queued operation is ready for so long."""
+    return now - max(state.ready_at, state.updated_at) > LATE
 
 
 class Queues:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from ringback.lambdas.queues import Queues
+from ringback.lambdas.queues import Queues, is_late
 from ringback.ports import Chosen
 from ringback.service import Service
 from ringback.uploads import Uploads
@@ -14,10 +14,8 @@ from ringback.worker.upkeep import Upkeep as WorkersUpkeep
 SHARE = 0.4
 """Part of the function's time that deleting may take, and again looking after uploads."""
 DUE = 1000
-"""Operations that are sent in one go."""
-LATE = 60.0
-"""Seconds that a ready operation may wait before it is sent again: its message was lost, or kept
-back for longer than SQS does. Others wait for a limit, whose messages come again by themselves."""
+"""Operations that are sent in one go: those whose message was lost, was to be kept back for longer
+than SQS does, or found a limit reached again and again."""
 
 log = logging.getLogger("ringback.lambda")
 
@@ -52,11 +50,6 @@ class Upkeep:
         if not isinstance(engine, Chosen):
             return 0
         now = self._service.clock()
-        due = [
-            state for state in await engine.due(now, DUE) if self._is_late(state.updated_at, now)
-        ]
+        due = [state for state in await engine.due(now, DUE) if is_late(state, now)]
         await self._queues.send(due)
         return len(due)
-
-    def _is_late(self, updated_at: float, now: float) -> bool:
-        return now - updated_at > LATE

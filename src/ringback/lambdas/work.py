@@ -29,7 +29,7 @@ from ringback.errors import (
     TransitionError,
     UnknownOperation,
 )
-from ringback.lambdas.queues import MAX_DELAY, Queues
+from ringback.lambdas.queues import MAX_DELAY, Queues, is_late
 from ringback.ports import Chosen
 from ringback.service import Service, jitter
 from ringback.worker.attempt import Reason
@@ -41,6 +41,8 @@ LAST = 3.0
 """Seconds of a function's time that are left when everything is to be settled."""
 PAUSE = (2.0, 8.0)
 """Seconds after which what was at a limit is looked at again."""
+UNBOUND = 60.0
+"""Seconds that are thought of where an attempt may take any time."""
 TAKE = 10
 """Operations that are taken at once beyond those that messages named."""
 
@@ -95,8 +97,8 @@ class Work:
             rest = messages.keys() - {state.id for state in claimed.operations}
             limited = await self._look(rest, messages, again)
             await batch.ended()
-            while limited and batch.has_time:
-                # Who holds the place of a limit gives it on: its message may be minutes away.
+            # Who holds the place of a limit gives it on: its message may be minutes away.
+            while limited := {task for task in limited if batch.has_time(self._time(task))}:
                 demands = [Demand(task, TAKE) for task in sorted(limited)]
                 more = await engine.claim(self._worker, demands, TAKE, self._service.clock())
                 for state in more.operations:
@@ -108,6 +110,11 @@ class Work:
             again += messages[operation]
         return again
 
+    def _time(self, task: str) -> float:
+        """Seconds that an attempt may take."""
+        timeout = self._service.registry.tasks[task].policy.timeout
+        return UNBOUND if timeout is None else timeout
+
     async def _look(
         self, rest: Sequence[str] | set[str], messages: Mapping[str, list[str]], again: list[str]
     ) -> set[str]:
@@ -116,10 +123,10 @@ class Work:
         for operation in rest:
             try:
                 state = await self._service.engine.load(operation)
+                if state.status is Status.QUEUED and state.ready_at <= self._service.clock():
+                    limited.add(state.task)
                 delay = await self._delay(state)
                 if delay is not None:
-                    if state.status is Status.QUEUED and state.ready_at <= self._service.clock():
-                        limited.add(state.task)
                     await self._queues.send([state], delay)
             except (UnknownOperation, OperationForgotten):
                 pass
@@ -140,7 +147,7 @@ class Work:
         if state.status is not Status.QUEUED or state.ready_at == HELD:
             return None
         wait = state.ready_at - now
-        if wait > MAX_DELAY:
+        if wait > MAX_DELAY or is_late(state, now):
             return None  # it is sent when it is due
         return wait if wait > 0 else random.uniform(*PAUSE)  # noqa: S311 - no secret
 
@@ -163,10 +170,9 @@ class _Batch:
     def _left(self) -> float:
         return self._end - time.monotonic()
 
-    @property
-    def has_time(self) -> bool:
-        """Whether there is time to begin something more."""
-        return not self._stopped and self._left > 2 * (STOP_GRACE + LAST)
+    def has_time(self, seconds: float) -> bool:
+        """Whether there is time for something more that takes so long."""
+        return not self._stopped and self._left > seconds + STOP_GRACE + LAST
 
     @property
     def unsettled(self) -> set[str]:
