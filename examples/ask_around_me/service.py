@@ -32,15 +32,10 @@ rb = Ringback("ask-around-me", authenticate=authenticate, rate=RATE)
 
 area = rb.topic("questions/{cell}", model=Question, subscribe="anyone", publish=nobody, age=KEPT)
 """The questions of a cell, each whenever it has changed."""
-single = rb.topic(
-    "answers/{question}",
-    model=Detail,
-    subscribe="anyone",
-    publish=nobody,
-    age=KEPT,
-    coalesce=True,
-)
-"""One question with its heat map: only the newest matters."""
+single = rb.topic("answers/{question}", model=Detail, subscribe="anyone", publish=nobody, age=KEPT)
+"""One question with its heat map. Not coalesced: where an answer and a withdrawal, or a photo, are
+told at once, the older state may come last, and whoever got that alone would be left with it. The
+page takes the higher version, of all that come."""
 
 
 def records() -> Records:

@@ -47,7 +47,7 @@ def ask(op: BlockingOperation, asking: Asking) -> Question:
     idempotency_key=True,
     retries=RETRIES,
     lease=LEASE,
-    concurrency_per_key=1,  # among answers alone: what other tasks tell meanwhile, versions order
+    concurrency_per_key=1,  # of each task: what others tell meanwhile, versions order
     key=lambda answering: str(answering.question),
 )
 def answer(op: BlockingOperation, answering: Answering) -> Answered:
