@@ -83,18 +83,19 @@ class DynamoHome:
         ]
 
 
-class WholeDynamoHome(DynamoHome):
-    """The same, as much of it as of any."""
+class LargeDynamoHome(DynamoHome):
+    """The same, and far more of it."""
 
-    share = 1.0
+    share = 0.3
 
 
 HOMES: dict[str, type[SqliteHome | DynamoHome]] = {
     "sqlite": SqliteHome,
     "dynamodb": DynamoHome,
-    "dynamodb, whole": WholeDynamoHome,
+    "dynamodb, large": LargeDynamoHome,
 }
-WHICH = [pytest.param(name, marks=pytest.mark.soak if "whole" in name else ()) for name in HOMES]
+_SOAK = (pytest.mark.soak, pytest.mark.timeout(900))
+WHICH = [pytest.param(name, marks=_SOAK if "large" in name else ()) for name in HOMES]
 """Their names, for tests that run on each."""
 
 

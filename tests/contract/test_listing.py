@@ -10,6 +10,7 @@ from ringback.core.commands import Cancel, Fail
 from ringback.core.model import HELD, OperationState, Policy, Query, Status
 from ringback.ports import FullEngine
 from tests.contract.acts import apply, finish, ids, start, submit, take
+from tests.contract.homes import Home
 from tests.core.states import NOW, PROBLEM
 
 
@@ -51,15 +52,19 @@ async def test_all_newest_first(engine: FullEngine, stored: list[OperationState]
 
 
 async def test_everything_given_has_to_match(
-    engine: FullEngine, stored: list[OperationState]
+    home: Home, engine: FullEngine, stored: list[OperationState]
 ) -> None:
-    for subject, status, task, parent, dead in itertools.product(
-        (None, "me", "you", "nobody"),
-        (None, *Status),
-        (None, "task", "other"),
-        (None, stored[0].id),
-        (None, True, False),
-    ):
+    every = list(
+        itertools.product(
+            (None, "me", "you", "nobody"),
+            (None, *Status),
+            (None, "task", "other"),
+            (None, stored[0].id),
+            (None, True, False),
+        )
+    )
+    # Of fewer, those of a prime's step have each value beside each other's.
+    for subject, status, task, parent, dead in every[:: 1 if home.share == 1 else 7]:
         query = Query(subject=subject, status=status, task=task, parent=parent, dead_letter=dead)
         expected = [
             state

@@ -80,7 +80,7 @@ async def test_what_ended_is_swept_after_its_retention(engine: FullEngine) -> No
 
 
 async def test_a_sweep_is_bounded_and_says_when_it_is_done(home: Home, engine: FullEngine) -> None:
-    states = [operation(policy=BRIEF) for _ in range(some(home, 1000, 210))]
+    states = [operation(policy=BRIEF) for _ in range(some(home, 1000, 110))]
     await asyncio.gather(*[engine.accept(accept(state), None) for state in states])
     running = (await take(engine)).operations
     await asyncio.gather(*[finish(engine, state) for state in running])

@@ -21,7 +21,7 @@ from ringback.engines.dynamodb.payloads import Payloads
 from ringback.engines.dynamodb.topics import REMEMBERED, TOPICS, Topics
 from ringback.errors import StillOpen
 
-SWEEP_EACH = 50
+SWEEP_EACH = 25
 """Items of each shard that are looked at in one sweep."""
 AT_ONCE = 16
 """Of these, so many together."""
