@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,9 +121,7 @@ def test_an_event_stream_is_a_long_poll(handler: LambdaHandler) -> None:
     path = accepted["headers"]["location"] + "/events"
     token = json.loads(accepted["body"])["token"]
     event = http("GET", path, authorization=f"Bearer {token}", accept="text/event-stream")
-    begun = time.monotonic()
     answer = call(handler, event)
-    assert time.monotonic() - begun < 20  # not the whole of its time
     assert answer["headers"]["content-type"].startswith("text/event-stream")
     assert "event: snapshot" in answer["body"]
     assert "retry:" in answer["body"]
