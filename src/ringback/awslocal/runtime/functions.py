@@ -92,6 +92,11 @@ class Functions:
         await asyncio.gather(*self._running, return_exceptions=True)
         await asyncio.gather(*(each.stop() for each in list(self._of)), return_exceptions=True)
 
+    async def drain(self, limit: float) -> None:
+        """Wait, so many seconds at most, for the calls that are under way."""
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=limit)
+
     # Invoker
 
     async def invoke(self, function: str, event: dict[str, Any]) -> Outcome:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ringback.awslocal.home import Options
 
 Pairs = list[str] | None
+DRAIN = 5.0
+"""Seconds that calls which are under way have at the end."""
 
 
 def local(
@@ -117,5 +119,6 @@ async def _run(template: Path, options: Options, *, json: bool) -> None:
             aws_home.widen(list(home.stack.functions))
             aws_home.started(home, json=json)
             await stop.asked.wait()
+            await home.functions.drain(DRAIN)
             figures = await summary(home)
     aws_home.stopped(figures, json=json)
