@@ -102,6 +102,7 @@ async function send(
     told.begun(token, state);
   }
   told.sent(offset);
+  let most: number = PIECE.most;
   for (let piece: number = PIECE.first, failures = 0; !complete; ) {
     const end = Math.min(file.size, offset + piece);
     const begun = Date.now();
@@ -114,15 +115,18 @@ async function send(
       const request = { method: "PATCH", body, headers, signal, token, patience: PATIENCE };
       heard((await http.request(`uploads/${id}`, request)).headers);
       failures = 0;
-      if (Date.now() - begun < QUICK) piece = Math.min(PIECE.most, piece * 2);
+      if (Date.now() - begun < QUICK) piece = Math.min(most, piece * 2);
     } catch (caught) {
       if (signal?.aborted) throw caught;
       const error = asError(caught);
-      const again: boolean = GO_ON.includes(error.code) || passes(error);
+      // What stands before the server may take less at once: API Gateway and Lambda some 4 MB.
+      const isLarge = error.status === 413 && piece > PIECE.least;
+      const again: boolean = isLarge || GO_ON.includes(error.code) || passes(error);
       if (!again) throw error;
       piece = Math.max(PIECE.least, piece / 2);
+      if (isLarge) most = piece;
       const seconds = error.retryAfter ?? Math.min(30, 2 ** failures++) * Math.random();
-      if (error.code !== "offset-mismatch") await pause(seconds * 1000, signal);
+      if (!isLarge && error.code !== "offset-mismatch") await pause(seconds * 1000, signal);
       await look();
     }
     told.sent(offset);

@@ -6,7 +6,7 @@ from collections.abc import Container
 from typing import Any
 
 from ringback.sam.plan import Plan
-from ringback.sam.yaml import Tag, ref, sub, when
+from ringback.sam.yaml import Tag, att, ref, sub, when
 from ringback.settings import Settings
 
 HEADERS = (
@@ -157,7 +157,12 @@ def environment(queues: Tag, files: str, uploads: str, stage: str) -> dict[str, 
         ),
         "RINGBACK_AWS_BUS": ref("Bus"),
         "RINGBACK_UPLOADS": sub(f"s3://{files}/{uploads.rstrip('/')}"),
-        "RINGBACK_CORS_ORIGINS": when("HasCors", Tag("Join", [",", ref("CorsOrigins")])),
+        # Its own pages, too: for the WebSocket API those of the HTTP API are another host's.
+        "RINGBACK_CORS_ORIGINS": when(
+            "HasCors",
+            Tag("Join", [",", [own_origin(), Tag("Join", [",", ref("CorsOrigins")])]]),
+            own_origin(),
+        ),
         **{
             f"RINGBACK_{variable}": when(f"Has{name}", ref(name))
             for variable, name in (
@@ -208,3 +213,8 @@ _JWT_AT_API = _flag(
     "needs JwtIssuer with /.well-known/openid-configuration below it, and JwtAudience.",
 )
 _CHECKS_JWT = Tag("Equals", [ref("JwtAtApi"), "true"])
+
+
+def own_origin() -> Tag:
+    """Where pages come from that the application itself serves."""
+    return att("HttpApi.ApiEndpoint")

@@ -8,7 +8,8 @@ from typing import Any
 from ringback.engines.dynamodb import schema
 from ringback.sam import policies
 from ringback.sam.alarms import alarm
-from ringback.sam.yaml import Note, Tag, att, ref, sub, when
+from ringback.sam.parameters import own_origin
+from ringback.sam.yaml import Note, ref, sub, when
 
 Resources = Iterator[tuple[str, Any]]
 
@@ -229,12 +230,8 @@ def _cors_rule() -> dict[str, Any]:
     """Pages that may send files: the API's own, and those of the parameter."""
     return {
         "AllowedMethods": ["GET", "HEAD", "PUT"],
-        "AllowedOrigins": when("HasCors", ref("CorsOrigins"), [_own_origin()]),
+        "AllowedOrigins": when("HasCors", ref("CorsOrigins"), [own_origin()]),
         "AllowedHeaders": ["*"],
         "ExposedHeaders": ["ETag"],
         "MaxAge": 600,
     }
-
-
-def _own_origin() -> Tag:
-    return att("HttpApi.ApiEndpoint")
