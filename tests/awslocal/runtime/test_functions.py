@@ -149,6 +149,16 @@ async def test_reserved_concurrency_throttles(run: Run, tmp_path: Path) -> None:
     assert functions.usage["F"].cold_starts == 2
 
 
+async def test_calls_at_once_share_what_is_there(run: Run) -> None:
+    functions = await run("def handler(event, context):\n    return event['n']\n")
+    functions._starting = asyncio.Semaphore(2)  # as on a machine with two processors
+    outcomes = await asyncio.gather(*(functions.invoke("F", {"n": n}) for n in range(20)))
+    assert [outcome.payload for outcome in outcomes] == list(range(20))
+    usage = functions.usage["F"]
+    assert usage.invocations == 20
+    assert len(usage.init_ms) == usage.cold_starts < 20
+
+
 async def test_the_account_has_a_bound_too(run: Run, tmp_path: Path) -> None:
     functions = await run(HELD, concurrency=1)
     first = asyncio.create_task(functions.invoke("F", {"n": "1"}))

@@ -11,7 +11,7 @@ import os
 import secrets
 import time
 import uuid
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,6 +64,8 @@ class Functions:
         self.around = around
         self.usage: dict[str, Usage] = {name: Usage() for name in functions}
         self._idle: dict[str, list[Environment]] = defaultdict(list)
+        self._waiting: dict[str, deque[asyncio.Future[Environment]]] = defaultdict(deque)
+        """Calls that would take what another leaves."""
         self._busy: dict[str, int] = defaultdict(int)
         reserved = sum(each.reserved or 0 for each in functions.values())
         self._unreserved = max(concurrency - reserved, 1)
@@ -157,14 +159,11 @@ class Functions:
         """Run `call`; with it the seconds that a start took."""
         environment, init = self._take(function), 0.0
         if environment is None:
-            async with self._starting:
-                # While it waited for its turn another call may have ended.
-                environment = self._take(function)
-                if environment is None:
-                    made = await self._start(function)
-                    if isinstance(made, Ended):
-                        return made, 0.0
-                    environment, init = made, made.init_seconds
+            made = await self._obtain(function)
+            if isinstance(made, Ended):
+                return made, 0.0
+            # One that another call has left was paid for by that call.
+            environment, init = made
         self._say(function, f"START RequestId: {call.id} Version: $LATEST", logging.DEBUG)
         try:
             ended = await environment.invoke(call)
@@ -175,9 +174,38 @@ class Functions:
         if self._stopping or not current or not environment.alive:
             await self._discard(environment)
         else:
-            environment.idle_since = time.monotonic()
-            self._idle[function.name].append(environment)
+            self._leave(environment)
         return ended, init
+
+    async def _obtain(self, function: Function) -> tuple[Environment, float] | Ended:
+        """One that another call leaves, or a new one and the seconds it took to start: whichever
+        is there first. Of an environment that could not start, how the call ends."""
+        left: asyncio.Future[Environment] = asyncio.get_running_loop().create_future()
+        self._waiting[function.name].append(left)
+        turn = asyncio.create_task(self._starting.acquire())
+        try:
+            await asyncio.wait((left, turn), return_when=asyncio.FIRST_COMPLETED)
+            if left.done():
+                return left.result(), 0.0
+            self._waiting[function.name].remove(left)
+            made = await self._start(function)
+            return made if isinstance(made, Ended) else (made, made.init_seconds)
+        finally:
+            left.cancel()
+            if turn.done() and not turn.cancelled():
+                self._starting.release()
+            turn.cancel()
+
+    def _leave(self, environment: Environment) -> None:
+        """Hand it to the call that has waited longest, or keep it."""
+        waiting = self._waiting[environment.function.name]
+        while waiting:
+            call = waiting.popleft()
+            if not call.done():
+                call.set_result(environment)
+                return
+        environment.idle_since = time.monotonic()
+        self._idle[environment.function.name].append(environment)
 
     async def _start(self, function: Function) -> Environment | Ended:
         """A new environment; or how the call ends that wanted one."""
