@@ -158,6 +158,9 @@ def test_what_cannot_be_resolved_is_refused_with_its_name(tmp_path: Path) -> Non
     assert "no resource or parameter Nobody" in refuse(tmp_path, {"Ref": "Nobody"})
     assert "Fn::Cidr" in refuse(tmp_path, {"Fn::Cidr": []})
     assert "transform" in refuse(tmp_path, "", Transform="Mine")
+    assert "Transform: AWS::Serverless" in refuse(
+        tmp_path, "", Resources={"S": {"Type": "AWS::Serverless::HttpApi"}}
+    )
     assert "--parameter P" in refuse(tmp_path, "", Parameters={"P": {"Type": "String"}})
     assert "may be one of" in refuse(
         tmp_path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import socket
+import sys
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -149,6 +150,29 @@ def test_without_a_ring_sockets_are_written_to_one_by_one(
     for _ in range(3):
         assert sending.send(descriptors(pairs), b"abc") == [3] * PAIRS
     assert len(asked) == 1
+
+
+def test_another_system_has_none_and_nothing_to_give_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    ring = Ring.__new__(Ring)
+    with pytest.raises(OSError, match="no io_uring"):
+        Ring.__init__(ring)
+    ring.close()
+
+
+def test_a_ring_that_was_interrupted_is_not_used_again(
+    pairs: list[Pair], ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(slot: int, several: int) -> list[int]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sending, "_own", sending._Own())
+    monkeypatch.setattr(ring, "_completed", interrupted)
+    sending._own.ring = ring
+    with pytest.raises(KeyboardInterrupt):
+        sending.send(descriptors(pairs), b"abc")
+    assert sending.send(descriptors(pairs), b"de") == [2] * PAIRS
+    assert [far.recv(10) for _, far in pairs] == [b"abcde"] * PAIRS
 
 
 def test_a_ring_is_made_once_for_a_thread_and_anew_for_a_child(

@@ -22,17 +22,12 @@ class Clients:
 
     def __init__(self, endpoint: str, place: Place) -> None:
         try:
-            import boto3
             from botocore.config import Config
         except ImportError as error:
             raise ConfigurationError(MISSING) from error
         self.endpoint = endpoint
         self.place = place
-        self._session = boto3.session.Session(
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",  # noqa: S106 - moto takes any
-            region_name=place.region,
-        )
+        self._session = session(place)
         self._config = Config(
             # On AWS nobody makes these requests, so nobody pays for them.
             user_agent_extra=UNCOUNTED,
@@ -71,6 +66,27 @@ class Clients:
         self._threads.shutdown(wait=False, cancel_futures=True)
         for client in self._made.values():
             client.close()
+
+
+def session(place: Place) -> Any:
+    """boto3's, which reads nothing of how this machine's user is known to AWS."""
+    import boto3
+    import botocore.session
+
+    unread = {"profile": None, "config_file": os.devnull, "credentials_file": os.devnull}
+    variables: Any = {name: (None, None, value, None) for name, value in unread.items()}
+    return boto3.session.Session(
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",  # noqa: S106 - moto takes any
+        region_name=place.region,
+        botocore_session=botocore.session.Session(session_vars=variables),
+    )
+
+
+def surroundings() -> dict[str, str]:
+    """Our environment variables without those of AWS: what stands for it needs no profile."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return ours | credentials()
 
 
 def credentials() -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from ringback.awslocal.clients import Clients
+from ringback.awslocal.clients import Clients, surroundings
 from ringback.awslocal.gateway import HttpGateway, Limits, Server, SocketGateway
 from ringback.awslocal.lambda_api import LambdaApi
 from ringback.awslocal.model import HttpApi, Place, SocketApi, Stack
@@ -143,6 +143,7 @@ class Home:
             str(self.options.moto_port),
             "--expire",
             str(max(0.1, EXPIRY * self.options.scale)),
+            env=surroundings(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             # Ctrl-C is for us: functions still need it while they end.

@@ -71,9 +71,9 @@ class Ring:
 
     def __init__(self) -> None:
         """Raises ``OSError`` where there is none to be had."""
+        self.descriptor = -1  # first: what was not made is given back too
         if not sys.platform.startswith("linux"):
             raise OSError(errno.ENOSYS, "there is no io_uring")
-        self.descriptor = -1
         self._call = ctypes.CDLL(None, use_errno=True).syscall
         self._call.restype = ctypes.c_long
         asked = _Parameters(flags=_SUBMIT_ALL)
@@ -217,6 +217,9 @@ def send(descriptors: array[int], data: bytes) -> list[int]:
         except OSError as error:
             log.debug("Sockets are written to one by one: %s", error)
             _own.refused = True
+        except BaseException:  # of a signal's handler, in between: the ring's ends may not fit
+            _own.ring = None
+            raise
     return _one_by_one(descriptors, data)
 
 

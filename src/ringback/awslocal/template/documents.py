@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ringback.awslocal.clients import session
 from ringback.awslocal.model import Place
 from ringback.errors import ConfigurationError
 
@@ -83,6 +84,12 @@ def translate(document: Document, folder: Path, given: Mapping[str, str], place:
             properties["CodeUri"] = _bucket(".")
         _include(resource, properties, folder)
     if SERVERLESS not in transforms:
+        for name, resource in document["Resources"].items():
+            if str(resource.get("Type")).startswith("AWS::Serverless::"):
+                raise ConfigurationError(
+                    f"{name} is of {resource['Type']}, which the template has to say that it uses: "
+                    f"put `Transform: {SERVERLESS}` at its top."
+                )
         return document
     return _serverless(document, given, place)
 
@@ -120,7 +127,6 @@ def load_any(path: Path) -> Any:
 def _serverless(document: Document, given: Mapping[str, str], place: Place) -> Document:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import boto3
         from samtranslator.model.exceptions import InvalidDocumentException  # type: ignore[import-untyped]
         from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
         from samtranslator.translator.arn_generator import ArnGenerator  # type: ignore[import-untyped]
@@ -129,8 +135,7 @@ def _serverless(document: Document, given: Mapping[str, str], place: Place) -> D
         # It says that nobody publishes its metrics.
         logging.getLogger("samtranslator").setLevel(logging.ERROR)
         ArnGenerator.BOTO_SESSION_REGION_NAME = place.region
-        session = boto3.session.Session(region_name=place.region)
-        translator = Translator({}, Parser(), boto_session=session)
+        translator = Translator({}, Parser(), boto_session=session(place))
         try:
             made = translator.translate(document, dict(given))
         except InvalidDocumentException as error:
