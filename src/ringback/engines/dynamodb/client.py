@@ -1,8 +1,8 @@
 """DynamoDB, S3 and SQS as the engine calls them: botocore in threads, its errors as ours.
 
 What passes (throttling, a connection that failed) is tried again by botocore, with growing pauses
-and a bound; then it is ``StoreUnavailable``. A transaction that met another one is tried again
-here: that is no refusal, and says nothing about the conditions.
+and a bound; then it is ``StoreUnavailable``. What met a transaction is tried again here, be it one
+itself or a single write: that is no refusal, and says nothing about the conditions.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import functools
 import logging
 import os
 import random
+import secrets
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -110,7 +111,14 @@ class Client:
                 retry_after=RETRY_AFTER,
             )
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(threads, self._call, service, action, parameters)
+        for tried in range(CONFLICTS):
+            try:
+                return await loop.run_in_executor(threads, self._call, service, action, parameters)
+            except _Met as met:
+                if "ClientRequestToken" in parameters and not met.under_way:
+                    parameters["ClientRequestToken"] = _token()
+                await pause(tried)
+        raise busy()
 
     def _call(self, service: str, action: str, parameters: Mapping[str, Any]) -> Any:
         try:
@@ -260,17 +268,25 @@ class Client:
             actions = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}
             await self.call("dynamodb", actions[verb], **what)
             return
-        for tried in range(CONFLICTS):
-            try:
-                await self.call("dynamodb", "transact_write_items", TransactItems=items)
-                return
-            except _Met:
-                await pause(tried)
-        raise busy()
+        await self.call(
+            "dynamodb", "transact_write_items", TransactItems=items, ClientRequestToken=_token()
+        )
 
 
 class _Met(Exception):
-    """A transaction met another one."""
+    """What was to be written is part of a transaction that is under way.
+
+    ``under_way``: of this very one, whose answer was lost. It is asked for again by its own token:
+    by another it would be refused for what it wrote itself.
+    """
+
+    def __init__(self, *, under_way: bool = False) -> None:
+        super().__init__("met a transaction")
+        self.under_way = under_way
+
+
+def _token() -> str:
+    return secrets.token_hex(16)
 
 
 def key(pk: str, sk: str) -> Item:
@@ -320,8 +336,10 @@ def _translated(error: Any) -> Exception:
                 return _Met()  # tried again, each condition counts that does not hold then
             if codes & {"ProvisionedThroughputExceeded", "ThrottlingError"}:
                 return _Met()
-        case "TransactionConflictException" | "TransactionInProgressException":
+        case "TransactionConflictException":
             return _Met()
+        case "TransactionInProgressException":
+            return _Met(under_way=True)
         case "ResourceNotFoundException" | "NoSuchBucket":
             return ConfigurationError(
                 f"AWS has no such table, bucket or stream ({error}). "

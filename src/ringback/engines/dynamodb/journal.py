@@ -2,9 +2,10 @@
 
 There is no counter: an entry stands under its first number, and is put on the condition that there
 is none. Whoever knows where the newest entry ends puts the next one there, and of several that do
-one does; the others look, and try again. What one process publishes while a transaction is under
-way goes with the next, so its messages cost a share of one: the entry, and for each topic the pack
-and the topic's row.
+one does; the others look, and try again. Who knew it long ago looks anew: the entries that came
+since may be swept, and then no condition would fail (``HEAD_GOOD_FOR``). What one process publishes
+while a transaction is under way goes with the next, so its messages cost a share of one: the entry,
+and for each topic the pack and the topic's row.
 
 So a process appends one transaction at a time, some ten milliseconds each, and several share that.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,6 +50,9 @@ from ringback.errors import PayloadTooLarge, RingbackError
 
 MAX_BYTES = 3 * 1024 * 1024
 """Bytes in one transaction: it ends at 4 MB."""
+HEAD_GOOD_FOR = 60.0
+"""Seconds for which the end of the journal is taken to be where it was; entries are kept for far
+longer (``upkeep.ENTRIES_KEPT``)."""
 
 log = logging.getLogger("ringback.dynamodb")
 
@@ -62,7 +67,7 @@ class _Unit(msgspec.Struct, eq=False):
 
     @property
     def size(self) -> int:
-        return sum(len(each.data or b"") + 200 for each in self.messages) + 4000 * len(self.writes)
+        return sum(map(_message_size, self.messages)) + sum(map(_write_size, self.writes))
 
     def keys(self) -> set[Key]:
         """The items that are written besides."""
@@ -110,6 +115,8 @@ class Journal:
         self._appending: asyncio.Task[None] | None = None
         self._head: int | None = None
         """The newest number, as far as is known; None: it has to be looked for."""
+        self._head_at = 0.0
+        """When that was so, by the clock on the wall: a process may be frozen for hours."""
         self._redeclared: set[str] = set()
         """Topics that are declared otherwise than when their row was written."""
 
@@ -168,7 +175,7 @@ class Journal:
                 batch = self._batch()
                 try:
                     await self._write(batch)
-                except (RingbackError, RuntimeError) as error:
+                except Exception as error:
                     self._head = None  # nobody knows whether it was written
                     for unit in batch:
                         if not unit.done.done():
@@ -195,8 +202,10 @@ class Journal:
         for tried in range(CONFLICTS):
             if not batch:
                 return
-            if self._head is None:
+            now = time.time()
+            if self._head is None or not 0 <= now - self._head_at < HEAD_GOOD_FOR:
                 self._head = await self.head()
+            self._head_at = now
             draft = self._draft(batch, self._head)
             try:
                 await self._client.transact(draft.writes)
@@ -274,7 +283,8 @@ class Journal:
                 lasts[message.number] = next(end for end in ends if end >= message.number)
             size = sum(each.size for each in messages)
             draft.keeps[topic] = (keeps[topic], len(messages), size)
-        entry = entry_item(head + 1, draft.last, packs, self._process)
+        at = max(message.at for unit in batch for message in unit.messages)
+        entry = entry_item(head + 1, draft.last, packs, self._process, at)
         self._add(
             draft,
             [{"Put": {"Item": entry, "ConditionExpression": "attribute_not_exists(pk)"}}],
@@ -297,6 +307,18 @@ class Journal:
     def _add(draft: _Draft, writes: Sequence[Write], owner: object) -> None:
         draft.writes += writes
         draft.owners += [owner] * len(writes)
+
+
+def _message_size(message: Packed) -> int:
+    return len(message.data or b"") + len(message.attributes or b"") + 200
+
+
+def _write_size(write: Write) -> int:
+    """Bytes that a write besides takes: the log and the payloads of an operation, say."""
+    (what,) = write.values()
+    values = [*what.get("Item", {}).values(), *what.get("ExpressionAttributeValues", {}).values()]
+    given = [each for value in values for each in value.values()]
+    return 1000 + sum(len(each) for each in given if isinstance(each, bytes | str))
 
 
 def _id_write(id: str, topic: str, message: Packed, last: int, keep: Keep) -> dict[str, Any]:

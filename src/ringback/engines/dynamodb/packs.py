@@ -111,13 +111,14 @@ def pack_key(topic: str, last: int) -> Key:
     return schema.topic_key(topic), schema.number_key(last)
 
 
-def entry_item(first: int, last: int, packs: Sequence[Item], process: str) -> Item:
+def entry_item(first: int, last: int, packs: Sequence[Item], process: str, at: float) -> Item:
     """An entry of the journal."""
     names = [(topic_of(item), last_of(item)) for item in packs]
     return {
         "pk": {"S": JOURNAL},
         "sk": {"S": schema.number_key(first)},
         "last": items.value(last),
+        "at": items.value(at),
         "packs": {"B": msgspec.msgpack.encode(names)},
         "by": {"S": process},
     }

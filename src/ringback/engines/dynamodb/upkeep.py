@@ -25,6 +25,9 @@ SWEEP_EACH = 25
 """Items of each shard that are looked at in one sweep."""
 AT_ONCE = 16
 """Of these, so many together."""
+ENTRIES_KEPT = 3600.0
+"""Seconds for which an entry of the journal stays, though nothing of it is kept: who appends takes
+its number to be free once it is gone (``journal.HEAD_GOOD_FOR``)."""
 
 log = logging.getLogger("ringback.dynamodb")
 
@@ -147,7 +150,7 @@ class Upkeep:
             )
         if not await self._has_expiry():
             gone += await self._look_through(now)
-        await self._sweep_journal()
+        await self._sweep_journal(now)
         return gone
 
     async def _due(self, shard: int, now: float) -> list[Item]:
@@ -237,14 +240,14 @@ class Upkeep:
             return 0
         return 1
 
-    async def _sweep_journal(self) -> None:
-        """Delete entries of which nothing is kept, a stretch at a time; never the newest."""
+    async def _sweep_journal(self, now: float) -> None:
+        """Delete old entries of which nothing is kept, a stretch at a time; never the newest."""
         entries = await self._client.query(
             KeyConditionExpression="pk = :pk AND sk > :seen",
             ExpressionAttributeValues={":pk": {"S": JOURNAL}, ":seen": {"S": self._journal_seen}},
             Limit=SWEEP_EACH + 1,
         )
-        looked = entries[:-1]
+        looked = [entry for entry in entries[:-1] if items.number(entry, "at") + ENTRIES_KEPT < now]
         packs = {pack_key(*each) for entry in looked for each in entry_packs(entry)}
         kept = await self._client.get_all(sorted(packs))
         empty = [

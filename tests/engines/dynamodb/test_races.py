@@ -1,0 +1,62 @@
+"""Processes that meet, and one that was asleep."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from ringback.core.model import Keep, Publication
+from ringback.engines.dynamodb import DynamoEngine
+from tests.contract.acts import DAY, start, sweep
+from tests.core.states import NOW
+from tests.engines.dynamodb.proxy import Proxy, refusal
+
+Make = Callable[..., DynamoEngine]
+LIMIT = 30.0
+
+
+async def test_no_number_is_given_twice(make: Make) -> None:
+    """Who was asleep while the journal went on, and was swept, does not go on where it was."""
+    brief = Keep(count=1, age=10)
+    async with make() as sleeper, make() as other:
+        await sleeper.publish([Publication("a", b"0")], NOW)
+        for number in range(4):
+            await other.publish([Publication("t", b"%d" % number, keep=brief)], NOW)
+        await sweep(other, NOW + 100)
+        (position,) = await sleeper.publish([Publication("t", b"new", keep=brief)], NOW + 101)
+        assert position.offset == 6
+        for number in range(4):
+            await other.publish([Publication("t", b"%d" % number, keep=brief)], NOW + 101)
+        await sweep(other, NOW + DAY)
+        sleeper._journal._head_at -= DAY
+        (position,) = await sleeper.publish([Publication("t", b"last", keep=brief)], NOW + DAY)
+        assert position.offset == 11
+
+
+async def test_a_write_that_meets_a_transaction_is_tried_again(make: Make, between: Proxy) -> None:
+    """A lease is renewed while a report is being stored."""
+    async with make(options=between.options()) as engine:
+        state = await start(engine)
+        between.fail(2, refusal("TransactionConflictException"), "UpdateItem")
+        lost, cancelled = await engine.renew([(state.id, state.attempt)], NOW)
+        assert (lost, cancelled) == (frozenset(), frozenset())
+
+
+async def test_a_failure_nobody_thought_of_is_told(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for ever, and what is published next goes its way."""
+    async with make() as engine:
+        with monkeypatch.context() as patch:
+            patch.setattr(engine._topics, "cut", _fail)
+            publishing = engine.publish([Publication("t", b"1", keep=Keep(count=1))], NOW)
+            with pytest.raises(KeyError):
+                await asyncio.wait_for(publishing, LIMIT)
+        (position,) = await engine.publish([Publication("t", b"2")], NOW)
+        assert position.offset == 2
+
+
+async def _fail(*_: object) -> None:
+    raise KeyError
