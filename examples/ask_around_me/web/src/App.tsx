@@ -14,6 +14,7 @@ import { useLeaving, useRoute } from "./state/hooks.js";
 import { BARE, type Overlay, OverlayProvider } from "./state/overlay.js";
 import { firstPlace, keepPlace, type Place } from "./state/place.js";
 import { hashOf, type Route } from "./state/route.js";
+import type { Sending } from "./uploads.js";
 import { Ask } from "./views/Ask.js";
 import { Home } from "./views/Home.js";
 import { type Camera, MapPane } from "./views/MapPane.js";
@@ -34,7 +35,7 @@ export function App() {
   const { board, dispatch } = around;
   const near = useMemo(() => nearest(board), [board]);
   const view = useFocus(route);
-  useLeaving(useStore(uploads.list).some(({ isSent }) => !isSent));
+  useLeaving(useStore(uploads.list).some(isLost));
 
   useEffect(() => keepPlace(place), [place]);
   useEffect(() => {
@@ -133,6 +134,11 @@ export function App() {
       </OverlayProvider>
     </SignInProvider>
   );
+}
+
+/** Whether a photo would be lost with the page: no other place has it, and it may yet be taken. */
+function isLost({ isSent, failure }: Sending): boolean {
+  return !isSent && (failure === null || failure.reason === null);
 }
 
 const TITLES: Readonly<Record<Route["view"], string>> = {
