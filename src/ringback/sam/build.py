@@ -27,6 +27,8 @@ GLIBC = "manylinux_2_28"
 NOT_THERE = frozenset({"apsw", "httptools", "rich", "typer", "uvicorn", "uvloop", "websockets"})
 """What Ringback needs to serve, to keep data in files, and for its command line: none is done in
 Lambda. An application that needs one of them says so in its own requirements."""
+FOR_UPLOADS = "obstore"
+"""A third of all there is, and loaded for uploads alone."""
 PARTS_NOT_THERE = frozenset({"awscost", "awslocal", "cli", "demo", "sam"})
 SKIPPED = frozenset({"build", "dist", "docs", "ringback-data", "test", "tests"})
 """Folders beside an application that are not it, as hidden ones and environments are not."""
@@ -48,6 +50,8 @@ class Build:
     python: str
     requirements: Path | None
     """The application's own; None: it has none."""
+    uploads: bool = True
+    """Whether the application takes any."""
 
     ARCHIVE: ClassVar[str] = "code.zip"
 
@@ -86,7 +90,7 @@ class Build:
         if self.code.exists():
             shutil.rmtree(self.code)
         self.code.mkdir(parents=True)
-        self.needed.write_text("\n".join(needed()) + "\n", "utf-8")
+        self.needed.write_text("\n".join(needed(uploads=self.uploads)) + "\n", "utf-8")
 
     def copy(self) -> None:
         """Ringback and the application, as they are here."""
@@ -140,7 +144,7 @@ def _pip() -> list[str]:
     )
 
 
-def needed() -> list[str]:
+def needed(*, uploads: bool) -> list[str]:
     """What Ringback needs where it neither listens nor has a command line."""
     try:
         listed = requires("ringback") or []
@@ -148,10 +152,11 @@ def needed() -> list[str]:
         raise ConfigurationError(
             "Ringback is not installed here, so what it needs is not known. pip install it."
         ) from None
+    left_out = NOT_THERE if uploads else NOT_THERE | {FOR_UPLOADS}
     found = []
     for requirement in listed:
         name = _NAME.match(requirement)
-        if name and "extra ==" not in requirement and name[0].lower() not in NOT_THERE:
+        if name and "extra ==" not in requirement and name[0].lower() not in left_out:
             found.append(requirement)
     return sorted(found)
 

@@ -76,6 +76,7 @@ def deploy(
         architecture=wanted.get("Architecture", "arm64"),
         python=python,
         requirements=requirements or (listed if listed.exists() else None),
+        uploads=plan.uploads,
     )
     deployment = Deployment(
         folder=folder,
