@@ -46,7 +46,9 @@ class Settings(BaseModel):
 
     data: Path = Field(Path("ringback-data"), description="Folder of the embedded store.")
     engine: str = Field(
-        "", description="URL of the store; empty: the embedded one, in the folder of `data`."
+        "",
+        description="URL of the store: `dynamodb:TABLE`, or empty for the embedded one, in the "
+        "folder of `data`.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0: any free one.")

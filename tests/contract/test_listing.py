@@ -115,3 +115,9 @@ async def test_queued_ones_are_counted(engine: FullEngine, neighbour: FullEngine
     for state in (await take(engine)).operations:
         await finish(engine, state)
     assert await neighbour.count_queued() == 2
+
+
+async def test_an_empty_text_is_a_text(engine: FullEngine) -> None:
+    state = await submit(engine, subject="", parent="", limit_key="")
+    for query in (Query(subject=""), Query(parent="")):
+        assert await engine.list(query) == [state]

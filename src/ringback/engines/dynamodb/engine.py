@@ -181,15 +181,12 @@ class DynamoEngine(TableFunctions):
         try:
             await self.client.transact(writes)
         except Cancelled as refused:
-            if key is None and refused.reasons[0] == item:
+            if key is None and _is_of(refused.reasons[0], state):
                 return Accepted(state, False)  # it was stored, and the answer was lost
             await self._payloads.forget([item])
             if key is not None and refused.reasons[-1] is not None:
                 return await self._accepted(key, refused.reasons[-1])
             raise Conflict(operation=state.id) from refused
-        except Exception:
-            await self._payloads.forget([item])
-            raise
         return Accepted(state, False)
 
     async def _replayed(self, key: IdempotencyRecord, now: float) -> Accepted | None:
@@ -367,6 +364,13 @@ class DynamoEngine(TableFunctions):
 
     async def set_fact(self, name: str, value: bytes, *, replace: bool = True) -> bytes:
         return await self._meta.set_fact(name, value, replace=replace)
+
+
+def _is_of(found: Mapping[str, Any] | None, state: OperationState) -> bool:
+    """Whether an item is that of an operation, wherever it stands by now."""
+    if not found or items.text(found, "task") != state.task:
+        return False
+    return items.number(found, "created_at") == state.created_at
 
 
 def _key_write(key: IdempotencyRecord, state: OperationState) -> dict[str, Any]:

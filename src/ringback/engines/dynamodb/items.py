@@ -43,6 +43,9 @@ _FIELDS = {
 _ALWAYS = {"version", "status", "attempt"}
 _INTEGERS = {"version", "attempt", "failures", "priority", "part_count", "parts_after"}
 _BINARY = {"error"}
+_INDEXED = {"subject", "parent"}
+EMPTY = "\0"
+"""What an empty text is in an index's key, which has none."""
 _DEFAULTS = msgspec.structs.asdict(Policy())
 _POLICY: msgspec.json.Decoder[Policy] = msgspec.json.Decoder(Policy)
 _PACK: msgspec.msgpack.Decoder[list[tuple[str, bytes]]] = msgspec.msgpack.Decoder(
@@ -104,7 +107,7 @@ def operation_item(state: OperationState) -> Item:
     for name, field in _FIELDS.items():
         given = getattr(state, name)
         if given is not None and (name in _ALWAYS or given != field.default):
-            item[name] = value(given)
+            item[name] = value(given or EMPTY if name in _INDEXED else given)
     if state.dead_letter:
         item["dead"] = {"S": "1"}
     match state.status:
@@ -146,7 +149,7 @@ def operation_of(item: Item, input: bytes, result: bytes | None) -> OperationSta
             given = int(given) if name in _INTEGERS else float(given)
         elif kind == "B":
             given = bytes(given)
-        fields[name] = given
+        fields[name] = "" if given == EMPTY else given
     fields["status"] = Status(fields["status"])
     return OperationState(
         policy=policy_of(item["policy"]["S"]), input=input, result=result, **fields

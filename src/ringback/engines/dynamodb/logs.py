@@ -186,9 +186,9 @@ class Logs:
 def _sources(query: Query, tasks: Iterable[str]) -> Sequence[tuple[str, str, str]]:
     """The index to look at, its attribute, and its partitions' values."""
     if query.subject is not None:
-        return [(schema.BY_SUBJECT, "subject", query.subject)]
+        return [(schema.BY_SUBJECT, "subject", query.subject or items.EMPTY)]
     if query.parent is not None:
-        return [(schema.BY_PARENT, "parent", query.parent)]
+        return [(schema.BY_PARENT, "parent", query.parent or items.EMPTY)]
     if query.dead_letter:
         return [(schema.DEAD, "dead", "1")]
     wanted = sorted(tasks) if query.task is None else [query.task]
@@ -213,6 +213,7 @@ def present(operation: str, item: Item | None) -> Item:
         raise UnknownOperation(operation=operation)
     if items.FORGOTTEN in item:
         error = OperationForgotten(operation=operation)
-        error.subject = items.text(item, "owner")
+        owner = items.text(item, "owner")
+        error.subject = "" if owner == items.EMPTY else owner
         raise error
     return item
