@@ -347,3 +347,26 @@ def test_an_expired_token_ends_the_connection(
     world.push()
     assert (closed, world.memory.rows) == ([world.connection], {})
     assert world.client.told == []
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 60.0], ids=["expired", "good"])
+def test_an_expired_token_does_nothing_more(
+    world: World, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """API Gateway keeps a connection for two hours, whatever its token says."""
+    frames: list[Any] = []
+
+    async def post(self: Posts, connection: str, data: bytes) -> bool:
+        frames.append(json.loads(data))
+        return True
+
+    world.connect()
+    row = world.memory.rows[str(world.connection)]
+    claims = Claims(subject="ada", expires_at=time.time() + seconds)
+    row.data = write(msgspec.structs.replace(read(row.data), claims=claims))
+    monkeypatch.setattr(Posts, "post", post)
+    for action in ("ping", "publish"):
+        said = {"action": action, "id": action, "topic": "a", "data": 1}
+        world.socket("MESSAGE", json.dumps(said))
+    types = [frame["type"] for frame in frames]
+    assert types == ["pong", "reply" if seconds > 0 else "error"]

@@ -137,6 +137,8 @@ class Call:
 
     async def _begin(self, action: channel.Action) -> Join | None:
         """Do what takes no line; what is to be done on it, if anything is."""
+        if not isinstance(action, channel.Ping | channel.Authenticate):
+            self._check()
         match action:
             case channel.Ping():
                 self._frames.append(channel.pong(action.id))
@@ -158,6 +160,13 @@ class Call:
             case channel.Unsubscribe():
                 return lambda line: self._unsubscribe(line, action)
         return None
+
+    def _check(self) -> None:
+        """Raises ``Unauthenticated`` once the connection's token is over: nobody closes it then."""
+        service, claims = self._parts.service, self.claims
+        service.revocations.check(claims)
+        if claims.expires_at is not None and claims.expires_at <= service.clock():
+            raise Unauthenticated("The token has expired. Get a new one.")
 
     async def _send_frames(self) -> None:
         for frame in self._frames:

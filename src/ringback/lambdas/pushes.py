@@ -136,6 +136,10 @@ class Pushes:
                 return
             connection = found[0]
             topics = parts.context.hub.topics
+            expires_at = connection.claims.expires_at
+            over = expires_at is not None and expires_at <= parts.service.clock()
+            if over or parts.service.revocations.covers(connection.claims):
+                return
             filters = [
                 text
                 for text in connection.followed

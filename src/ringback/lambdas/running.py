@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -30,6 +31,11 @@ LOOK_EVERY = (0.25, 1.0)
 a read. The first is soon, since most work is done soon; then it is less often."""
 REFRESH_EVERY = 5.0
 """Seconds after which it is asked which tokens were revoked since."""
+FLUSH = 5.0
+"""Seconds that what was begun may take before an answer goes out: it is stored, and queues that do
+not answer are no reason for its caller not to know. What is left goes on when the process does."""
+
+log = logging.getLogger("ringback.lambda")
 
 
 class Functions:
@@ -103,7 +109,10 @@ class Functions:
         """The process may be frozen from here on: send what was begun to be."""
         engine = self._service.engine
         if isinstance(engine, Streamed):
-            await engine.flush()
+            try:
+                await asyncio.wait_for(engine.flush(), FLUSH)
+            except TimeoutError:
+                log.warning("Queues do not answer; what they are not told, the backstop tells.")
 
     async def http(self, event: Event, context: Any, remaining: float) -> dict[str, Any]:
         """A request."""

@@ -22,6 +22,10 @@ from ringback.tasks.events import cloud_event
 
 ON_BUS = 10
 """Events in one request."""
+BUS_BYTES = 1000 * 1000
+"""Bytes in one request: EventBridge takes 1 MB."""
+MAX_TYPE = 128
+"""Characters of a detail type, by EventBridge's own bound."""
 LOOKED_AT = 20
 """Operations that are looked at at once."""
 
@@ -47,13 +51,13 @@ class Bus:
             {
                 "EventBusName": self._name,
                 "Source": self._source,
-                "DetailType": event.type,
+                "DetailType": event.type[:MAX_TYPE],
                 "Detail": cloud_event(event).decode(),
             }
             for event in events
         ]
-        for begin in range(0, len(entries), ON_BUS):
-            await asyncio.to_thread(self._put, entries[begin : begin + ON_BUS])
+        for batch in _batches(entries):
+            await asyncio.to_thread(self._put, batch)
 
     def _put(self, entries: Sequence[Mapping[str, Any]]) -> None:
         if self._client is None:
@@ -65,6 +69,25 @@ class Bus:
             raise StoreUnavailable(f"Events could not be put on the bus: {error}.") from error
         if answer.get("FailedEntryCount"):
             raise StoreUnavailable(f"Events could not be put on the bus: {answer['Entries']}.")
+
+
+def _batches(entries: Sequence[dict[str, str]]) -> list[list[dict[str, str]]]:
+    """Entries as requests take them. One that none takes is left out: those behind it, and all who
+    are to be told of something else, would wait for it.
+    """
+    batches: list[list[dict[str, str]]] = []
+    room = 0
+    for entry in entries:
+        size = sum(len(text.encode()) for text in entry.values())
+        if size > BUS_BYTES:
+            log.error("An event %s has %d bytes: no bus takes it.", entry["DetailType"], size)
+            continue
+        if size > room or len(batches[-1]) >= ON_BUS:
+            batches.append([])
+            room = BUS_BYTES
+        batches[-1].append(entry)
+        room -= size
+    return batches
 
 
 class Streams:
