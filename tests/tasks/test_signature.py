@@ -249,6 +249,14 @@ class Month(BaseModel):
 async def typed_parts(op: Operation[Month]) -> None: ...
 
 
+class Strict(BaseModel, strict=True):
+    day: date
+    range: tuple[int, int]
+
+
+async def strict_parts(op: Operation[Strict]) -> None: ...
+
+
 def plain_typed_parts(op: BlockingOperation[list[Month]] | None) -> None: ...
 
 
@@ -264,6 +272,8 @@ def test_what_is_sent_is_of_the_annotated_type() -> None:
     with pytest.raises(UnfitResult, match="Mend"):
         parts.encode(Month.model_construct(None, total=object()))  # type: ignore[arg-type]
     assert list(parts.schema("#/{model}")["properties"]) == ["total"]
+    strict, sent = Signature(strict_parts).parts, Strict(day=date(2026, 1, 2), range=(1, 2))
+    assert strict.decode([json.loads(bytes(strict.encode(sent)))]) == (sent,)
     several = Signature(plain_typed_parts).parts
     assert several.schema("#/{model}")["type"] == "array"
 

@@ -25,8 +25,8 @@ ROUTES = 280
 RUNTIMES = ("python3.11", "python3.12", "python3.13", "python3.14")
 RUNTIME = "python3.13"
 CODE = "."
-MAX_NAME = 40
-"""Characters of a stack's name: a bucket's, which is made of it, has 63."""
+MAX_NAME = 29
+"""Characters of a stack's name: a bucket's, made of it, the account and the region, has 63."""
 PLACES: dict[RunIn, str] = {
     "loop": "on the event loop",
     "thread": "in a thread",

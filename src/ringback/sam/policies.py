@@ -15,9 +15,10 @@ Statement = dict[str, Any]
 
 SOCKET_STAGE = "live"
 """Of the WebSocket API; a part of its URL."""
-FILES = "${AWS::StackName}-${AWS::AccountId}-files"
-"""The bucket's name. It cannot be left to CloudFormation: the function that the bucket tells is
-itself told which bucket it is, and one of the two has to come first."""
+FILES = "${AWS::StackName}-${AWS::AccountId}-${AWS::Region}-files"
+"""The bucket's name, with the region, since no other in the world may have it. It cannot be left to
+CloudFormation: the function that the bucket tells is itself told which bucket it is, and one of the
+two has to come first."""
 FILES_ARN = f"arn:${{AWS::Partition}}:s3:::{FILES}"
 INBOX = "inbox/"
 """Where in the bucket others put files for handlers of ``aws.s3.…`` events."""

@@ -40,7 +40,8 @@ class Parts:
         if self._adapter is None:
             return parts
         try:
-            return tuple(self._adapter.validate_python(part) for part in parts)
+            # As JSON: what is strict takes a text for a date there, and nowhere else.
+            return tuple(self._adapter.validate_json(to_json_bytes(part)) for part in parts)
         except ValidationError as error:
             raise UnfitResult(
                 "A partial result that an earlier attempt has sent is not what the operation is "

@@ -259,6 +259,14 @@ async def test_a_runtime_that_cannot_be_started_is_told(run: Run) -> None:
     assert outcome.error.type == "Runtime.InvalidEntrypoint"
 
 
+async def test_code_that_is_not_there_is_told_by_its_name(
+    run: Run, said: Said, tmp_path: Path
+) -> None:
+    functions = await run("", code=tmp_path / "nowhere")
+    await functions.invoke("F", {})
+    assert any("nowhere, which the template names as its code" in line for line in said())
+
+
 async def test_logs_as_json(run: Run, said: Said) -> None:
     functions = await run(
         "import logging\ndef handler(event, context):\n    logging.getLogger().warning('hot')\n",

@@ -237,7 +237,9 @@ class HttpGateway:
         outcome = await self._invoker.invoke(integration.function, event)
         if outcome.error is not None:
             throttled = outcome.error.kind == "throttled"
-            log.debug("%s: %s", integration.function, outcome.error.message)
+            # What a function does wrong, its own log has; of one that is missing there is none.
+            level = logging.ERROR if outcome.error.kind == "missing" else logging.DEBUG
+            log.log(level, "%s: %s", integration.function, outcome.error.message)
             if throttled:
                 return told(503, "Service Unavailable")
             return told(500, "Internal Server Error")

@@ -247,6 +247,8 @@ class SocketGateway:
             raise Unanswered(TIMED_OUT, 504) from None
         if outcome.error is not None:
             rejected = outcome.error.kind in ("throttled", "missing")
+            if outcome.error.kind == "missing":  # of which there is no log
+                log.error("%s: %s", to.function, outcome.error.message)
             raise Unanswered(FAILED, 500 if rejected else 502)
         try:
             if not isinstance(outcome.payload, Mapping):

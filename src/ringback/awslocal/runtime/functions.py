@@ -221,10 +221,13 @@ class Functions:
         try:
             error = await environment.start()
         except OSError as failed:
+            why = str(failed)
+            if not function.code.is_dir():
+                why = f"{function.code}, which the template names as its code, is no folder"
             error = FunctionError(
                 kind="crash",
                 type="Runtime.InvalidEntrypoint",
-                message=f"Error: the runtime cannot be started: {failed}",
+                message=f"Error: the runtime cannot be started: {why}",
             )
         except BaseException:
             self._of.pop(environment, None)
@@ -286,7 +289,7 @@ class Functions:
             moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             text = f"{moment} {call.id} {error.message.partition('Error: ')[2]}"
             self._say(function, text, logging.ERROR)
-        elif error.kind == "crash":
+        elif error.kind == "crash" or error.type == "Function.ResponseSizeTooLarge":
             self._say(function, error.message, logging.ERROR)
 
     def _say(self, function: Function, text: str, level: int = logging.INFO) -> None:
