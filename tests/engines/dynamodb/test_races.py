@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
+from ringback.core.filters import parse
 from ringback.core.model import Keep, Publication
-from ringback.engines.dynamodb import DynamoEngine
+from ringback.engines.dynamodb import DynamoEngine, feeds
+from ringback.engines.dynamodb.packs import pack_key
 from tests.contract.acts import DAY, start, sweep
 from tests.core.states import NOW
 from tests.engines.dynamodb.proxy import Proxy, refusal
@@ -56,6 +58,36 @@ async def test_a_failure_nobody_thought_of_is_told(
                 await asyncio.wait_for(publishing, LIMIT)
         (position,) = await engine.publish([Publication("t", b"2")], NOW)
         assert position.offset == 2
+
+
+@pytest.mark.parametrize("way", ["read", "replay", "many", "follow"])
+async def test_a_message_on_its_way_in_is_waited_for(
+    engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """A transaction's items are not seen in one moment; no reader goes on past what is to come."""
+    positions = [
+        (await engine.publish([Publication(f"t/{number}", b"%d" % number)], NOW))[0]
+        for number in range(3)
+    ]
+    key = pack_key("t/2", positions[2].offset)
+    item = await engine.client.get(*key)
+    assert item is not None
+    await engine.client.delete(*key)
+
+    async def pause(tried: int) -> None:
+        await engine.client.put(item)
+
+    monkeypatch.setattr(feeds, "pause", pause)
+    if way == "many":
+        monkeypatch.setattr(feeds, "WALK", 0)
+    match way:
+        case "read":
+            page = await engine.read("t/2", positions[1], 10)
+        case "follow":
+            page = await engine.follow(positions[1], 10)
+        case _:
+            page = await engine.replay(parse("t/+"), positions[1], 10)
+    assert ([message.data for message in page.messages], page.gap) == ([b"2"], False)
 
 
 async def _fail(*_: object) -> None:

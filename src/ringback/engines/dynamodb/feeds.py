@@ -3,19 +3,22 @@
 Numbers are given without a step left out, so what is missing between two of them is known to be
 gone, or is of another topic. What is removed of a log is asked for after the log was read: whatever
 was removed before that is told.
+
+A transaction is whole, and yet its items are not seen in one moment: while it is being carried out,
+an entry of the journal may be there, and a pack that it names not yet. Such a pack is waited for.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from ringback.core.filters import AnyFilter, Filter
 from ringback.core.model import BEGINNING, Message, Page, Position
 from ringback.engines.dynamodb import items, schema
-from ringback.engines.dynamodb.client import Client, Item, Key
+from ringback.engines.dynamodb.client import Client, Item, Key, pause
 from ringback.engines.dynamodb.journal import Journal
 from ringback.engines.dynamodb.logs import MAX_PAGE, PAGE_BYTES
 from ringback.engines.dynamodb.packs import (
@@ -34,6 +37,11 @@ WALK = 20
 """Numbers of the journal that are walked in the time in which one topic's are asked for."""
 ENTRIES = 100
 """Entries of the journal that are read together."""
+NEWEST = 10
+"""Entries that may still be on their way in: the newest."""
+ON_THE_WAY = 7
+"""Looks for a pack that an entry names, within a second about. One that is not there then, and that
+nobody says was removed, counts as gone."""
 ENDS = 1000
 """Ends of entries that are remembered."""
 
@@ -60,10 +68,19 @@ class Feeds:
 
     async def read(self, epoch: str, topic: str, after: Position | None, limit: int) -> Page:
         """Messages of one topic; see ``ports.Engine.read``."""
-        newest = await self._head()
+        entries = await self._journal.newest(NEWEST)
+        newest = self._end_of(entries)
         offset, foreign = _start(epoch, newest, after)
-        found, whole = await self._of_topic(topic, offset, limit)
-        trimmed = await self._topics.trimmed(topic)
+        named = _last_named(entries).get(topic, 0)
+        tried = 0
+        while True:
+            found, whole = await self._of_topic(topic, offset, limit)
+            trimmed = await self._topics.trimmed(topic)
+            seen = not whole or named <= max(trimmed, _end(found, offset))
+            if seen or tried == ON_THE_WAY:
+                break
+            await pause(tried)
+            tried += 1
         kept = [each for each in found if each.packed.number > trimmed]
         if found and not kept and not whole:  # all that was read is about to be deleted
             found, _ = await self._of_topic(topic, trimmed, limit)
@@ -73,7 +90,10 @@ class Feeds:
         return msgspec.structs.replace(page, gap=gap, missed=(topic,) if gap else ())
 
     async def _head(self) -> int:
-        newest = await self._journal.head()
+        return self._end_of(await self._journal.newest(1))
+
+    def _end_of(self, entries: Sequence[Item]) -> int:
+        newest = items.integer(entries[0], "last") if entries else 0
         self._remember(newest)
         return newest
 
@@ -136,14 +156,15 @@ class Feeds:
         """Messages of all topics that match; see ``ports.Journal.replay``."""
         if isinstance(filter, Filter) and filter.exact:
             return await self.read(epoch, filter.text, after, limit)
-        newest = await self._head()
+        entries = await self._journal.newest(NEWEST)
+        newest = self._end_of(entries)
         rows = await self._topics.candidates(filter)
         names = [name_of(row) for row in rows]
         offset, foreign = _start(epoch, newest, after) if after is not None else (0, False)
         if newest - offset < WALK * len(names):
             found, _, end, _ = await self._walk(offset, newest, limit, frozenset(names))
         else:
-            found, end = await self._seek(names, offset, limit), newest
+            found, end = await self._seek(names, offset, limit, _last_named(entries)), newest
         missed: list[str] = []
         if after is not None:
             missed = await self._missed(filter, offset)
@@ -162,10 +183,24 @@ class Feeds:
             missed += sorted(exact)
         return missed
 
-    async def _seek(self, names: Sequence[str], offset: int, limit: int) -> list[_Found]:
-        """Messages of topics, each asked for; in the order of their numbers."""
-        answers = await asyncio.gather(*[self._of_topic(name, offset, limit) for name in names])
-        rows = await self._client.get_all([(TOPICS, name) for name in names])
+    async def _seek(
+        self, names: Sequence[str], offset: int, limit: int, named: Mapping[str, int]
+    ) -> list[_Found]:
+        """Messages of topics, each asked for; in the order of their numbers. ``named``: up to which
+        number the newest entries know some.
+        """
+        tried = 0
+        while True:
+            answers = await asyncio.gather(*[self._of_topic(name, offset, limit) for name in names])
+            rows = await self._client.get_all([(TOPICS, name) for name in names])
+            seen = all(
+                not whole or named.get(name, 0) <= max(_trimmed(rows, name), _end(found, offset))
+                for name, (found, whole) in zip(names, answers, strict=True)
+            )
+            if seen or tried == ON_THE_WAY:
+                break
+            await pause(tried)
+            tried += 1
         ends = [found[-1].packed.number for found, whole in answers if not whole and found]
         end = min(ends, default=1 << 62)
         return sorted(
@@ -246,9 +281,18 @@ class Feeds:
     ) -> tuple[list[_Found], dict[str, None]]:
         """The messages of packs, and the topics of which some are gone."""
         keys: list[Key] = [pack_key(*each) for each in packs]
-        stored = await self._client.get_all(keys)
         names = dict.fromkeys(topic for topic, _ in packs)
-        rows = await self._client.get_all([(TOPICS, name) for name in names])
+        tried = 0
+        while True:
+            stored = await self._client.get_all(keys)
+            rows = await self._client.get_all([(TOPICS, name) for name in names])
+            lacking = [each for each in packs if pack_key(*each) not in stored]
+            floor = await self._topics.look_at_floor() if lacking else 0
+            gone = all(last <= max(_trimmed(rows, topic), floor) for topic, last in lacking)
+            if gone or tried == ON_THE_WAY:
+                break
+            await pause(tried)
+            tried += 1
         found: list[_Found] = []
         missed: dict[str, None] = {}
         for topic, last in packs:
@@ -328,6 +372,24 @@ def _start(epoch: str, newest: int, after: Position | None) -> tuple[int, bool]:
     if after.epoch != epoch or after.offset > newest:
         return 0, True
     return after.offset, False
+
+
+def _last_named(entries: Sequence[Item]) -> dict[str, int]:
+    """Of topics that entries name, the newest number."""
+    found: dict[str, int] = {}
+    for entry in entries:
+        for topic, last in entry_packs(entry):
+            found[topic] = max(last, found.get(topic, 0))
+    return found
+
+
+def _end(found: Sequence[_Found], offset: int) -> int:
+    return found[-1].packed.number if found else offset
+
+
+def _trimmed(rows: Mapping[Key, Item], topic: str) -> int:
+    """The newest number that was removed of a topic, as far as its row knows."""
+    return items.integer(rows.get((TOPICS, topic), {}), "trimmed")
 
 
 def _is_kept(rows: dict[Key, Item], each: _Found) -> bool:

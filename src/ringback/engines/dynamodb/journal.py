@@ -128,16 +128,18 @@ class Journal:
 
     async def head(self) -> int:
         """The number of the newest message there was."""
-        found = await self._client.query(
+        found = await self.newest(1)
+        return items.integer(found[0], "last") if found else 0
+
+    async def newest(self, count: int) -> list[Item]:
+        """The newest entries, the newest first."""
+        return await self._client.query(
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": JOURNAL}},
-            ProjectionExpression="#last",
-            ExpressionAttributeNames={"#last": "last"},
             ConsistentRead=True,
             ScanIndexForward=False,
-            Limit=1,
+            Limit=count,
         )
-        return items.integer(found[0], "last") if found else 0
 
     async def append(
         self, publications: Sequence[Publication], now: float, writes: Sequence[Write] = ()
