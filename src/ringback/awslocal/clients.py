@@ -21,13 +21,11 @@ class Clients:
     """boto3's clients, made at first use and shared."""
 
     def __init__(self, endpoint: str, place: Place) -> None:
-        try:
-            from botocore.config import Config
-        except ImportError as error:
-            raise ConfigurationError(MISSING) from error
         self.endpoint = endpoint
         self.place = place
         self._session = session(place)
+        from botocore.config import Config
+
         self._config = Config(
             # On AWS nobody makes these requests, so nobody pays for them.
             user_agent_extra=UNCOUNTED,
@@ -70,9 +68,11 @@ class Clients:
 
 def session(place: Place) -> Any:
     """boto3's, which reads nothing of how this machine's user is known to AWS."""
-    import boto3
-    import botocore.session
-
+    try:
+        import boto3
+        import botocore.session
+    except ImportError as error:
+        raise ConfigurationError(MISSING) from error
     unread = {"profile": None, "config_file": os.devnull, "credentials_file": os.devnull}
     variables: Any = {name: (None, None, value, None) for name, value in unread.items()}
     return boto3.session.Session(
