@@ -140,7 +140,7 @@ class Chosen(Protocol):
 
     async def due(self, now: float, limit: int) -> Sequence[OperationState]:
         """Up to ``limit`` queued operations that are ready, whether at a limit or not: those that
-        have been for the longest time first.
+        have been for the longest time first; where there are more, some of each task.
         """
 
 

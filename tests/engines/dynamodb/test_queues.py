@@ -108,3 +108,14 @@ async def test_a_rate_says_when_its_turn_is(engine: DynamoEngine) -> None:
     states = [await submit(engine, policy=policy, limit_key="k") for _ in range(2)]
     claimed = await engine.claim_chosen("w", [state.id for state in states], NOW)
     assert (ids(claimed.operations), claimed.next_ready_at) == ([states[0].id], NOW + 10)
+
+
+async def test_what_is_due_hides_nothing(engine: DynamoEngine) -> None:
+    """Neither what waits for a limit, nor what is not ready though it is more urgent."""
+    for number in range(4):
+        await submit(engine, NOW, ready_at=NOW + 100, priority=9)
+        await submit(engine, NOW + number, task="other", ready_at=NOW)
+    state = await submit(engine, NOW, ready_at=NOW + 10)
+    due = [each.id for each in await engine.due(NOW + 20, 3)]
+    assert (len(due), due[-1]) == (3, state.id)
+    assert len(await engine.due(NOW + 20, 10)) == 5

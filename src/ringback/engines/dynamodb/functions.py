@@ -100,20 +100,39 @@ class TableFunctions(TableConnections):
         """Queued operations that are ready."""
         tasks = await self._meta.tasks()
         found = await asyncio.gather(*[self._due(task, now, limit) for task in tasks])
-        ready = sorted(each for some in found for each in some)
-        states = await asyncio.gather(*[self._queued(pk) for _, pk in ready[:limit]])
+        ready = _shared(found, limit)
+        states = await asyncio.gather(*[self._queued(pk) for _, pk in ready])
         return [state for state in states if state is not None]
 
     async def _due(self, task: str, now: float, limit: int) -> list[tuple[str, str]]:
-        found = await self.client.query(
-            IndexName=schema.STAGE,
-            KeyConditionExpression="stage = :stage",
-            ExpressionAttributeValues={":stage": {"S": items.queued_stage(task)}},
-            ProjectionExpression="pk, place",
-            Limit=limit,
-        )
-        places = ((each["place"]["S"].split("#")[1], each["pk"]["S"]) for each in found)
-        return [(ready, pk) for ready, pk in places if ready <= schema.time_key(now)]
+        """When those of a task became ready, and their partitions; in the order of claims."""
+        found: list[tuple[str, str]] = []
+        beyond, soonest = "!", schema.time_key(now)
+        while len(found) < limit:
+            answer = await self.client.dynamodb(
+                "query",
+                IndexName=schema.STAGE,
+                KeyConditionExpression="stage = :stage AND place > :beyond",
+                ExpressionAttributeValues={
+                    ":stage": {"S": items.queued_stage(task)},
+                    ":beyond": {"S": beyond},
+                },
+                ProjectionExpression="pk, place",
+                Limit=limit,
+            )
+            for item in answer["Items"]:
+                place = item["place"]["S"]
+                if place <= beyond:
+                    continue
+                priority, ready_at, _ = place.split("#", 2)
+                if ready_at <= soonest:
+                    found.append((ready_at, item["pk"]["S"]))
+                    beyond = place
+                else:
+                    beyond = f"{priority}#~"  # the rest of it waits too: on to the next priority
+            if "LastEvaluatedKey" not in answer:
+                break
+        return found[:limit]
 
     async def _queued(self, pk: str) -> OperationState | None:
         try:
@@ -121,3 +140,14 @@ class TableFunctions(TableConnections):
         except (UnknownOperation, OperationForgotten):
             return None
         return state if state.status is Status.QUEUED else None
+
+
+def _shared(found: Sequence[Sequence[tuple[str, str]]], limit: int) -> list[tuple[str, str]]:
+    """The first of all, and of each task its share: what waits for a limit, long and in numbers,
+    hides nothing of other tasks.
+    """
+    some = [sorted(each) for each in found if each]
+    share = max(1, limit // max(1, len(some)))
+    first = sorted(one for each in some for one in each[:share])[:limit]
+    rest = sorted(one for each in some for one in each[share:])
+    return sorted(first + rest[: limit - len(first)])
