@@ -169,6 +169,38 @@ def test_what_cannot_be_resolved_is_refused_with_its_name(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Resources: {A: hello}", "Resources.A has"),
+        ("Resources: {A: }", "Resources.A has"),
+        ("Resources: {A: {Properties: {}}}", "Resources.A has no Type"),
+        ("Resources: {A: {Type: X, Properties: [1]}}", "A.Properties"),
+        ("Globals: hi\nResources: {}", "Globals has"),
+        ("Parameters: {P: hi}\nResources: {}", "Parameters.P has"),
+        ("Outputs: {O: hi}\nResources: {}", "Outputs.O has"),
+        (
+            "Resources: {F: {Type: AWS::Lambda::Function, Properties: "
+            "{Runtime: python3.13, Code: {ZipFile: ''}, Timeout: soon}}}",
+            "soon",
+        ),
+        ("Resources: [", "is not YAML"),
+        ("Resources: {A: \xff}", "is not UTF-8"),
+    ],
+)
+def test_what_has_not_the_form_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "template.yaml"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ConfigurationError, match=said):
+        read(path)
+
+
+def test_empty_sections_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "template.yaml"
+    path.write_text("Globals: {Function: }\nParameters:\nOutputs:\nResources: {}")
+    assert not read(path).functions
+
+
 def test_values_of_the_language(tmp_path: Path) -> None:
     values = {
         "Base": {"Fn::Base64": "hi"},

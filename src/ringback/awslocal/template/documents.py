@@ -6,7 +6,7 @@ import copy
 import datetime
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +35,45 @@ def load(path: Path) -> Document:
         from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
     except ImportError as error:
         raise ConfigurationError(MISSING) from error
+    document = _parsed(path, yaml_parse)
+    if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
+        raise ConfigurationError(f"{path} is no template: it has no Resources.")
+    _check(path, document)
+    return document
+
+
+def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8: {error}.") from None
     try:
-        document = yaml_parse(text)
+        return _plain(parse(text))
     except Exception as error:  # YAML has a tree of its own
         raise ConfigurationError(f"{path} is not YAML: {error}") from None
-    if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
-        raise ConfigurationError(f"{path} is no template: it has no Resources.")
-    return _plain(document)  # type: ignore[no-any-return]
+
+
+def _check(path: Path, document: Document) -> None:
+    """Refuse what has not the form of a template, by its name; drop sections that are empty."""
+    for section in ("Globals", "Parameters", "Resources", "Outputs"):
+        found = document.get(section)
+        if found is None:
+            document.pop(section, None)
+            continue
+        members = found.items() if isinstance(found, dict) else [("", found)]
+        for name, said in list(members):
+            where = f"{path}: {section}.{name}".rstrip(".")
+            if said is None and section == "Globals":
+                del found[name]
+            elif not isinstance(said, dict) and not name.startswith("Fn::"):
+                raise ConfigurationError(f"{where} has to have names and values in it.")
+            elif section == "Resources" and isinstance(said, dict):
+                if not isinstance(said.get("Type"), str):
+                    raise ConfigurationError(f"{where} has no Type.")
+                if not isinstance(said.get("Properties") or {}, dict):
+                    raise ConfigurationError(f"{where}.Properties has to have names and values.")
 
 
 def _plain(value: Any) -> Any:
@@ -118,10 +146,7 @@ def load_any(path: Path) -> Any:
     """A YAML or JSON file with intrinsic functions in it."""
     from samtranslator.yaml_helper import yaml_parse
 
-    try:
-        return _plain(yaml_parse(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}.") from None
+    return _parsed(path, yaml_parse)
 
 
 def _serverless(document: Document, given: Mapping[str, str], place: Place) -> Document:

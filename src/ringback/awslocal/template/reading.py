@@ -82,8 +82,17 @@ def read(
 
     Raises ``ConfigurationError`` for what is wrong with it or cannot be resolved here.
     """
-    given = dict(parameters or {})
-    place = place or Place()
+    try:
+        return _read(path, dict(parameters or {}), place or Place(), endpoint)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # Of a list where names should be, a text for a number, and the like.
+        raise ConfigurationError(
+            f"Something in {path} has not the form that it should: {error}. `cfn-lint {path}` says "
+            "where."
+        ) from error
+
+
+def _read(path: Path, given: dict[str, str], place: Place, endpoint: str) -> Stack:
     document = load(path)
     folder = path.resolve().parent
     # The parameters first: a missing one is told by name, before the translator trips over it.
