@@ -25,7 +25,6 @@ from ringback.errors import (
     LeaseLost,
     OperationForgotten,
     RingbackError,
-    StoreUnavailable,
     TransitionError,
     UnknownOperation,
 )
@@ -130,8 +129,8 @@ class Work:
                     await self._queues.send([state], delay)
             except (UnknownOperation, OperationForgotten):
                 pass
-            except StoreUnavailable as error:
-                log.warning("%s", error)
+            except (RingbackError, RuntimeError) as error:  # what runs beside it goes on
+                log.warning("%s cannot be looked at: %s", operation, error)
                 again += messages[operation]
         return limited
 
@@ -197,7 +196,7 @@ class _Batch:
         while True:
             try:
                 await self._heartbeat.run()
-            except StoreUnavailable as error:
+            except Exception as error:  # or nobody would renew them any more
                 log.warning("Leases could not be renewed: %s", error)
             await asyncio.sleep(1.0)
 

@@ -44,6 +44,7 @@ from ringback.engines.dynamodb.client import (
     RETRY_AFTER,
     Cancelled,
     Client,
+    pause,
 )
 from ringback.engines.dynamodb.depth import Depth
 from ringback.engines.dynamodb.feeds import Feeds
@@ -70,6 +71,8 @@ T = TypeVar("T")
 
 MAX_QUEUED = 1_000_000
 """Queued operations beyond which a new one is refused."""
+UNSEEN = 6
+"""Looks for an operation whose key is known: of one transaction, one may be seen a moment later."""
 IN_LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
 """The variable that says so: there the stream is read by functions of its own."""
 
@@ -200,14 +203,18 @@ class DynamoEngine(TableFunctions):
         operation = str(items.text(found, "operation"))
         if bytes(found["payload"]["B"]) != key.payload:
             raise IdempotencyKeyReused(operation=operation)
-        try:
-            return Accepted(await self._logs.load(operation), True)
-        except (UnknownOperation, OperationForgotten):
-            raise OperationForgotten(
-                "This Idempotency-Key was used for an operation that has been forgotten. "
-                "Use a new key to do the work again.",
-                operation=operation,
-            ) from None
+        for tried in range(UNSEEN):
+            try:
+                return Accepted(await self._logs.load(operation), True)
+            except OperationForgotten:
+                break
+            except UnknownOperation:
+                await pause(tried)
+        raise OperationForgotten(
+            "This Idempotency-Key was used for an operation that has been forgotten. "
+            "Use a new key to do the work again.",
+            operation=operation,
+        )
 
     def commit(self, change: Change) -> asyncio.Future[None]:
         return self._begin(self._commit(change))

@@ -187,8 +187,13 @@ class Upkeep:
                     pk,
                     sk,
                     {
-                        "ConditionExpression": "n = :none",
-                        "ExpressionAttributeValues": {":none": items.value(0)},
+                        "ConditionExpression": "n = :none AND (attribute_not_exists(#turn) "
+                        "OR #turn < :long)",
+                        "ExpressionAttributeNames": {"#turn": "turn"},
+                        "ExpressionAttributeValues": {
+                            ":none": items.value(0),
+                            ":long": items.value(now - 60.0),
+                        },
                     },
                 )
                 return
