@@ -11,7 +11,8 @@ from ringback.core.filters import parse
 from ringback.core.model import Keep, Publication
 from ringback.engines.dynamodb import DynamoEngine, feeds
 from ringback.engines.dynamodb.packs import pack_key
-from tests.contract.acts import DAY, start, sweep
+from ringback.errors import OperationForgotten
+from tests.contract.acts import DAY, finish, start, sweep
 from tests.core.states import NOW
 from tests.engines.dynamodb.proxy import Proxy, refusal
 
@@ -88,6 +89,25 @@ async def test_a_message_on_its_way_in_is_waited_for(
         case _:
             page = await engine.replay(parse("t/+"), positions[1], 10)
     assert ([message.data for message in page.messages], page.gap) == ([b"2"], False)
+
+
+async def test_what_belongs_to_a_forgotten_operation_goes_though_somebody_dies(
+    engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = await start(engine, input=b"x" * 100_000)
+    await finish(engine, state)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.client, "delete_all", _fail)
+        with pytest.raises(KeyError):
+            await engine.forget(state.id, NOW)
+    await sweep(engine, NOW + 1)
+    (note,) = await engine.client.query(
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": f"op#{state.id}"}},
+    )
+    assert not note.keys() & {"stage", "place", "input_s3"}
+    with pytest.raises(OperationForgotten):
+        await engine.load(state.id)
 
 
 async def _fail(*_: object) -> None:

@@ -7,6 +7,7 @@ forgotten. A table without it (a local one) is looked through instead.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable, Sequence
 
@@ -28,6 +29,9 @@ AT_ONCE = 16
 ENTRIES_KEPT = 3600.0
 """Seconds for which an entry of the journal stays, though nothing of it is kept: who appends takes
 its number to be free once it is gone (``journal.HEAD_GOOD_FOR``)."""
+
+PAYLOADS = ("input_s3", "result_s3")
+"""Attributes that say where an operation's payloads are."""
 
 log = logging.getLogger("ringback.dynamodb")
 
@@ -110,15 +114,20 @@ class Upkeep:
                 return
 
     async def _forget(self, item: Item, now: float) -> bool:
-        """Put a note in an operation's place; whether it was still there as it was read."""
-        pk = item["pk"]["S"]
+        """Put a note in an operation's place; whether it was still there as it was read.
+
+        The note is due until what belonged to the operation is gone, whoever dies over it.
+        """
         note: Item = {
             "pk": item["pk"],
             "sk": item["sk"],
             items.FORGOTTEN: {"BOOL": True},
             "until": items.value(now + REMEMBERED),
             schema.EXPIRES: items.value(int(now + REMEMBERED) + 1),
+            "stage": {"S": schema.due_stage(item["pk"]["S"])},
+            "place": {"S": schema.time_key(now)},
         }
+        note |= {name: item[name] for name in PAYLOADS if name in item}
         if "subject" in item:
             note["owner"] = item["subject"]
         condition = {
@@ -129,6 +138,12 @@ class Upkeep:
             await self._client.put(note, condition)
         except Cancelled:
             return False
+        await self._clear(note)
+        return True
+
+    async def _clear(self, note: Item) -> None:
+        """Delete what belonged to an operation that is forgotten."""
+        pk, sk = key_of(note)
         found = await self._client.query(
             KeyConditionExpression="pk = :pk AND begins_with(sk, :log)",
             ExpressionAttributeValues={":pk": {"S": pk}, ":log": {"S": "m#"}},
@@ -136,8 +151,16 @@ class Upkeep:
             ConsistentRead=True,
         )
         await self._client.delete_all([key_of(each) for each in found])
-        await self._payloads.forget([item, *found])
-        return True
+        await self._payloads.forget([note, *found])
+        with contextlib.suppress(Cancelled):  # it has expired meanwhile
+            await self._client.update(
+                pk,
+                sk,
+                {
+                    "UpdateExpression": f"REMOVE stage, place, {', '.join(PAYLOADS)}",
+                    "ConditionExpression": f"attribute_exists({items.FORGOTTEN})",
+                },
+            )
 
     async def sweep(self, now: float) -> int:
         """Delete some of what has expired; how many went."""
@@ -174,6 +197,9 @@ class Upkeep:
             return 0
         if pk.startswith("limit#"):
             await self._check_limit(item, now)
+            return 0
+        if items.FORGOTTEN in item:
+            await self._clear(item)
             return 0
         over = "expires_at" in item and items.number(item, "expires_at") <= now
         return int(over and await self._forget(item, now))
