@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from botocore.session import get_session
 
 from ringback.core.lifecycle import accept
 from ringback.core.model import Publication
-from ringback.engines.dynamodb import DynamoEngine
+from ringback.engines.dynamodb import DynamoEngine, client
 from ringback.engines.dynamodb.client import TRIES
 from ringback.errors import ConfigurationError, StoreUnavailable, UnknownOperation
 from tests import moto
@@ -64,6 +65,14 @@ async def test_a_refusal_of_rights_is_told_as_what_it_is(make: Make, between: Pr
     between.fail(1000, (400, {"__type": "x#AccessDeniedException", "message": "no"}))
     with pytest.raises(ConfigurationError, match="refuses"):
         await make(options=between.options()).__aenter__()
+
+
+async def test_a_profile_that_is_not_there_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_session", get_session)
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    async with client.Client("table") as asked:
+        with pytest.raises(ConfigurationError, match="nobody"):
+            await asked.dynamodb("describe_table")
 
 
 async def test_an_answer_that_was_lost_is_no_conflict(make: Make, between: Proxy) -> None:
@@ -125,7 +134,7 @@ async def test_a_queue_that_fails_loses_nothing(make: Make, between: Proxy) -> N
 CHILD = """
 import asyncio, sys
 from ringback.core.lifecycle import accept, decide
-from ringback.engines.dynamodb import DynamoEngine
+from ringback.engines.dynamodb import DynamoEngine, client
 from tests import moto
 from tests.core.states import NOW, operation
 

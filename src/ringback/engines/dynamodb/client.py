@@ -132,9 +132,16 @@ class Client:
             return answer[body].read() if body else answer
         except faults.ClientError as error:
             raise _translated(error) from error
-        except (faults.NoCredentialsError, faults.NoRegionError) as error:
+        except (
+            faults.ConfigParseError,
+            faults.NoCredentialsError,
+            faults.NoRegionError,
+            faults.PartialCredentialsError,
+            faults.ProfileNotFound,
+        ) as error:
             raise ConfigurationError(
-                f"AWS cannot be asked: {error} Set AWS_REGION, and credentials as boto3 reads them."
+                f"AWS cannot be asked: {str(error).rstrip('.')}. Set AWS_REGION, and credentials "
+                "as boto3 reads them."
             ) from error
         except (faults.BotoCoreError, OSError) as error:
             raise StoreUnavailable(
