@@ -134,7 +134,7 @@ async def test_a_queue_that_fails_loses_nothing(make: Make, between: Proxy) -> N
 CHILD = """
 import asyncio, sys
 from ringback.core.lifecycle import accept, decide
-from ringback.engines.dynamodb import DynamoEngine, client
+from ringback.engines.dynamodb import DynamoEngine
 from tests import moto
 from tests.core.states import NOW, operation
 
