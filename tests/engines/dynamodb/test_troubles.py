@@ -20,7 +20,7 @@ from ringback.errors import ConfigurationError, StoreUnavailable, UnknownOperati
 from tests import moto
 from tests.contract.acts import finish, key, offsets, submit, take, whole_log
 from tests.core.states import NOW, operation
-from tests.engines.dynamodb.proxy import BROKEN, NO_THROUGHPUT, THROTTLED, Answer, Proxy
+from tests.engines.dynamodb.proxy import BROKEN, NO_THROUGHPUT, THROTTLED, Answer, Proxy, refusal
 from tests.serving import until
 
 Make = Callable[..., DynamoEngine]
@@ -119,6 +119,25 @@ async def test_a_journal_that_could_not_be_written_has_no_hole(make: Make, betwe
         between.fail(0, BROKEN)
         await engine.publish([Publication("t", b"3")], NOW)
         assert offsets(await whole_log(engine, "t")) == [1, 2]
+
+
+async def test_what_is_refused_for_what_it_is_fails_nothing_beside(
+    make: Make, between: Proxy
+) -> None:
+    """Several publishers' messages go in one transaction: whose it is shows when each is alone."""
+    async with make(options=between.options()) as engine:
+        await engine.publish([Publication("t", b"1")], NOW)
+        between.asked.clear()
+        between.fail(2, refusal("ValidationException"), "TransactWriteItems")
+        bad, *good = await asyncio.gather(
+            *(engine.publish([Publication("t", data)], NOW) for data in (b"2", b"3", b"4")),
+            return_exceptions=True,
+        )
+        assert isinstance(bad, RuntimeError)
+        assert not [each for each in good if isinstance(each, BaseException)]
+        assert between.asked.count("TransactWriteItems") == 4
+        assert [each.data for each in await whole_log(engine, "t")] == [b"1", b"3", b"4"]
+        assert offsets(await whole_log(engine, "t")) == [1, 2, 3]
 
 
 async def test_a_queue_that_fails_loses_nothing(make: Make, between: Proxy) -> None:

@@ -71,6 +71,10 @@ class Cancelled(Exception):
         self.reasons = tuple(reasons)
 
 
+class NotUnderstood(RuntimeError):
+    """AWS refused a request for what is in it: nothing was written, nor would be another time."""
+
+
 class Client:
     """One table, a bucket and some queues. ``async with`` it."""
 
@@ -361,4 +365,4 @@ def _translated(error: Any) -> Exception:
         return StoreUnavailable(
             f"AWS cannot answer ({code}). Try again after Retry-After.", retry_after=RETRY_AFTER
         )
-    return RuntimeError(f"AWS did not understand: {error}")
+    return NotUnderstood(f"AWS did not understand: {error}")

@@ -30,6 +30,7 @@ from ringback.engines.dynamodb.client import (
     Client,
     Item,
     Key,
+    NotUnderstood,
     busy,
     key_of,
     pause,
@@ -174,16 +175,22 @@ class Journal:
         try:
             while self._waiting:
                 await asyncio.sleep(0)  # let those of this turn of the loop come along
-                batch = self._batch()
-                try:
-                    await self._write(batch)
-                except Exception as error:
-                    self._head = None  # nobody knows whether it was written
-                    for unit in batch:
-                        if not unit.done.done():
-                            unit.done.set_exception(error)
+                await self._try(self._batch())
         finally:
             self._appending = None
+
+    async def _try(self, batch: list[_Unit]) -> None:
+        try:
+            await self._write(batch)
+        except Exception as error:
+            self._head = None  # nobody knows whether it was written
+            waiting = [unit for unit in batch if not unit.done.done()]
+            if isinstance(error, NotUnderstood) and len(waiting) > 1:
+                for unit in waiting:  # what one publisher sends must not fail another's
+                    await self._try([unit])
+                return
+            for unit in waiting:
+                unit.done.set_exception(error)
 
     def _batch(self) -> list[_Unit]:
         """What goes into the next transaction: the first that wait, as many as fit."""
