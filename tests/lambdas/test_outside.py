@@ -128,6 +128,30 @@ def test_the_authorizer_knows_the_same_tokens(tmp_path: Path) -> None:
         assert refused["policyDocument"]["Statement"][0]["Effect"] == "Deny"
 
 
+def test_every_token_of_a_handshake_is_looked_at(tmp_path: Path) -> None:
+    own, jwt = "rbo_x", token("ada")
+    with home_of(tmp_path, jwt_secret=SECRET, uploads=str(tmp_path / "u")) as home:
+
+        def asked(*tokens: str) -> dict[str, Any]:
+            query = {"multiValueQueryStringParameters": {"token": list(tokens)}}
+            return authorizer() | {"queryStringParameters": {"token": tokens[-1]}} | query
+
+        def connect(*tokens: str) -> int:
+            event = asked(*tokens)
+            del event["type"], event["methodArn"]
+            return int(home(event)["statusCode"])
+
+        assert home(asked(own, own))["principalId"] == "anonymous"
+        assert connect(own, own) == 200
+        for tokens in [(jwt, own), (own, jwt), (jwt,)]:
+            assert connect(*tokens) == 401
+            with pytest.raises(Exception, match=r"^Unauthorized$"):
+                home(asked(*tokens))
+            raw = {"version": "2.0", "rawQueryString": "&".join(f"token={t}" for t in tokens)}
+            with pytest.raises(Exception, match=r"^Unauthorized$"):
+                home(authorizer() | {"queryStringParameters": {"token": ",".join(tokens)}} | raw)
+
+
 def test_development_stays_on_this_machine(home: Home) -> None:
     event = http("POST", "/topics/a", "1")
     event["requestContext"]["http"]["sourceIp"] = "203.0.113.7"

@@ -40,17 +40,28 @@ def request_of(event: Event) -> Request:
         (name.lower().encode("latin-1"), str(value).encode("latin-1", "replace"))
         for name, value in (event.get("headers") or {}).items()
     ]
-    query = event.get("queryStringParameters") or {}
     scope = {
         "type": "websocket",
         "method": "GET",
         "http_version": "1.1",
         "path": channel.PATH,
-        "query_string": urlencode(query).encode(),
+        "query_string": _query_of(event),
         "headers": headers,
         "client": ((context.get("identity") or {}).get("sourceIp", ""), 0),
     }
     return Request(scope, _nothing_more)
+
+
+def _query_of(event: Event) -> bytes:
+    """The query with all that is in it: of a repeated parameter the plain map has the last alone,
+    and each token is looked at.
+    """
+    raw = event.get("rawQueryString")  # which an HTTP API's authorizer is asked with
+    if raw is not None:
+        return str(raw).encode("latin-1", "replace")
+    several = event.get("multiValueQueryStringParameters")
+    query = several or event.get("queryStringParameters") or {}
+    return urlencode(query, doseq=bool(several)).encode()
 
 
 async def admitted(gate: Gate, clock: float, request: Request) -> Claims:
