@@ -46,6 +46,12 @@ class Home:
             await asyncio.sleep(60)
             return x
 
+        @rb.task(retries=0)
+        async def endless(x: int) -> int:
+            self.runs.append(x)
+            await asyncio.Event().wait()
+            return x
+
         @rb.task(timeout=20, concurrency=1, lease=200)
         async def alone(x: int) -> int:
             self.runs.append(x)
@@ -114,6 +120,7 @@ def test_what_does_not_end_in_time_is_given_back(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(work, "LAST", 54.0)  # a second for the work, half a minute for the rest
+    monkeypatch.setattr(work, "NEARLY", 2.0)  # it was begun late
     operation, token = home.submit("long", 1)
     assert home.work(home.table.messages(), seconds=60.0) == []
     shown = home.show(operation, token)
@@ -122,6 +129,19 @@ def test_what_does_not_end_in_time_is_given_back(
     assert [json.loads(each["body"])["operation"] for each in home.table.messages(20)] == [
         operation
     ]
+
+
+def test_what_had_all_of_a_functions_time_has_failed(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would be given back and run again for ever."""
+    monkeypatch.setattr(work, "LAST", 54.0)
+    operation, token = home.submit("endless", 1)
+    assert home.work(home.table.messages(20), seconds=60.0) == []
+    shown = home.show(operation, token)
+    assert (shown["status"], shown["error"]["type"]) == ("failed", "urn:ringback:problem:timeout")
+    assert "no timeout" in shown["error"]["detail"]
+    assert home.runs == [1]
 
 
 def test_a_limit_passes_its_place_on(home: Home) -> None:

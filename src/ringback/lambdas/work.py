@@ -36,6 +36,8 @@ from ringback.worker.heartbeat import Heartbeat
 from ringback.worker.run import STOP_GRACE, Run
 from ringback.worker.runners import Runners
 
+NEARLY = 0.9
+"""Part of a function's time with which a run has had all that it can get."""
 LAST = 3.0
 """Seconds of a function's time that are left when everything is to be settled."""
 PAUSE = (2.0, 8.0)
@@ -158,6 +160,9 @@ class _Batch:
         self._service = service
         self._runners = runners
         self._end = time.monotonic() + remaining
+        self._whole = remaining
+        self._late: set[Run] = set()
+        """Runs that were begun when much of the time was over."""
         self._runs: dict[str, Run] = {}
         self._works: set[asyncio.Task[None]] = set()
         self._heartbeat = Heartbeat(service, self._runs.values)
@@ -201,16 +206,22 @@ class _Batch:
             await asyncio.sleep(1.0)
 
     def _drain(self) -> None:
-        """The function's time is nearly over: what runs is given back."""
+        """The function's time is nearly over: what runs is given back.
+
+        But what had all of it gets no more another time. That counts as an attempt, or it would be
+        run without end.
+        """
         self._stopped = True
         for run in self._runs.values():
-            run.attempt.stop(Reason.DRAINED)
+            run.attempt.stop(Reason.DRAINED if run in self._late else Reason.TIMED_OUT)
 
     def begin(self, state: OperationState) -> None:
         """Run an operation that was claimed."""
         task = self._service.registry.tasks[state.task]
         run = Run(self._service, task, state, self._abandon)
         self._runs[state.id] = run
+        if self._left < NEARLY * self._whole:
+            self._late.add(run)
         self._heartbeat.begun(run)
         if self._stopped:
             run.attempt.stop(Reason.DRAINED)

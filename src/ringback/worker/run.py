@@ -40,6 +40,11 @@ DRAIN_GRACE = 3.0
 THREAD_DRAIN_GRACE = 1.0
 """The same in a thread: one that looks at ``op.cancelled`` does so sooner."""
 
+UNBOUND = (
+    "The task has no timeout, and ran longer than the function that ran it may. Split the work, or "
+    "run it by a worker that is no function."
+)
+"""What is told of what ended by no time-out of its own."""
 UNHEARD: dict[RunIn, str] = {
     "loop": "Asked to stop; the function has not stopped yet, and may still finish.",
     "thread": "Asked to stop; the function runs in a thread, which cannot be interrupted, and has "
@@ -127,7 +132,8 @@ class Run:
     def _conclude(self, result: bytes, error: BaseException | None) -> Command | None:
         attempt = self.attempt
         if attempt.reason is Reason.TIMED_OUT:
-            error = TimedOut(seconds=attempt.state.policy.timeout)
+            timeout = attempt.state.policy.timeout
+            error = TimedOut(UNBOUND) if timeout is None else TimedOut(seconds=timeout)
         command = outcome.of(self._service, attempt, self.task, result, error)
         if self._span is not None:
             self._span.end(error if isinstance(command, Fail) else None)
