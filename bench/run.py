@@ -23,7 +23,7 @@ if __package__ in (None, ""):
     # Run as a file: the folder above makes `bench` importable.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from bench import accept, drain, fanout, growth, progress
+from bench import accept, aws, drain, fanout, growth, progress
 from bench.kit import machine, report, stores, targets
 from bench.kit.compiling import compiled
 from bench.kit.paths import RESULTS_JSON, RESULTS_MD
@@ -45,6 +45,8 @@ PARTS: dict[str, tuple[report.Part, Rows]] = {
     "fanout": (fanout.FANOUT, lambda q: fanout.fanout_scenarios(fanout.Options(quick=q))),
     "topics": (fanout.MANY, lambda q: fanout.topic_scenarios(fanout.Options(quick=q))),
     "durable": (fanout.DURABLE, lambda q: fanout.durable_scenarios(fanout.Options(quick=q))),
+    "aws": (aws.PART, lambda quick: aws.scenarios(aws.Options(quick=quick))),
+    "aws-start": (aws.PACKAGE, lambda q: aws.package_scenarios(aws.Options(quick=q))),
 }
 OURS = "ringback"
 """The environment of the rows without which the benchmark has failed."""
