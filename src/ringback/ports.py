@@ -138,9 +138,13 @@ class Chosen(Protocol):
         ``next_ready_at``: when time alone may make a further one of them eligible.
         """
 
-    async def due(self, now: float, limit: int) -> Sequence[OperationState]:
+    async def due(
+        self, now: float, limit: int, task: str | None = None
+    ) -> Sequence[OperationState]:
         """Up to ``limit`` queued operations that are ready, whether at a limit or not: those that
         have been for the longest time first; where there are more, some of each task.
+
+        Of one ``task`` alone: the first that would be claimed if no limit held.
         """
 
 

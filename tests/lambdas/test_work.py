@@ -155,6 +155,24 @@ def test_a_limit_passes_its_place_on(home: Home) -> None:
         assert home.show(*operation)["status"] == "succeeded"
 
 
+@pytest.mark.parametrize("seconds", [50.0, 25.0], ids=["time for one more", "no time"])
+def test_a_place_is_given_on_to_whom_no_message_of_the_batch_names(
+    home: Home, seconds: float
+) -> None:
+    (first, _), (second, token) = home.submit("alone", 1), home.submit("alone", 2)
+    messages = {json.loads(each["body"])["operation"]: each for each in home.table.messages()}
+    while len(messages) < 2:
+        messages |= {json.loads(each["body"])["operation"]: each for each in home.table.messages()}
+    assert home.work([messages[first]], seconds) == []
+    if seconds < 50.0:
+        assert home.runs == [1]
+        told = home.table.messages(20)
+        assert [json.loads(each["body"])["operation"] for each in told] == [second]
+        assert home.work(told) == []
+    assert home.runs == [1, 2]
+    assert home.show(second, token)["status"] == "succeeded"
+
+
 def test_what_waits_for_a_limit_for_long_is_upkeeps_alone(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

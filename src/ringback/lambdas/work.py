@@ -13,6 +13,7 @@ import logging
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,7 +46,9 @@ PAUSE = (2.0, 8.0)
 UNBOUND = 60.0
 """Seconds that are thought of where an attempt may take any time."""
 TAKE = 10
-"""Operations that are taken at once beyond those that messages named."""
+"""Operations that are taken at once beyond those that messages named, at most."""
+TELL = 2
+"""Operations that are told of a free place when there is no time left to run one here."""
 
 log = logging.getLogger("ringback.lambda")
 
@@ -97,19 +100,31 @@ class Work:
                 batch.begin(state)
             rest = messages.keys() - {state.id for state in claimed.operations}
             limited = await self._look(rest, messages, again)
-            await batch.ended()
-            # Who holds the place of a limit gives it on: its message may be minutes away.
-            while limited := {task for task in limited if batch.has_time(self._time(task))}:
-                demands = [Demand(task, TAKE) for task in sorted(limited)]
-                more = await engine.claim(self._worker, demands, TAKE, self._service.clock())
-                for state in more.operations:
-                    batch.begin(state)
-                if not more.operations:
-                    break
-                await batch.ended()
+            while (freed := await batch.freed()) or limited:
+                await self._hand_on(engine, batch, freed, limited)
+                limited = Counter()
         for operation in batch.unsettled & messages.keys():
             again += messages[operation]
         return again
+
+    async def _hand_on(
+        self, engine: Chosen, batch: _Batch, freed: Counter[str], limited: Counter[str]
+    ) -> None:
+        """Give on places of limits: the messages of who waits for them may be a minute away."""
+        now, places = self._service.clock(), freed + limited
+        able = [task for task in sorted(places) if batch.has_time(self._time(task))]
+        try:
+            if able:
+                demands = [Demand(task, places[task]) for task in able]
+                wanted = min(TAKE, sum(places[task] for task in able))
+                more = await self._service.engine.claim(self._worker, demands, wanted, now)
+                for state in more.operations:
+                    batch.begin(state)
+            # Where no place became free nobody is told, or messages would only breed messages.
+            for task in sorted(freed.keys() - set(able)):
+                await self._queues.send(await engine.due(now, TELL, task))
+        except (RingbackError, RuntimeError) as error:  # what runs beside it goes on
+            log.warning("A place that is free is not given on: %s", error)
 
     def _time(self, task: str) -> float:
         """Seconds that an attempt may take."""
@@ -118,14 +133,14 @@ class Work:
 
     async def _look(
         self, rest: Sequence[str] | set[str], messages: Mapping[str, list[str]], again: list[str]
-    ) -> set[str]:
-        """See why operations were not given; the tasks of those that are at a limit."""
-        limited: set[str] = set()
+    ) -> Counter[str]:
+        """See why operations were not given; of which tasks some are at a limit."""
+        limited: Counter[str] = Counter()
         for operation in rest:
             try:
                 state = await self._service.engine.load(operation)
                 if state.status is Status.QUEUED and state.ready_at <= self._service.clock():
-                    limited.add(state.task)
+                    limited[state.task] += 1
                 delay = await self._delay(state)
                 if delay is not None:
                     await self._queues.send([state], delay)
@@ -163,6 +178,8 @@ class _Batch:
         self._whole = remaining
         self._late: set[Run] = set()
         """Runs that were begun when much of the time was over."""
+        self._freed: Counter[str] = Counter()
+        """Places of limits that are free since they were last asked for, by task."""
         self._runs: dict[str, Run] = {}
         self._works: set[asyncio.Task[None]] = set()
         self._heartbeat = Heartbeat(service, self._runs.values)
@@ -232,14 +249,16 @@ class _Batch:
         self._works.add(task)
         task.add_done_callback(self._works.discard)
 
-    async def ended(self) -> None:
-        """Wait until all is settled, or the time is over."""
-        while self._runs and self._works and self._left > LAST / 2:
+    async def freed(self) -> Counter[str]:
+        """Wait until there are free places of limits; none, when all is settled or time is over."""
+        while not self._freed and self._runs and self._works and self._left > LAST / 2:
             await asyncio.wait(
                 tuple(self._works),
                 timeout=self._left - LAST / 2,
                 return_when=asyncio.FIRST_COMPLETED,
             )
+        freed, self._freed = self._freed, Counter()
+        return freed
 
     async def _carry_out(self, run: Run) -> None:
         command = None
@@ -267,3 +286,9 @@ class _Batch:
         finally:
             attempt.release()
         self._runs.pop(attempt.id, None)
+        policy = attempt.state.policy
+        # What was given back was sent, too, and takes its place itself.
+        if attempt.reason is not Reason.DRAINED and (
+            policy.concurrency is not None or policy.concurrency_per_key is not None
+        ):
+            self._freed[attempt.task] += 1

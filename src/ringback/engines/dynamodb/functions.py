@@ -96,9 +96,11 @@ class TableFunctions(TableConnections):
         await self.queues.drain()
         await self._relays.drain()
 
-    async def due(self, now: float, limit: int) -> Sequence[OperationState]:
+    async def due(
+        self, now: float, limit: int, task: str | None = None
+    ) -> Sequence[OperationState]:
         """Queued operations that are ready."""
-        tasks = await self._meta.tasks()
+        tasks = await self._meta.tasks() if task is None else [task]
         found = await asyncio.gather(*[self._due(task, now, limit) for task in tasks])
         ready = _shared(found, limit)
         states = await asyncio.gather(*[self._queued(pk) for _, pk in ready])
