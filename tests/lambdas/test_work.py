@@ -46,6 +46,13 @@ class Home:
             await asyncio.sleep(60)
             return x
 
+        @rb.task(timeout=20)
+        async def loud(x: int, op: Operation) -> int:
+            self.runs.append(x)
+            for number in range(20):
+                await op.emit("said", "." * 250_000, subject=str(number))
+            return x
+
         @rb.task(retries=0)
         async def endless(x: int) -> int:
             self.runs.append(x)
@@ -153,6 +160,17 @@ def test_a_limit_passes_its_place_on(home: Home) -> None:
     assert sorted(home.runs) == [0, 1, 2]
     for operation in operations:
         assert home.show(*operation)["status"] == "succeeded"
+
+
+def test_what_cannot_be_stored_has_failed(home: Home) -> None:
+    """Left running, it would be done again and again, until its attempts are used up."""
+    operation, token = home.submit("loud", 1)
+    assert home.work(home.table.messages(20)) == []
+    shown = home.show(operation, token)
+    assert shown["status"] == "failed"
+    assert shown["error"]["type"] == "urn:ringback:problem:limit-exceeded"
+    assert "cannot be stored" in shown["error"]["detail"]
+    assert (home.runs, shown["attempt"]) == ([1], 1)
 
 
 @pytest.mark.parametrize("seconds", [50.0, 25.0], ids=["time for one more", "no time"])

@@ -280,7 +280,7 @@ class _Batch:
         try:
             if command is not None:
                 await attempt.settle(command)
-        except RingbackError:
+        except Exception:
             log.exception("%s of %s could not be settled.", run.task.name, attempt.id)
             return
         finally:

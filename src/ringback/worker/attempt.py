@@ -16,18 +16,19 @@ from typing import Any
 
 import msgspec
 
-from ringback.core.commands import Command, Report, Succeed
+from ringback.core.commands import Command, Fail, Report, Succeed
 from ringback.core.model import Event, OperationState
 from ringback.errors import (
     InvalidInput,
     LeaseLost,
     LimitExceeded,
     OperationForgotten,
+    PayloadTooLarge,
     StoreUnavailable,
     UnknownOperation,
 )
 from ringback.service import MAX_MESSAGE, Service
-from ringback.tasks.encoding import to_json_bytes
+from ringback.tasks.encoding import to_json_bytes, to_text_bytes
 from ringback.worker.pending import Pending
 
 FLUSH_EVERY = 0.1
@@ -185,7 +186,10 @@ class RunningAttempt:
             self._flush = self._loop.call_later(max(wait, 0.0), self._start_flush)
 
     async def settle(self, command: Command) -> None:
-        """Commit how it ended, and try until the store can; nothing, if the lease was lost."""
+        """Commit how it ended, and try until the store can; nothing, if the lease was lost.
+
+        What can never be stored has failed; left running, it would be done again for nothing.
+        """
         self.closed = True
         self._cancel_flush()
         async with self._turn or _NOBODY:
@@ -202,8 +206,9 @@ class RunningAttempt:
                             command, report=report, events=tuple(self._events)
                         )
                 elif report is not None:
-                    await self._persist(report)
-                await self._persist(command)
+                    await self._unstored(report)
+                if why := await self._unstored(command):
+                    await self._persist(self._unfit(why))
             except GONE as error:
                 log.debug("%s of %s is no longer ours: %s", self.task, self.id, error)
 
@@ -306,6 +311,21 @@ class RunningAttempt:
                 self.writing = False
         if self.state.cancel_requested and self.reason is None:
             self.stop(Reason.CANCELLED)
+
+    async def _unstored(self, command: Command) -> str:
+        """Commit a command; why it is too large for the store, or nothing."""
+        try:
+            await self._persist(command)
+        except PayloadTooLarge as error:
+            log.error("%s of %s came to what cannot be stored: %s", self.task, self.id, error)
+            return error.detail
+        return ""
+
+    def _unfit(self, why: str) -> Fail:
+        """What it came to is too large for the store, as another attempt's would be."""
+        error = LimitExceeded(f"What the task came to cannot be stored. {why}")
+        problem = to_text_bytes(error.problem() | {"attempt": self.attempt})
+        return Fail(attempt=self.attempt, problem=problem, retryable=False)
 
     async def _persist(self, command: Command) -> None:
         pause = STORE_PAUSE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from ringback.core.commands import Report, Start, Succeed
 from ringback.core.lifecycle import accept
-from ringback.core.model import HELD, Keep, Publication
+from ringback.core.model import HELD, Event, Keep, Publication
 from ringback.engines.dynamodb import DynamoEngine
 from ringback.engines.dynamodb.payloads import INLINE, INLINE_MESSAGE, MOST, PREFIX
 from ringback.errors import Conflict, PayloadTooLarge
@@ -80,6 +81,37 @@ async def test_without_a_bucket(make: Callable[..., Any]) -> None:
         assert await engine.load(state.id) == state
         with pytest.raises(PayloadTooLarge, match="aws_bucket"):
             await submit(engine, input=text(MOST + 1))
+
+
+async def test_an_item_that_is_too_large_as_a_whole(make: Callable[..., Any]) -> None:
+    """Its payloads fit, each by itself."""
+    async with make(bucket="") as engine:
+        state = await start(engine, input=text(MOST))
+        published = Report(attempt=1, publications=(Publication("t", b"1"),))
+        large = Succeed(attempt=1, result=text(MOST))
+        with pytest.raises(PayloadTooLarge, match="400 KB"):
+            await apply(engine, state, large)
+        both = await asyncio.gather(
+            apply(engine, state, Succeed(attempt=1, result=large.result, report=published)),
+            engine.publish([Publication("t", b"2")], NOW),
+            return_exceptions=True,
+        )
+        assert isinstance(both[0], PayloadTooLarge)
+        assert not isinstance(both[1], BaseException), "it is not to blame"
+        assert await engine.load(state.id) == state
+
+
+async def test_more_than_a_transaction_takes(engine: DynamoEngine) -> None:
+    state = await start(engine)
+    events = tuple(
+        Event(id=f"e{n}", source="/x", type="t", time=NOW, data=text(250_000), sequence=n)
+        for n in range(20)
+    )
+    with pytest.raises(PayloadTooLarge, match="4 MB"):
+        await apply(engine, state, Succeed(attempt=1, result=text(INLINE + 1), events=events))
+    assert await engine.load(state.id) == state
+    assert objects(state.id) == 0
+    await finish(engine, state)
 
 
 async def test_more_topics_than_a_transaction_has(engine: DynamoEngine) -> None:

@@ -15,10 +15,10 @@ import msgspec
 
 from ringback.core.model import Change, OperationState, Status
 from ringback.engines.dynamodb import items, limits
-from ringback.engines.dynamodb.client import Item
-from ringback.engines.dynamodb.limits import Write
+from ringback.engines.dynamodb.client import MAX_TRANSACTION, Item
+from ringback.engines.dynamodb.limits import Write, write_size
 from ringback.engines.dynamodb.payloads import INLINE_MESSAGE, Payloads
-from ringback.errors import Conflict
+from ringback.errors import Conflict, PayloadTooLarge
 from ringback.ports import QUEUE
 
 LOG_KEPT = 2000
@@ -27,6 +27,8 @@ LOG_TRIM_EVERY = 256
 """Messages between two looks at whether there is something to drop."""
 UNCHANGED: tuple[str, ...] = ("pk", "sk", "id", "task", "lease_until")
 """What an update leaves alone; a lease only by its own rule."""
+MAX_BYTES = 4 * 1024 * 1024
+"""Bytes in one transaction, by DynamoDB's own bound."""
 
 
 class Prepared(msgspec.Struct):
@@ -143,6 +145,23 @@ class Changes:
                 **expressions(changed, gone, conditions),
             }
         }
+
+
+def check_room(writes: Sequence[Write]) -> None:
+    """Raise ``PayloadTooLarge`` for what no transaction takes."""
+    if len(writes) > MAX_TRANSACTION:
+        raise PayloadTooLarge(
+            "A change causes a hundred operations and events at most: as many as a transaction of "
+            "DynamoDB has items. Cause them from several operations.",
+            writes=len(writes),
+        )
+    size = sum(map(write_size, writes))
+    if size > MAX_BYTES:
+        raise PayloadTooLarge(
+            "A change with all that it causes and emits has 4 MB at most, as a transaction of "
+            "DynamoDB. Emit less, or spread it over several operations.",
+            size=size,
+        )
 
 
 def newly_queued(before: OperationState, after: OperationState) -> bool:

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ringback.errors import ConfigurationError, StoreUnavailable
+from ringback.errors import ConfigurationError, PayloadTooLarge, StoreUnavailable
 
 MISSING = 'This needs botocore: pip install "ringback[aws]"'
 THREADS = 32
@@ -38,6 +38,8 @@ BATCH_GET = 100
 BATCH_WRITE = 25
 MAX_TRANSACTION = 100
 """Items, by DynamoDB's own bound."""
+TOO_LARGE = "Item size"
+"""How DynamoDB begins to say that an item is too large."""
 
 Item = dict[str, Any]
 """An item as DynamoDB's JSON has it: each value in a map that says its type."""
@@ -106,7 +108,7 @@ class Client:
     async def call(self, service: str, action: str, **parameters: Any) -> Any:
         """One request; of what has a body, ``_read`` names it, and it is the answer.
 
-        Raises ``Cancelled``, ``StoreUnavailable`` and ``ConfigurationError``.
+        Raises ``Cancelled``, ``StoreUnavailable``, ``PayloadTooLarge`` and ``ConfigurationError``.
         """
         threads = self._threads
         if threads is None:
@@ -329,6 +331,12 @@ def _refusing(what: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _translated(error: Any) -> Exception:
     answer = error.response
+    told = [answer.get("Error", {}), *answer.get("CancellationReasons", ())]
+    if any(TOO_LARGE in (each.get("Message") or "") for each in told):
+        return PayloadTooLarge(
+            "An item of DynamoDB has 400 KB at most. Set aws_bucket, so that what is larger "
+            "stands in S3."
+        )
     code = answer.get("Error", {}).get("Code", "")
     match code:
         case "ConditionalCheckFailedException":

@@ -37,10 +37,9 @@ from ringback.core.model import (
 )
 from ringback.core.topics import OPERATIONS
 from ringback.engines.dynamodb import items, relays, schema
-from ringback.engines.dynamodb.changes import Changes, insertion
+from ringback.engines.dynamodb.changes import Changes, check_room, insertion
 from ringback.engines.dynamodb.claims import Claims
 from ringback.engines.dynamodb.client import (
-    MAX_TRANSACTION,
     RETRY_AFTER,
     Cancelled,
     Client,
@@ -228,13 +227,8 @@ class DynamoEngine(TableFunctions):
             if publications:
                 now = change.after.updated_at
                 await self._journal.append(publications, now, prepared.writes)
-            elif len(prepared.writes) > MAX_TRANSACTION:
-                raise PayloadTooLarge(
-                    "A change causes a hundred operations and events at most: as many as a "
-                    "transaction of DynamoDB has items. Cause them from several operations.",
-                    writes=len(prepared.writes),
-                )
             else:
+                check_room(prepared.writes)
                 await self.client.transact(prepared.writes)
         except Cancelled as refused:
             await self._payloads.forget(prepared.stored)

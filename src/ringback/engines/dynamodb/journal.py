@@ -35,7 +35,7 @@ from ringback.engines.dynamodb.client import (
     key_of,
     pause,
 )
-from ringback.engines.dynamodb.limits import Write
+from ringback.engines.dynamodb.limits import Write, write_size
 from ringback.engines.dynamodb.packs import (
     JOURNAL,
     Packed,
@@ -68,7 +68,7 @@ class _Unit(msgspec.Struct, eq=False):
 
     @property
     def size(self) -> int:
-        return sum(map(_message_size, self.messages)) + sum(map(_write_size, self.writes))
+        return sum(map(_message_size, self.messages)) + sum(map(write_size, self.writes))
 
     def keys(self) -> set[Key]:
         """The items that are written besides."""
@@ -320,14 +320,6 @@ class Journal:
 
 def _message_size(message: Packed) -> int:
     return len(message.data or b"") + len(message.attributes or b"") + 200
-
-
-def _write_size(write: Write) -> int:
-    """Bytes that a write besides takes: the log and the payloads of an operation, say."""
-    (what,) = write.values()
-    values = [*what.get("Item", {}).values(), *what.get("ExpressionAttributeValues", {}).values()]
-    given = [each for value in values for each in value.values()]
-    return 1000 + sum(len(each) for each in given if isinstance(each, bytes | str))
 
 
 def _id_write(id: str, topic: str, message: Packed, last: int, keep: Keep) -> dict[str, Any]:

@@ -24,6 +24,14 @@ LONG_KEY = 500
 Write = dict[str, Any]
 
 
+def write_size(write: Write) -> int:
+    """Bytes that a write besides takes: the log and the payloads of an operation, say."""
+    (what,) = write.values()
+    values = [*what.get("Item", {}).values(), *what.get("ExpressionAttributeValues", {}).values()]
+    given = [each for value in values for each in value.values()]
+    return 1000 + sum(len(each) for each in given if isinstance(each, bytes | str))
+
+
 def task_counter(task: str) -> Key:
     return f"limit#{task}", "task"
 
