@@ -51,11 +51,15 @@ class Person(httpx.AsyncClient):
         while operation["status"] in ("queued", "running"):
             answer = await self.get(
                 operation["links"]["self"],
-                headers={"Prefer": "wait=10", "Authorization": f"Bearer {operation['token']}"},
-                params={"after": operation["version"]},
+                headers={
+                    "Prefer": "wait=10",
+                    "If-None-Match": f'"{operation["version"]}"',
+                    "Authorization": f"Bearer {operation['token']}",
+                },
             )
-            assert answer.status_code == 200, answer.text
-            operation |= answer.json()
+            if answer.status_code != 304:
+                assert answer.status_code == 200, answer.text
+                operation |= answer.json()
         return operation
 
     async def done(self, task: str, given: Json, key: str | None = None) -> Any:

@@ -1,0 +1,56 @@
+"""Both homes, one after the other, each for all tests of a module; and the client of pages."""
+
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from tests.clients.test_js import NPM, ROOT
+from tests.e2e import chromium
+from tests.examples.ask_around_me.homes.places import Aws, Place, aws, embedded
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["embedded", "aws"])
+async def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Place]:
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "aws":
+        async with aws(folder) as functions:
+            yield functions
+    else:
+        async with embedded(folder) as processes:
+            yield processes
+
+
+@pytest.fixture
+def on_aws(place: Place) -> Aws:
+    if not isinstance(place, Aws):
+        pytest.skip("there are no queues and no API Gateway in this home")
+    return place
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The browser client in one file, from its source."""
+    file = tmp_path_factory.mktemp("client") / "ringback.mjs"
+    subprocess.run(
+        [NPM, "exec", "--", "esbuild", "clients/js/src/index.ts", "--bundle", "--format=esm",
+         "--platform=node", f"--outfile={file}", "--log-level=error"],
+        cwd=ROOT,
+        check=True,
+    )  # fmt: skip
+    return file
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(browser_path: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        # Nothing but this machine: the map's tiles are out of reach, as without a network.
+        arguments = (*chromium.ARGUMENTS, chromium.LOOPBACK_ONLY)
+        opened = await playwright.chromium.launch(executable_path=browser_path, args=arguments)
+        yield opened
+        await opened.close()
