@@ -58,6 +58,10 @@ class Connection(msgspec.Struct, frozen=True, omit_defaults=True):
     """The expiry that the client was told of."""
     failures: int = 0
     """Times in a row that it could not be posted to, though it is there."""
+    throttled: int = 0
+    """The same, where the gateway took no more from anybody."""
+    owed: bool = False
+    """Whether it is to be greeted by whoever sends on it next."""
 
 
 class Held(msgspec.Struct, frozen=True):

@@ -32,8 +32,8 @@ from ringback.errors import (
 )
 from ringback.hub import last_values
 from ringback.ids import is_id
-from ringback.lambdas.line import Line, snapshot
-from ringback.lambdas.parts import Parts
+from ringback.lambdas.line import Line
+from ringback.lambdas.parts import Parts, snapshot
 from ringback.wire import channel
 
 PATIENCE = 15.0
@@ -122,7 +122,7 @@ class Call:
             self._frames.append(channel.error(told(error), id))
         if join is None and self._joins:
             join = self._join_all
-        if join is None and not self._left:
+        if join is None and not self._left and not self._connection.owed:
             await self._send_frames()
             return
         line = await self._hold()

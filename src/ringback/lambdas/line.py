@@ -16,10 +16,10 @@ import msgspec
 from ringback.core.access import Claims
 from ringback.core.connections import Connection, Followed, Held, Stage
 from ringback.core.filters import Filter
-from ringback.core.model import BEGINNING, Kind, Message, Position
+from ringback.core.model import BEGINNING, Kind, Message
 from ringback.core.policies import parsed
 from ringback.core.topics import OPERATIONS
-from ringback.edges.http.representation import shown
+from ringback.edges.places import TICK
 from ringback.edges.websocket.context import position_of
 from ringback.edges.websocket.session import WARN_BEFORE
 from ringback.edges.websocket.subscriptions import permission
@@ -30,8 +30,8 @@ from ringback.errors import (
     UnknownOperation,
 )
 from ringback.hub import Guard
-from ringback.lambdas.parts import Pages, Parts
-from ringback.lambdas.posts import MAX_POST, CannotPost
+from ringback.lambdas.parts import Pages, Parts, snapshot
+from ringback.lambdas.posts import MAX_POST, CannotPost, Throttled
 from ringback.wire import channel
 
 BUDGET = 10.0
@@ -41,6 +41,9 @@ MAX_REPLAY = 2_000
 beyond ``max_replay`` elsewhere."""
 MAX_FAILURES = 5
 """Times in a row that a connection cannot be posted to until it is given up: its client resumes."""
+MAX_THROTTLED = 100
+"""The same where API Gateway throttles: those who were given up would come again all at once, and
+have it throttle the more. Each takes seconds, as botocore waits between its own tries."""
 AGAIN = 0.1
 """Seconds after which a client comes again whose connection is closed under it."""
 LOG_PAGE = 200
@@ -66,6 +69,7 @@ class Line:
         self.followed = dict(connection.followed)
         self.after = None if connection.after is None else position_of(connection.after)
         self._warned_of = connection.warned_of
+        self._owed = connection.owed
 
     @property
     def _spent(self) -> bool:
@@ -73,7 +77,7 @@ class Line:
 
     # What is noted
 
-    def _connection(self, failures: int = 0) -> Connection:
+    def _connection(self, failures: int = 0, throttled: int = 0) -> Connection:
         return msgspec.structs.replace(
             self._held.connection,
             claims=self.claims,
@@ -81,6 +85,8 @@ class Line:
             followed=self.followed,
             warned_of=self._warned_of,
             failures=failures,
+            throttled=throttled,
+            owed=self._owed,
         )
 
     async def save(self, *, release: bool = False, unfinished: bool = False) -> bool:
@@ -125,6 +131,9 @@ class Line:
         changed; None: any may have. Raises ``CannotPost``.
         """
         try:
+            if self._owed:
+                await self.send(channel.welcome(TICK, self.claims.expires_at))
+                self._owed = False
             if frames:
                 await self.save()
                 for frame in frames:
@@ -138,20 +147,26 @@ class Line:
         except Gone:
             if not self._lost:
                 await self._parts.table.close_connection(self.id)
-        except CannotPost:
-            await self._fail()
+        except CannotPost as error:
+            await self._fail(error)
             raise
         except BaseException:
             await self._give_back(self._connection())
             raise
 
-    async def _fail(self) -> None:
+    async def owe(self) -> None:
+        """Leave the greeting to whoever sends next, who is called for."""
+        self._owed = True
+        await self._give_back(self._connection())
+
+    async def _fail(self, error: CannotPost) -> None:
         """It is there, and cannot be posted to: another is to try again, a few times."""
-        failures = self._held.connection.failures + 1
-        if failures >= MAX_FAILURES:
+        was, throttled = self._held.connection, isinstance(error, Throttled)
+        failures, throttles = was.failures + (not throttled), was.throttled + throttled
+        if failures >= MAX_FAILURES or throttles >= MAX_THROTTLED:
             await self._parts.table.close_connection(self.id)
             return
-        await self._give_back(self._connection(failures))
+        await self._give_back(self._connection(failures, throttles))
 
     async def _give_back(self, connection: Connection) -> None:
         """Let go, with what was sent noted; the rest is another's. Else the lease runs out."""
@@ -375,18 +390,3 @@ class Line:
 def _nothing(topic: str) -> bool:
     """Of what may not be followed any more, no topic may be seen."""
     return False
-
-
-async def snapshot(parts: Parts, operation: str) -> bytes:
-    """The frame of an operation as it stands; without its partial results where they are more than
-    one post takes.
-    """
-    service = parts.service
-    state = await service.engine.load(operation)
-    fields = await shown(service, state)
-    position = Position(service.engine.epoch, state.version)
-    frame = channel.snapshot(state.topic, position, msgspec.json.encode(fields))
-    if len(frame) > MAX_POST:
-        fields.pop("parts", None)
-        frame = channel.snapshot(state.topic, position, msgspec.json.encode(fields))
-    return frame

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from ringback.core.filters import AnyFilter, AnyOf, Filter
 from ringback.core.model import Page, Position
+from ringback.edges.http.representation import shown
 from ringback.edges.websocket.context import Context
-from ringback.lambdas.posts import Posts
+from ringback.lambdas.posts import MAX_POST, Posts
 from ringback.ports import Connections, FullEngine, Journal, Streamed
 from ringback.service import Service
+from ringback.wire import channel
 
 PAGE = 100
 """Messages read at once."""
@@ -53,3 +57,18 @@ class Pages:
             reading = asyncio.ensure_future(self.journal.replay(filter, position, PAGE))
             self._pages[key] = reading
         return await asyncio.shield(reading)
+
+
+async def snapshot(parts: Parts, operation: str) -> bytes:
+    """The frame of an operation as it stands; without its partial results where they are more than
+    one post takes.
+    """
+    service = parts.service
+    state = await service.engine.load(operation)
+    fields = await shown(service, state)
+    position = Position(service.engine.epoch, state.version)
+    frame = channel.snapshot(state.topic, position, msgspec.json.encode(fields))
+    if len(frame) > MAX_POST:
+        fields.pop("parts", None)
+        frame = channel.snapshot(state.topic, position, msgspec.json.encode(fields))
+    return frame

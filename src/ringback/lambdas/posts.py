@@ -18,6 +18,10 @@ class CannotPost(Exception):
     """A message could not be posted, though the connection may be there."""
 
 
+class Throttled(CannotPost):
+    """So it is because the account posts more than API Gateway takes: no fault of the client's."""
+
+
 class Posts:
     """Messages to connections, and their end. Counts its requests."""
 
@@ -50,7 +54,9 @@ class Posts:
         except gateway.exceptions.GoneException:
             return False
         except self._errors as error:
-            raise CannotPost(f"A WebSocket could not be posted to: {error}.") from error
+            answer = getattr(error, "response", {}).get("ResponseMetadata", {})
+            kind = Throttled if answer.get("HTTPStatusCode") == 429 else CannotPost
+            raise kind(f"A WebSocket could not be posted to: {error}.") from error
         return True
 
     def _opened(self) -> Any:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Iterable, Sequence
 
-from ringback.core.connections import Changes, Passing
+from ringback.core.connections import Changes, Connection, Passing
 from ringback.core.model import Kind, Message, Position
 from ringback.core.policies import parsed
 from ringback.core.topics import OPERATIONS
@@ -23,9 +24,12 @@ from ringback.lambdas.parts import Pages, Parts
 from ringback.lambdas.posts import CannotPost
 from ringback.wire import channel
 
-GREETING = 5.0
-"""Seconds in which a connection that opens has to stand: it does once ``$connect`` has answered,
-and until then API Gateway knows nothing of it."""
+GREETING = 1.0
+"""Seconds for which a connection that opens is waited for: it stands once ``$connect`` has
+answered, and until then API Gateway knows nothing of it. Nor does it of one whose client left at
+once, and all who are told of the same records wait for that too."""
+OPENING = 30.0
+"""Seconds after which none is opening any more: API Gateway waits no longer for ``$connect``."""
 GREET_EVERY = 0.03
 """Seconds between the first two tries to greet."""
 
@@ -95,19 +99,36 @@ class Pushes:
     # The greeting
 
     async def _greet(self, id: str) -> None:
-        """Say welcome, as soon as the connection stands."""
-        found = await self._parts.table.find_connection(id, self._parts.service.clock())
-        if found is None:
-            return
-        connection, clock = found[0], self._parts.service.clock
-        frame = channel.welcome(TICK, connection.claims.expires_at)
-        pause = GREET_EVERY
-        while not await self._parts.posts.post(id, frame):
-            if clock() > connection.connected_at + GREETING:
-                await self._parts.table.close_connection(id)
+        """Say welcome, as soon as the connection stands; if that takes long, have it said with
+        what is sent next.
+        """
+        parts, pause = self._parts, GREET_EVERY
+        until = time.monotonic() + GREETING
+        while (found := await parts.table.find_connection(id, parts.service.clock())) is not None:
+            connection = found[0]
+            try:
+                if await parts.posts.post(id, _welcome(connection)):
+                    return
+            except CannotPost as error:
+                log.warning("%s", error)
+                break
+            if parts.service.clock() > connection.connected_at + OPENING:
+                await parts.table.close_connection(id)
                 return
+            if time.monotonic() + pause > until:
+                break
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.5)
+        else:  # it is closed
+            return
+        holder = secrets.token_hex(8)
+        held = await parts.table.hold_connection(id, holder, parts.service.clock())
+        if held is None:
+            return
+        if held.holder == holder:
+            await Line(parts, held).owe()
+        else:  # somebody sends on it already: then it stands
+            await parts.posts.post(id, _welcome(held.connection))
 
     # What nothing is kept of
 
@@ -154,6 +175,10 @@ class Pushes:
                     await parts.table.close_connection(id)
             except CannotPost as error:
                 log.warning("%s", error)
+
+
+def _welcome(connection: Connection) -> bytes:
+    return channel.welcome(TICK, connection.claims.expires_at)
 
 
 async def _all(works: Sequence[Awaitable[None]]) -> None:

@@ -1,0 +1,106 @@
+"""What cannot be posted: where API Gateway throttles, and who does not stand yet."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ringback.core.connections import read
+from ringback.lambdas import pushes
+from ringback.lambdas.line import MAX_THROTTLED
+from ringback.lambdas.posts import CannotPost, Posts, Throttled
+from tests.lambdas.cloud import KEYS
+from tests.lambdas.test_crashes import World
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    world = World(tmp_path, monkeypatch, 0)
+    yield world
+    world.close()
+
+
+def test_who_is_throttled_is_not_given_up_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.follow(a=None)
+    whole, refused = Posts.post, 0
+
+    async def throttled(self: Posts, connection: str, data: bytes) -> bool:
+        nonlocal refused
+        refused += 1
+        if refused < MAX_THROTTLED:
+            raise Throttled("LimitExceededException")
+        return await whole(self, connection, data)
+
+    monkeypatch.setattr(Posts, "post", throttled)
+    world.publish("a", 1)
+    world.push()
+    assert world.client.told == [("a", 1)]
+    (row,) = world.memory.rows.values()
+    assert read(row.data).throttled == 0
+    refused = -MAX_THROTTLED
+    world.publish("a", 2)
+    world.push()
+    assert (refused, world.memory.rows) == (0, {}), "but in the end"
+
+
+@pytest.mark.parametrize(("status", "kind"), [(429, Throttled), (403, CannotPost)])
+def test_throttling_is_told_from_what_is_refused(
+    monkeypatch: pytest.MonkeyPatch, status: int, kind: type[Exception]
+) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    posts = Posts("http://127.0.0.1:1")
+    gateway = posts._opened()
+    refused: Any = {"ResponseMetadata": {"HTTPStatusCode": status}}
+
+    def refuse(**arguments: Any) -> None:
+        raise ClientError(refused, "PostToConnection")
+
+    monkeypatch.setattr(gateway, "post_to_connection", refuse)
+    with pytest.raises(CannotPost) as raised:
+        asyncio.run(posts.post("c1", b"{}"))
+    assert type(raised.value) is kind
+
+
+def test_who_does_not_stand_at_once_is_greeted_with_what_comes_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pushes, "GREETING", 0.0)
+    frames: list[str] = []
+    stands = False
+
+    async def post(self: Posts, connection: str, data: bytes) -> bool:
+        if stands:
+            frames.append(json.loads(data)["type"])
+        return stands
+
+    monkeypatch.setattr(Posts, "post", post)
+    for ways in ("stream", "action", "neither"):
+        world.connection = ways
+        stands = False
+        frames.clear()
+        world.socket("CONNECT")
+        world.call({"Records": world.memory.records[-1:]})
+        assert read(world.memory.rows[ways].data).owed
+        stands = ways != "neither"
+        if ways == "action":
+            world.socket("MESSAGE", '{"action": "ping"}')
+            assert frames == ["welcome", "pong"]
+        world.call({"Records": world.memory.records[-1:]})
+        if ways == "stream":
+            assert frames == ["welcome"]
+        assert frames.count("welcome") == stands
+        # Who left at once is forgotten.
+        assert (ways in world.memory.rows) == stands
+    world.connection = "left"
+    stands = False
+    world.socket("CONNECT")
+    world.socket("DISCONNECT")
+    world.call({"Records": world.memory.records[-1:]})
+    assert "left" not in world.memory.rows
