@@ -216,8 +216,14 @@ PACKAGE = Part(
     name="aws-start",
     title="Functions: what a cold start loads",
     columns=(
-        Column(key="import_source_ms", heading="import, as deployed, ms", digits=0, spread=True),
-        Column(key="import_compiled_ms", heading="import, compiled, ms", digits=0, spread=True),
+        Column(
+            key="import_source_cpu_ms", heading="import as deployed, CPU ms", digits=0, spread=True
+        ),
+        Column(key="import_source_ms", heading="passed, ms", digits=0),
+        Column(
+            key="import_compiled_cpu_ms", heading="import compiled, CPU ms", digits=0, spread=True
+        ),
+        Column(key="import_compiled_ms", heading="passed, ms", digits=0),
         Column(key="plain_mb", heading="code, MB", digits=1),
         Column(key="plain_zip_mb", heading="zipped", digits=1),
         Column(key="uploads_mb", heading="with uploads, MB", digits=1),
@@ -230,8 +236,8 @@ PACKAGE = Part(
         Target(text=text, row="code", reference="code", key=key, bound=1.0, at_most=True,
                reference_key=most)
         for text, key, most in (
-            (f"import as deployed / {aws_package.MOST_MS} ms", "import_source_ms", "most_ms"),
-            (f"import, compiled / {aws_package.MOST_MS} ms", "import_compiled_ms", "most_ms"),
+            (f"import as deployed / {aws_package.MOST_MS} ms", "import_source_cpu_ms", "most_ms"),
+            (f"import compiled / {aws_package.MOST_MS} ms", "import_compiled_cpu_ms", "most_ms"),
             (f"code without uploads / {aws_package.MOST_MB} MB", "plain_mb", "most_mb"),
         )
     ),
