@@ -248,3 +248,45 @@ async def _cut(place: Aws, connection: str) -> None:
             sockets.delete_connection(ConnectionId=connection)
 
     await asyncio.to_thread(cut)
+
+
+async def test_messages_that_come_twice_and_in_any_order_change_nothing(
+    on_aws: Aws, town: dict[str, Any]
+) -> None:
+    async with Person.of(on_aws.url) as ada:
+        asked = await ada.ask(**town)
+        before = await ada.look(asked["id"])
+        *_, lost = await on_aws.messages()  # in the hands of a worker that was killed
+
+        async def send(operation: Json) -> None:
+            body = json.dumps({"operation": operation["id"], "task": operation["task"]})
+            await on_aws.ask("sqs", "send_message", QueueUrl=on_aws.queue, MessageBody=body)
+
+        operations = []
+        for stars in (1, 2, 5):
+            accepted = await ada.post(
+                "/tasks/answer",
+                json={"question": asked["id"], "stars": stars},
+                headers={"Idempotency-Key": str(uuid.uuid4())},
+            )
+            operations.append(accepted.json())
+            await send(operations[-1])
+        ended = [await ada.ended(each) for each in operations]
+        for each in [*reversed(ended), *ended]:
+            await send(each)
+
+        async def is_empty() -> bool:
+            waiting, delayed, in_hand = await on_aws.messages()
+            return waiting + delayed == 0 and in_hand <= lost
+
+        await until(is_empty, PATIENCE, every=0.1)
+        found = await ada.look(asked["id"])
+        assert found["mine"]["stars"] == 5, "what was accepted last"
+        assert found["question"]["answers"]["count"] == 1
+        for each in ended:
+            again = await ada.get(
+                each["links"]["self"], headers={"Authorization": f"Bearer {each['token']}"}
+            )
+            assert again.json()["version"] == each["version"]
+        told = await ada.messages([f"questions/{asked['cell']}"], before["position"])
+        assert len(told) == 3, "each answer once"
