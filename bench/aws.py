@@ -55,6 +55,7 @@ HEADING = [
     "API requests, messages", "$ a million: requests", "functions' time here", "notes",
 ]  # fmt: skip
 MORE_FROM, MORE_TO, MORE = "ws1", "ws10", 9
+UNTIMED = ("ws0", "more")
 OTHERS = 0.1  # a share of the core taken by others that spoils a run
 
 
@@ -182,11 +183,11 @@ def _median(outcome: Outcome, way: str, key: str) -> float | None:
 
 def _figure(outcome: Outcome, way: str, key: str, digits: int = 1) -> str:
     found = _median(outcome, way, key)
-    return BLANK if found is None else f"{found:,.{digits}f}"
+    return BLANK if found is None else f"{round(found, digits) + 0.0:,.{digits}f}"  # no -0.0
 
 
 def _times(outcome: Outcome, way: str, key: str) -> str:
-    if way == "more":
+    if way in UNTIMED:
         return BLANK
     p50, p99 = (outcome.median(f"{way} {key}_{each}_ms") for each in ("p50", "p99"))
     return BLANK if p50 is None or p99 is None else f"{p50:,.0f}, {p99:,.0f}"
