@@ -146,7 +146,7 @@ export function connect<A extends Api = AnyApi>(
     },
     use: (names) => link.use(able(names)),
     setToken(token) {
-      tokens.set(token);
+      tokens.token = token;
       link.renewed();
     },
     close() {

@@ -4,7 +4,7 @@
  */
 
 import { pause } from "./backoff.js";
-import { asError, closed, local, RingbackError, refuses, retryAfter } from "./errors.js";
+import { asError, closed, local, RingbackError, retryAfter } from "./errors.js";
 import { isPath, literal, matcher } from "./filters.js";
 import { passes } from "./http.js";
 import { freshKey } from "./key.js";
@@ -25,7 +25,6 @@ export const kit = {
   matcher,
   passes,
   pause,
-  refuses,
   retryAfter,
 } as const;
 

@@ -1,22 +1,27 @@
 /** Partial results that no snapshot has: loaded for operations with very many of them. */
 
-import type { Http } from "./http.js";
+import type { Http, RequestOptions } from "./http.js";
 import type { OperationState } from "./types.js";
 
+/** The beginning of the log that a position is of. */
+export function beginning(position: string): string {
+  return position.replace(/[^-]*$/, "0");
+}
+
 /**
- * Read an operation from a position on, page after page; `take` says how many parts there are now
- * without a hole, and whether any are missing.
+ * Read an operation from the beginning of its log on, page after page; `take` says how many parts
+ * there are now without a hole, and whether any are missing.
  */
 export async function missing<R, P>(
   http: Http,
   path: string,
-  token: string | undefined,
-  from: string,
+  options: RequestOptions,
+  position: string,
   take: (state: OperationState<R, P>) => { whole: number; more: boolean },
 ): Promise<void> {
-  for (let after = from, whole = -1; ; ) {
+  for (let after = beginning(position), whole = -1; ; ) {
     const query = new URLSearchParams({ after });
-    const { data } = await http.persist<OperationState<R, P>>(`${path}?${query}`, { token });
+    const { data } = await http.persist<OperationState<R, P>>(`${path}?${query}`, options);
     const taken = take(data);
     if (!taken.more || taken.whole === whole) return;
     ({ whole } = taken);

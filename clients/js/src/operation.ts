@@ -4,7 +4,7 @@ import { call } from "./call.js";
 import { asError, closed, local, RingbackError } from "./errors.js";
 import type { Http } from "./http.js";
 import type { Link } from "./link.js";
-import { beginning, OPERATIONS } from "./positions.js";
+import { OPERATIONS } from "./positions.js";
 import { Queue } from "./queue.js";
 import type { Entry, Incoming } from "./resume.js";
 import type {
@@ -23,8 +23,15 @@ const OVER: readonly OperationStatus[] = ["succeeded", "failed", "cancelled"];
 
 /** What is known of an operation before the server was asked. */
 function unknown<R, P>(id: string): State<R, P> {
-  const counts = { version: 0, attempt: 0, part_count: 0 };
-  return { id, task: "", status: "queued", progress: null, ...counts };
+  return {
+    id,
+    task: "",
+    status: "queued",
+    progress: null,
+    version: 0,
+    attempt: 0,
+    part_count: 0,
+  };
 }
 
 /** Follows one operation. */
@@ -39,7 +46,8 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   #attempt = 0;
   /** So many of them are there without a hole. */
   #whole = 0;
-  #filling = false;
+  /** Ends the reading of what is missing. */
+  #filling: AbortController | null = null;
   #snapshot: OperationState<R, P> | null = null;
   #entry: Entry | null = null;
   readonly #listeners = new Set<() => void>();
@@ -160,6 +168,8 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   }
 
   close(): void {
+    this.#filling?.abort();
+    this.#filling = null;
     this.fail(closed());
   }
 
@@ -280,23 +290,25 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   #fill(): void {
     const at = this.#state.position;
     if (this.#filling || !at) return;
-    this.#filling = true;
+    const stop = new AbortController();
+    this.#filling = stop;
+    const options = { token: this.token, signal: stop.signal };
     import("./missing.js")
       .then(({ missing }) =>
-        missing<R, P>(this.#http, this.#path, this.token, beginning(at), ({ parts = [] }) => {
+        missing<R, P>(this.#http, this.#path, options, at, ({ parts = [] }) => {
           for (const part of parts) this.#part(part);
           this.changed();
           return { whole: this.#whole, more: this.#lacks() };
         }),
       )
       .then(() => {
-        this.#filling = false;
+        this.#filling = null;
         // What is not there by now is nowhere.
         if (this.done) this.#state = { ...this.#state, part_count: this.#whole };
         this.#told();
       })
       .catch((error: unknown) => {
-        this.#filling = false;
+        this.#filling = null;
         this.fail(asError(error));
       });
   }

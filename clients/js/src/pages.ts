@@ -5,6 +5,7 @@
 
 import type { RingbackError } from "./errors.js";
 import type { Answer, RequestOptions } from "./http.js";
+import type { Kit } from "./kit.js";
 import type { Entry, Incoming } from "./resume.js";
 import type { Context } from "./transport.js";
 
@@ -24,6 +25,11 @@ export function query(filters: Iterable<string>, after: string | null): string {
   const parameters = [...new Set(filters)].map((filter): [string, string] => ["filter", filter]);
   if (after) parameters.push(["after", after]);
   return `topics?${new URLSearchParams(parameters)}`;
+}
+
+/** Whether it is a refusal of what was asked for, and would be one again. */
+export function refuses(kit: Kit, error: unknown): error is RingbackError {
+  return error instanceof kit.RingbackError && error.status >= 400 && error.status < 429;
 }
 
 /** Brings entries up to the present. */
@@ -88,7 +94,7 @@ export class Pages {
   /** Whether this is a refusal of what was asked for. A token that is not good concerns all. */
   async concerns({ token }: Entry, error: unknown): Promise<boolean> {
     const { kit, http } = this.#context;
-    if (!kit.refuses(error)) return false;
+    if (!refuses(kit, error)) return false;
     return error.status !== 401 || !!token || !(await http.tokens.get());
   }
 

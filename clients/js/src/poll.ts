@@ -1,7 +1,7 @@
 /** Long polling, and polling with pauses: plain requests, for where nothing else comes through. */
 
 import type { RingbackError } from "./errors.js";
-import { type Page, Pages, query } from "./pages.js";
+import { type Page, Pages, query, refuses } from "./pages.js";
 import type { Entry } from "./resume.js";
 import { together } from "./together.js";
 import type { Context, Transport } from "./transport.js";
@@ -47,7 +47,7 @@ export class PollTransport implements Transport {
     context.http.request("healthz", { signal: this.#stop.signal }).then(
       () => context.up(),
       (error: unknown) =>
-        context.kit.refuses(error) && error.status !== 401 ? context.up() : this.#fail(error),
+        refuses(context.kit, error) && error.status !== 401 ? context.up() : this.#fail(error),
     );
   }
 
@@ -140,7 +140,7 @@ export class PollTransport implements Transport {
 
   /** Which of them it is about, they are asked for one by one; who remains goes on. */
   async #refused(error: unknown, wired: Entry[]): Promise<void> {
-    if (!this.#context.kit.refuses(error)) throw error;
+    if (!refuses(this.#context.kit, error)) throw error;
     const { positions } = this.#context;
     for (const entry of wired) {
       entry.at = positions.of(entry);

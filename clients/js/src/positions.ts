@@ -15,8 +15,3 @@ export function beyond(a: string, b: string): boolean {
   // As texts, since a number may be larger than what JavaScript can count to.
   return epoch(a) === epoch(b) && (a.length === b.length ? a > b : a.length > b.length);
 }
-
-/** The beginning of the log that a position is of. */
-export function beginning(position: string): string {
-  return `${epoch(position)}-0`;
-}

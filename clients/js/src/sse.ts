@@ -1,7 +1,7 @@
 /** Server-Sent Events over `fetch`, which can send a token where an EventSource cannot. */
 
 import type { Kit } from "./kit.js";
-import { Pages, query } from "./pages.js";
+import { Pages, query, refuses } from "./pages.js";
 import type { Entry, Incoming } from "./resume.js";
 import { type ServerSentEvent, SseParser } from "./sse-parser.js";
 import { together } from "./together.js";
@@ -106,7 +106,7 @@ export class SseTransport implements Transport {
       const type = response.headers.get("Content-Type") ?? "";
       if (type.startsWith("text/event-stream")) first = await reader?.read();
     } catch (error) {
-      if (!this.#context.kit.refuses(error)) {
+      if (!refuses(this.#context.kit, error)) {
         if (this.#context.kit.passes(error)) throw error;
         // Plain requests come through, or did just now.
         return this.#fail(this.#context.kit.local("sse", "Nothing came.", error), undefined, true);

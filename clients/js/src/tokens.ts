@@ -20,11 +20,6 @@ export class Tokens {
     return this.token;
   }
 
-  /** Use this one from now on. */
-  set(token: string | undefined): void {
-    this.token = token;
-  }
-
   /** One that is not good was used: whether there is another now. */
   async renew(used: string | undefined): Promise<boolean> {
     if (this.token === used && this.#get) await this.#ask();

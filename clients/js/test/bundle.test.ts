@@ -37,7 +37,9 @@ test("names that are short within are none that a page, a server or another tab 
     known("../src/tabs.ts", "interface Wants", "/** What carries"),
     known("../src/errors.ts", "class RingbackError", "constructor"),
   ].join("\n");
-  const members = new Set([...told.matchAll(/^\s*(?:readonly )?(\w+)\??[:(<]/gm)].map((m) => m[1]));
+  const members = new Set(
+    [...told.matchAll(/^\s*(?:declare )?(?:readonly )?(\w+)\??[:(<]/gm)].map((m) => m[1]),
+  );
   expect(members).toContain("reconnect_after");
   expect(members).toContain("retryAfter");
   expect(INTERNAL.filter((name) => members.has(name))).toEqual([]);

@@ -24,14 +24,14 @@ interface Stream {
 
 /** A client over streams, and those; all else is answered by `answer`, null: 404. */
 function streaming(
-  answer: (url: URL) => unknown,
+  answer: (url: URL, signal?: AbortSignal | null) => unknown,
   begun: (stream: Stream) => unknown = () => {},
 ): { client: Client; streams: Stream[] } {
   const streams: Stream[] = [];
   const asked: typeof fetch = async (input, init) => {
     const url = new URL(String(input));
     if (new Headers(init?.headers).get("Accept") !== "text/event-stream") {
-      const found = await answer(url);
+      const found = await answer(url, init?.signal);
       return found === null ? new Response("", { status: 404 }) : Response.json(found);
     }
     const body = new ReadableStream<Uint8Array>({
@@ -113,6 +113,33 @@ test("parts that cannot be read end who waits for them", async () => {
   };
   await expect(read()).rejects.toMatchObject({ status: 404 });
   expect(await operation.result()).toBe(7);
+});
+
+test("an operation that is closed while its last parts cannot be read ends who waits for it", async () => {
+  const over = { ...OPERATION, status: "succeeded", part_count: 5, version: 9, result: 7 };
+  let [reads, stopped] = [0, false];
+  const { client } = streaming(({ search }, signal) => {
+    if (!search) return { ...over, parts: [{ index: 4, attempt: 1, data: 4 }], position: "e-9" };
+    reads++;
+    return new Promise((_, reject) => {
+      signal?.addEventListener("abort", () => {
+        stopped = true;
+        reject(signal.reason);
+      });
+    });
+  });
+  const operation = client.follow(ID);
+  const [events, parts] = [operation.events(), operation.parts()];
+  await until(() => reads > 0);
+  operation.close();
+  const drain = async (): Promise<void> => {
+    for await (const _ of events);
+  };
+  await expect(drain()).rejects.toMatchObject({ code: "closed" });
+  await expect(parts.next()).rejects.toMatchObject({ code: "closed" });
+  expect(await operation.result()).toBe(7);
+  await until(() => stopped);
+  expect(reads).toBe(1);
 });
 
 describe("what is added while a stream begins is followed", () => {

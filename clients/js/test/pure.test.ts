@@ -3,8 +3,9 @@
 import { describe, expect, test, vi } from "vitest";
 import { Backoff } from "../src/backoff.js";
 import { isPath, literal, matcher } from "../src/filters.js";
+import { beginning } from "../src/missing.js";
 import { pathMatcher } from "../src/patterns.js";
-import { beginning, higher } from "../src/positions.js";
+import { higher } from "../src/positions.js";
 import { Queue } from "../src/queue.js";
 import { type ServerSentEvent, SseParser } from "../src/sse-parser.js";
 
