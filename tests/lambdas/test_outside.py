@@ -8,16 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from ringback import CloudEvent, Ringback, Upload
 from ringback.core.model import Query
 from ringback.errors import ConfigurationError
 from ringback.lambdas.handler import LambdaHandler
-from tests import moto
 from tests.edges.websocket.talking import token
-from tests.lambdas.cloud import KEYS, Context, On
+from tests.lambdas.cloud import Context, On
 from tests.lambdas.events import authorizer, bus, http, s3, sns
 from tests.lambdas.memory import Memory
 from tests.security.keys import SECRET
@@ -156,45 +154,3 @@ def test_development_stays_on_this_machine(home: Home) -> None:
     event = http("POST", "/topics/a", "1")
     event["requestContext"]["http"]["sourceIp"] = "203.0.113.7"
     assert home(event)["statusCode"] == 403
-
-
-def test_an_upload_goes_straight_to_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {**KEYS, **moto.environment(), "AWS_ALLOW_HTTP": "true"}.items():
-        monkeypatch.setenv(name, value)
-    bucket = moto.bucket()
-    with home_of(tmp_path, uploads=f"s3://{bucket}/uploads") as home:
-        declared = {"name": "photo.png", "size": 3, "type": "image/png"}
-        answer = home(http("POST", "/uploads", json.dumps(declared)))
-        assert answer["statusCode"] == 201, answer
-        shown = json.loads(answer["body"])
-        url = shown["upload"]["signed_url"]
-        assert httpx.put(url, content=b"abc").status_code == 200
-        key = f"uploads/{shown['id']}/put"
-        home(s3(bucket, key))
-        home(s3(bucket, key))
-        path, bearer = f"/operations/{shown['id']}", f"Bearer {shown['token']}"
-        state = json.loads(home(http("GET", path, authorization=bearer))["body"])
-        assert state["progress"]["message"].startswith("received")
-        (record,) = home.accepted()
-        assert len(record["sha256"]) == 64
-        objects = moto.client("s3").list_objects_v2(Bucket=bucket, Prefix="uploads/")["Contents"]
-        assert key not in {each["Key"] for each in objects}
-
-
-def test_an_upload_of_another_size_is_to_be_sent_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {**KEYS, **moto.environment(), "AWS_ALLOW_HTTP": "true"}.items():
-        monkeypatch.setenv(name, value)
-    bucket = moto.bucket()
-    with home_of(tmp_path, uploads=f"s3://{bucket}/uploads") as home:
-        declared = {"name": "photo.png", "size": 3, "type": "image/png"}
-        shown = json.loads(home(http("POST", "/uploads", json.dumps(declared)))["body"])
-        url = shown["upload"]["signed_url"]
-        for content in (b"four", b"abc"):
-            assert httpx.put(url, content=content).status_code == 200
-            home(s3(bucket, f"uploads/{shown['id']}/put"))
-            path, bearer = f"/operations/{shown['id']}", f"Bearer {shown['token']}"
-            state = json.loads(home(http("GET", path, authorization=bearer))["body"])
-            again = "sent again" in state["progress"]["message"]
-            assert again == (content == b"four")

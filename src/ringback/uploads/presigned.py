@@ -7,10 +7,12 @@ so the bytes a handler reads are those that were checked, whoever still has the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import hashlib
 from datetime import timedelta
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 from ringback.core.commands import Start
 from ringback.core.model import OperationState
@@ -49,14 +51,16 @@ class Presigned:
         parts = urlsplit(where)
         return cls(store.objects, parts.netloc, parts.path.strip("/"))
 
-    async def url(self, upload: str, seconds: float) -> str:
-        """Where the bytes of an upload can be put for a while."""
+    async def url(self, upload: Upload, seconds: float) -> str:
+        """Where the bytes of an upload can be put for a while: as many as were declared."""
         import obstore
 
         until = timedelta(seconds=int(max(1, min(LONGEST, seconds))))
         with reaching():
-            signed: str = await obstore.sign_async(self._objects, "PUT", f"{upload}/{PUT}", until)
-        return signed
+            signed: str = await obstore.sign_async(
+                self._objects, "PUT", f"{upload.id}/{PUT}", until
+            )
+        return await asyncio.to_thread(_bound, signed, upload.size)
 
     def upload_of(self, bucket: str, key: str) -> str | None:
         """The upload that an object is of, if it was put by a signed URL."""
@@ -75,10 +79,13 @@ class Presigned:
         put, name = f"{upload.id}/{PUT}", f"{upload.id}/{FILE}"
         with reaching():
             try:
-                await self._objects.copy_async(put, name)
+                size = (await self._objects.head_async(put))["size"]
+                if size == upload.size:
+                    await self._objects.copy_async(put, name)
+                    # It may have been put anew in between.
+                    size = (await self._objects.head_async(name))["size"]
             except FileNotFoundError:
                 return await service.engine.load(upload.id)  # another was faster
-            size = (await self._objects.head_async(name))["size"]
         if size != upload.size:
             why = f"the file has {amount(size)} instead of {amount(upload.size)}"
             await tell(service, state, 0.0, f"{why}: it is to be sent again")
@@ -93,9 +100,13 @@ class Presigned:
             state = await service.apply(state, Start(record))
         except TransitionError:
             raise UploadEnded(operation=upload.id) from None
-        with reaching():
-            await self._objects.delete_async(put)
+        await self.drop(upload.id)
         return state
+
+    async def drop(self, upload: str) -> None:
+        """Delete what was put, as it is not looked at any more."""
+        with reaching(), contextlib.suppress(FileNotFoundError):
+            await self._objects.delete_async(f"{upload}/{PUT}")
 
     async def _digest(self, name: str) -> str:
         digest = hashlib.sha256()
@@ -104,3 +115,33 @@ class Presigned:
             async for chunk in found.stream(min_chunk_size=READ):
                 await asyncio.to_thread(digest.update, chunk)
         return digest.hexdigest()
+
+
+@functools.cache
+def _credentials() -> Any:
+    """Those of this process, which renew themselves; None where botocore has none."""
+    try:
+        from botocore.session import get_session
+    except ImportError:
+        return None
+    return get_session().get_credentials()
+
+
+def _bound(url: str, size: int) -> str:
+    """The same URL for a body of a size and no other: obstore signs no header. Where its signature
+    is not botocore's to make, it stays as it is.
+    """
+    given = parse_qs(urlsplit(url).query)
+    found = _credentials()
+    keys = found and found.get_frozen_credentials()
+    who, _, scope = given["X-Amz-Credential"][0].partition("/")
+    if not keys or keys.access_key != who:
+        return url
+    from botocore.auth import S3SigV4QueryAuth
+    from botocore.awsrequest import AWSRequest
+
+    region, seconds = scope.split("/")[1], int(given["X-Amz-Expires"][0])
+    headers = {"Content-Length": str(size)}
+    request = AWSRequest("PUT", url.partition("?")[0], headers=headers)
+    S3SigV4QueryAuth(keys, "s3", region, expires=seconds).add_auth(request)
+    return str(request.url)

@@ -251,7 +251,7 @@ class Uploads:
         if self._presigned is None or complete(state):
             return None
         left = self.expires_at(state) - self._service.clock()
-        return await self._presigned.url(upload.id, left) if left > 0 else None
+        return await self._presigned.url(upload, left) if left > 0 else None
 
     def upload_of(self, bucket: str, key: str) -> str | None:
         """The upload whose bytes were put to an object that way; None: it is of none."""
@@ -263,12 +263,22 @@ class Uploads:
         """
         state = await self._service.engine.load(upload)
         record = self._record(state)
-        if self._presigned is None or complete(state):
+        if self._presigned is None:
+            return state
+        if complete(state):  # whoever has the URL may put something again: nobody reads it
+            await self._presigned.drop(upload)
             return state
         if state.terminal:
             await self._pieces.drop(upload)
             return state
-        return await self._presigned.finish(self._service, state, record)
+        try:
+            return await self._presigned.finish(self._service, state, record)
+        except UploadEnded:
+            if complete(await self._service.engine.load(upload)):
+                await self._presigned.drop(upload)
+            else:
+                await self._pieces.drop(upload)
+            raise
 
     async def look(self) -> None:
         """Do what ``chores`` do, once."""
