@@ -66,7 +66,7 @@ def made(folder: Path, **changes: object) -> Build:
         "folder": folder,
         "handler": "shop.handler",
         "architecture": "arm64",
-        "python": "3.13",
+        "python": "{}.{}".format(*sys.version_info),
         "requirements": None,
     }
     return Build(**(options | changes))  # type: ignore[arg-type]
@@ -118,12 +118,30 @@ def served(code: Path, module: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+def test_modules_are_compiled_where_the_version_is_the_functions(project: Path) -> None:
+    build = made(project / ".ringback-aws")
+    build.prepare()
+    build.copy()
+    assert build.compile()
+    build.zip()
+    (build.code / "shop.py").write_text("handler = None", "utf-8")  # what is compiled counts
+    with zipfile.ZipFile(build.archive) as archive:
+        names = set(archive.namelist())
+    assert f"__pycache__/shop.{sys.implementation.cache_tag}.pyc" in names
+    assert f"ringback/__pycache__/app.{sys.implementation.cache_tag}.pyc" in names
+    assert served(build.code, "shop")[0] == "True"
+    other = made(project / ".ringback-aws", python="3.99")
+    assert not other.compile()
+    assert not list(build.code.rglob("*.pyc"))
+
+
 def test_the_same_code_is_the_same_archive(project: Path) -> None:
     archives = []
     build = made(project / ".ringback-aws")
     for _ in range(2):
         build.prepare()
         build.copy()
+        build.compile()
         build.zip()
         archives.append(build.archive.read_bytes())
     assert archives[0] == archives[1]

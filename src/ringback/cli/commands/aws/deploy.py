@@ -111,6 +111,11 @@ def _build(build: Build, rb: Ringback, plan: Plan, deployment: Deployment) -> No
     build.prepare()
     _run([build.install()])
     build.copy()
+    if not build.compile():
+        note(
+            f"The functions run Python {build.python} and this is another, so their modules are "
+            "not compiled, and each cold start does it: twice the time. Run this with that version."
+        )
     unzipped = build.size()
     zipped = build.zip()
     note(f"The code has {megabytes(unzipped)}, and {megabytes(zipped)} zipped.")
