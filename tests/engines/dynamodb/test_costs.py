@@ -14,6 +14,7 @@ from ringback.core.filters import parse
 from ringback.core.lifecycle import accept
 from ringback.core.model import BEGINNING, Keep, Policy, Publication, Query
 from ringback.engines.dynamodb import DynamoEngine
+from ringback.engines.dynamodb.claims import FIRST_PAGE
 from tests.contract.acts import apply, finish, key, start, submit, take
 from tests.core.states import NOW, operation
 
@@ -69,6 +70,17 @@ async def test_a_claim_under_limits(engine: DynamoEngine) -> None:
     await submit(engine, limit_key="k", policy=Policy(concurrency=5, concurrency_per_key=1))
     wanted = {"Query": 2, "BatchGetItem": 2, "TransactWriteItems": 1}
     assert await cost(engine, take(engine)) == wanted
+
+
+async def test_a_claim_at_a_limit_does_not_read_the_whole_queue(engine: DynamoEngine) -> None:
+    one = Policy(concurrency=1)
+    for _ in range(3 * FIRST_PAGE):
+        await submit(engine, policy=one)
+    (running,) = (await take(engine, 1)).operations
+    idle = {"Query": 2, "BatchGetItem": 1}
+    assert await cost(engine, take(engine, 1)) == idle, "the first of the queue, and what runs"
+    await finish(engine, running)
+    assert len((await take(engine, 10)).operations) == 1
 
 
 async def test_each_change_of_a_running_one(engine: DynamoEngine) -> None:

@@ -10,12 +10,12 @@ import pytest
 
 from ringback.core.commands import Report, Start, Succeed
 from ringback.core.lifecycle import accept
-from ringback.core.model import HELD, Event, Keep, Publication
+from ringback.core.model import HELD, Event, Keep, Publication, Query, Status
 from ringback.engines.dynamodb import DynamoEngine
-from ringback.engines.dynamodb.payloads import INLINE, INLINE_MESSAGE, MOST, PREFIX
-from ringback.errors import Conflict, PayloadTooLarge
+from ringback.engines.dynamodb.payloads import INLINE, INLINE_MESSAGE, MOST, PREFIX, Payloads
+from ringback.errors import Conflict, OperationForgotten, PayloadTooLarge
 from tests import moto
-from tests.contract.acts import apply, finish, key, start, submit, whole_log
+from tests.contract.acts import apply, finish, key, start, submit, take, whole_log
 from tests.core.states import NOW, operation
 
 
@@ -119,3 +119,55 @@ async def test_more_topics_than_a_transaction_has(engine: DynamoEngine) -> None:
     with pytest.raises(PayloadTooLarge, match="fewer topics"):
         await engine.publish(many, NOW)
     assert (await engine.follow(None, 1)).position.offset == 0
+
+
+def lose(operation: str) -> None:
+    """Delete what stands in S3 of an operation."""
+    s3, bucket = moto.client("s3"), moto.bucket()
+    for each in s3.list_objects_v2(Bucket=bucket, Prefix=PREFIX + operation)["Contents"]:
+        s3.delete_object(Bucket=bucket, Key=each["Key"])
+
+
+@pytest.mark.parametrize("chosen", [False, True], ids=["claimed", "named"])
+async def test_what_has_lost_its_input_keeps_nothing_else_back(
+    engine: DynamoEngine, chosen: bool
+) -> None:
+    lost = await submit(engine, input=text(INLINE + 1))
+    other = await submit(engine, input=text(INLINE + 1))
+    lose(lost.id)
+    assert [each.id for each in await engine.list(Query())] == [other.id]
+    if chosen:
+        claimed = await engine.claim_chosen("worker", [lost.id, other.id], NOW)
+    else:
+        claimed = await take(engine)
+    assert [each.id for each in claimed.operations] == [other.id]
+    failed = await engine.load(lost.id)
+    assert failed.status is Status.FAILED
+    assert b"input is missing" in (failed.error or b"")
+    assert await engine.count_queued() == 0
+
+
+async def test_what_has_lost_its_result_is_passed_over_in_lists(engine: DynamoEngine) -> None:
+    state = await start(engine)
+    await apply(engine, state, Succeed(attempt=1, result=text(INLINE + 1)))
+    lose(state.id)
+    assert await engine.list(Query()) == []
+    with pytest.raises(RuntimeError, match="missing in S3"):
+        await engine.load(state.id)
+
+
+async def test_what_is_forgotten_while_it_is_read(
+    engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = await start(engine, input=text(INLINE + 1))
+    await finish(engine, state)
+    fetch = Payloads.fetch
+
+    async def late(self: Payloads, where: str) -> bytes:
+        monkeypatch.setattr(Payloads, "fetch", fetch)
+        await engine.forget(state.id, NOW)
+        return await fetch(self, where)
+
+    monkeypatch.setattr(Payloads, "fetch", late)
+    with pytest.raises(OperationForgotten):
+        await engine.load(state.id)

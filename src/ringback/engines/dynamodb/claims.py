@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
+from ringback.core.commands import Fail
+from ringback.core.lifecycle import NOBODY, decide
 from ringback.core.lifecycle import claim as decide_claim
 from ringback.core.model import HELD, Claimed, Demand, OperationState, Policy, Status
 from ringback.core.retry import CLOCK_SLACK, waits_until
@@ -22,6 +27,7 @@ from ringback.engines.dynamodb.changes import Changes
 from ringback.engines.dynamodb.client import Cancelled, Client, Item, pause
 from ringback.engines.dynamodb.limits import Admitted, Limits, takes
 from ringback.engines.dynamodb.logs import Logs
+from ringback.errors import TaskFailed
 
 FIRST_PAGE = 25
 """Entries of the index that are read at first, at least; each further page is twice as long."""
@@ -30,6 +36,14 @@ AT_ONCE = 25
 """Operations taken in one transaction."""
 ROUNDS = 10
 """Times that a claim looks anew, having met another."""
+
+_NO_INPUT = msgspec.json.encode(
+    TaskFailed(
+        "The input is missing in the store, so the task cannot run. Submit it anew."
+    ).problem()
+)
+
+log = logging.getLogger("ringback.dynamodb")
 
 Place = tuple[str, float, str]
 """Where something stands in the order: priority (as in the index), when it is ready, id."""
@@ -103,11 +117,15 @@ class _Search:
         """The ready ones in the order of the index; notes when the next of each priority is."""
         rest: list[_Entry] = []
         beyond, more = "", True
+        policies: set[Policy] = set()
         soonest = schema.time_key(self._now)
         while more or rest:
             if not rest:
+                if len(policies) == 1 and all(map(self._limits.full, policies)):
+                    return  # what follows is of the same, and a queue at its limit may be long
                 rest, more = await self._page(beyond, size)
                 size = min(size * 2, LONGEST_PAGE)
+                policies |= {each.policy for each in rest}
                 await self._limits.look((each.policy, each.limit_key) for each in rest)
             while rest:
                 entry = rest.pop(0)
@@ -192,7 +210,8 @@ class Claims:
         self, worker: str, chosen: Sequence[tuple[str, Admitted]], now: float
     ) -> list[OperationState]:
         """Have these run, but for those that something happened to meanwhile."""
-        states = await self._logs.load_all([admitted.id for _, admitted in chosen])
+        states, lost = await self._logs.load_some([admitted.id for _, admitted in chosen])
+        await self._fail(lost.values(), now)
         able = [
             (task, admitted)
             for task, admitted in chosen
@@ -235,7 +254,8 @@ class Claims:
         waiting: list[float] = []
         left = list(dict.fromkeys(operations))
         for tried in range(ROUNDS):
-            states = await self._logs.load_all(left)
+            states, lost = await self._logs.load_some(left)
+            await self._fail(lost.values(), now)
             waiting = []
             chosen: list[tuple[str, Admitted]] = []
             limits: dict[str, Limits] = {}
@@ -261,6 +281,25 @@ class Claims:
             left = [operation for operation in left if operation not in had]
             await pause(tried)
         return Claimed(tuple(taken), min(waiting, default=None))
+
+    async def _fail(self, lost: Iterable[OperationState], now: float) -> None:
+        """End what cannot run, since its input is missing. It is no dead letter: it could not be
+        done again either.
+        """
+        for state in lost:
+            if state.status is not Status.QUEUED:
+                continue
+            log.error("The input of %s is missing in S3; it has failed.", state.id)
+            change = decide(state, Fail(attempt=NOBODY, problem=_NO_INPUT), now)
+            if change is None:
+                continue
+            # With something in the place of its input it can be read again.
+            after = msgspec.structs.replace(change.after, input=b"null")
+            change = msgspec.structs.replace(change, after=after)
+            try:
+                await self._client.transact((await self._changes.prepared(change)).writes)
+            except Cancelled:
+                continue  # something happened to it meanwhile
 
     async def _mend_waits(self, task: str, now: float) -> None:
         """Have what was queued before the clock was set back wait from now on."""

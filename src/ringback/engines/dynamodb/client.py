@@ -77,6 +77,10 @@ class NotUnderstood(RuntimeError):
     """AWS refused a request for what is in it: nothing was written, nor would be another time."""
 
 
+class NoObject(RuntimeError):
+    """S3 has no such object."""
+
+
 class Client:
     """One table, a bucket and some queues. ``async with`` it."""
 
@@ -365,6 +369,8 @@ def _translated(error: Any) -> Exception:
                 "`ringback aws deploy` makes them.",
                 missing=code,
             )
+        case "NoSuchKey":
+            return NoObject(f"An object is missing in S3: {error}")
         case "UnrecognizedClientException" | "AccessDeniedException" | "AccessDenied":
             return ConfigurationError(f"AWS refuses: {error}")
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)

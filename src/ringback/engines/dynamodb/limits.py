@@ -141,17 +141,26 @@ class Limits:
             return 0.0  # from before the clock was set back
         return items.number(item, "turn")
 
+    def full(self, policy: Policy) -> bool:
+        """Whether as many of the task run as a policy allows, whatever their keys."""
+        if policy.concurrency is None:
+            return False
+        found = self._n(task_counter(self._task)) + self._found - self._found_uncounted
+        return found > self._most_of_task(policy)
+
+    def _most_of_task(self, policy: Policy) -> int:
+        if policy.concurrency is None:
+            return 0
+        uncounted = self._uncounted or Counter()
+        return policy.concurrency - uncounted[None] - self._found_uncounted - 1
+
     def admit(self, operation: str, policy: Policy, limit_key: str | None) -> Admitted | None:
         """Whether one more may start now; if so, it is counted among those that do."""
         uncounted = self._uncounted or Counter()
-        most_of_task = most_of_key = 0
-        if policy.concurrency is not None:
-            others = uncounted[None] + self._found_uncounted
-            most_of_task = policy.concurrency - others - 1
-            if self._n(task_counter(self._task)) + self._found - self._found_uncounted > (
-                most_of_task
-            ):
-                return None
+        most_of_key = 0
+        if self.full(policy):
+            return None
+        most_of_task = self._most_of_task(policy)
         seen = 0.0
         if limit_key is not None and counted_by_key(policy, limit_key):
             counter = key_counter(self._task, limit_key)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ringback.core.model import BEGINNING, Message, OperationState, Page, Position, Query
 from ringback.engines.dynamodb import items, schema
 from ringback.engines.dynamodb.changes import LOG_KEPT, LOG_TRIM_EVERY
-from ringback.engines.dynamodb.client import Client, Item, key_of
+from ringback.engines.dynamodb.client import Client, Item, NoObject, key_of
 from ringback.engines.dynamodb.payloads import Payloads
 from ringback.errors import OperationForgotten, UnknownOperation
 
@@ -19,6 +20,8 @@ MAX_PAGE = 1000
 """Messages in one page."""
 LOOK_AT = 50
 """Entries of an index that are looked at together, at least."""
+
+log = logging.getLogger("ringback.dynamodb")
 
 
 class Logs:
@@ -30,7 +33,14 @@ class Logs:
 
     async def load(self, operation: str) -> OperationState:
         """The stored state. Raises ``UnknownOperation`` and ``OperationForgotten``."""
-        return await self.state_of(await self.item(operation))
+        item = await self.item(operation)
+        try:
+            return await self.state_of(item)
+        except NoObject:  # it may have been forgotten meanwhile, or have another payload
+            again = await self.item(operation)
+            if again == item:
+                raise
+            return await self.state_of(again)
 
     async def item(self, operation: str) -> Item:
         """The item of an operation. Raises ``UnknownOperation`` and ``OperationForgotten``."""
@@ -45,12 +55,29 @@ class Logs:
         return items.operation_of(item, input or b"", result)
 
     async def load_all(self, operations: Sequence[str]) -> dict[str, OperationState]:
-        """Those of several that there are."""
+        """Those of several that there are, but for what has lost a payload."""
+        states, lost = await self.load_some(operations)
+        for id in lost:
+            log.error("A payload of %s is missing in S3; it is passed over.", id)
+        return states
+
+    async def load_some(
+        self, operations: Sequence[str]
+    ) -> tuple[dict[str, OperationState], dict[str, OperationState]]:
+        """Those of several that there are; and those that have lost a payload, without any."""
         keys = [(schema.operation_key(each), items.OPERATION) for each in operations]
         found = await self._client.get_all(list(dict.fromkeys(keys)))
         kept = [item for item in found.values() if items.FORGOTTEN not in item]
-        states = await asyncio.gather(*[self.state_of(item) for item in kept])
-        return {state.id: state for state in states}
+        loaded = await asyncio.gather(*[self._whole(item) for item in kept])
+        states = {state.id: state for state, whole in loaded if whole}
+        return states, {state.id: state for state, whole in loaded if not whole}
+
+    async def _whole(self, item: Item) -> tuple[OperationState, bool]:
+        """The operation that an item is; or what is left of it."""
+        try:
+            return await self.state_of(item), True
+        except NoObject:
+            return items.operation_of(item, b"", None), False
 
     async def read(self, epoch: str, operation: str, after: Position | None, limit: int) -> Page:
         """Messages of an operation's log; see ``ports.Engine.read``."""

@@ -85,7 +85,8 @@ class Upkeep:
         wanted = [item["id"]["S"] for page in pages for item in page if _may_be_over(item, now)]
         found: list[OperationState] = []
         for at in range(0, len(wanted), 100):
-            states = await self._logs.load_all(sorted(wanted)[at : at + 100])
+            states, lost = await self._logs.load_some(sorted(wanted)[at : at + 100])
+            states |= lost  # queued again, it fails for its payload
             found += [
                 state
                 for _, state in sorted(states.items())
