@@ -198,6 +198,7 @@ async def test_a_worker_killed_in_the_middle_loses_nothing(
         assert [each["data"]["id"] for each in told] == ids
 
 
+@pytest.mark.soak
 async def test_two_pages_see_the_same(place: Place, browser: Browser) -> None:
     async with Company(browser) as company:
         ada = await company.comes(place.url, "Ada")
@@ -250,6 +251,7 @@ async def _cut(place: Aws, connection: str) -> None:
     await asyncio.to_thread(cut)
 
 
+@pytest.mark.soak
 async def test_messages_that_come_twice_and_in_any_order_change_nothing(
     on_aws: Aws, town: dict[str, Any]
 ) -> None:
