@@ -30,8 +30,9 @@ async def seen(browser: Browser, demo: Demonstration, width: int) -> AsyncIterat
     assert not faults, "\n".join(faults)
 
 
-# A phone's page is the same in another order: all of it is for `make soak`, the most of it below.
-@pytest.mark.parametrize("width", [1280, pytest.param(390, marks=pytest.mark.soak)])
+# All states of the page take minutes: for `make soak`; the most of them below.
+@pytest.mark.soak
+@pytest.mark.parametrize("width", [1280, 390])
 async def test_axe_finds_nothing(
     browser: Browser, demo: Demonstration, files: Path, width: int
 ) -> None:
