@@ -10,11 +10,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 import pytest_asyncio
 import websockets
 
@@ -39,8 +40,16 @@ class Command:
         return json.loads(out.splitlines()[-1]), errors.decode()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """The command takes Ctrl-C, though tests may run in the background, where it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest_asyncio.fixture
-async def chat() -> AsyncIterator[Command]:
+async def chat(interruptible: None) -> AsyncIterator[Command]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "ringback", "aws", "local", str(TEMPLATE)),
         *("--port", "0", "--json", "--no-reload"),
