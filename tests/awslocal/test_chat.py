@@ -96,6 +96,7 @@ async def test_chat(chat: Command) -> None:
         refused = json.loads(await bob.recv())
         assert refused["message"] == "Forbidden"
     await connections(0)
+    table.meta.client.close()
     figures, logged = await chat.stop()
     calls = {name: usage["invocations"] for name, usage in figures["functions"].items()}
     assert calls == {"OnConnect": 2, "OnDisconnect": 2, "SendMessage": 1}

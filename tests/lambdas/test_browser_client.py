@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ringback import Ringback
-from tests.clients.test_js import NPM, ROOT
+from tests.clients.bundled import bundled
 from tests.clients.typescript import NODE
 from tests.lambdas.cloud import Cloud, cloud
 from tests.lambdas.events import http
@@ -63,15 +63,7 @@ def following(home: Cloud, client: Path) -> Iterator[Follower]:
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The client in one file, from its source."""
-    file = tmp_path_factory.mktemp("client") / "ringback.mjs"
-    subprocess.run(
-        [NPM, "exec", "--", "esbuild", "clients/js/src/index.ts", "--bundle", "--format=esm",
-         "--platform=node", f"--outfile={file}", "--log-level=error"],
-        cwd=ROOT,
-        check=True,
-    )  # fmt: skip
-    return file
+    return bundled(tmp_path_factory.mktemp("client"))
 
 
 async def test_goes_on_over_cuts_and_failures(

@@ -48,6 +48,7 @@ async def test_https_and_wss_beside_ws(stand: Stand, tmp_path: Path) -> None:
             await asyncio.to_thread(client.post_to_connection, ConnectionId=id_, Data=b"hello")
         async with asyncio.timeout(PATIENCE):
             assert await plain.recv() == await encrypted.recv() == "hello"
+        client.close()
         await encrypted.send("x" * 32_769)
         async with asyncio.timeout(PATIENCE):
             await encrypted.wait_closed()

@@ -48,27 +48,19 @@ def of_scheme(name: str, scheme: Mapping[str, Any], context: Context) -> Authori
             )
             return JwtAuthorizer(name=name, issuer=issuer)
         return None
-    sources = said.get("identitySource")
+    sources = said.get("identitySource") or ()
     if isinstance(sources, str):
         sources = [each.strip() for each in sources.split(",")]
-    sources = tuple(map(str, sources or ()))
-    if str(said.get("type", "")).lower() == "jwt":
-        jwt = said.get("jwtConfiguration", {})
-        return JwtAuthorizer(
-            name=name,
-            issuer=str(jwt.get("issuer", "")),
-            audience=tuple(map(str, listed(jwt.get("audience")))),
-            identity_source=sources[0] if sources else HEADER,
-        )
-    function = context.function(said.get("authorizerUri"))
-    if function is None:
-        context.left_out.append((name, "authorizer whose function is not in the template"))
-        return None
-    return LambdaAuthorizer(
-        name=name,
-        function=function,
-        identity_sources=sources,
-        payload_format=str(said.get("authorizerPayloadFormatVersion", "1.0")),
-        simple=truth(said.get("enableSimpleResponses")),
-        ttl=float(said.get("authorizerResultTtlInSeconds", KEPT if sources else 0)),
-    )
+    jwt = said.get("jwtConfiguration", {})
+    properties = {
+        "AuthorizerType": "JWT" if str(said.get("type", "")).lower() == "jwt" else "REQUEST",
+        "IdentitySource": sources,
+        "JwtConfiguration": {"Issuer": jwt.get("issuer", ""), "Audience": jwt.get("audience")},
+        "AuthorizerUri": said.get("authorizerUri"),
+        "AuthorizerPayloadFormatVersion": said.get("authorizerPayloadFormatVersion", "1.0"),
+        "EnableSimpleResponses": said.get("enableSimpleResponses"),
+        "AuthorizerResultTtlInSeconds": said.get(
+            "authorizerResultTtlInSeconds", KEPT if sources else 0
+        ),
+    }
+    return of_resource(name, properties, context)

@@ -1,6 +1,5 @@
 """Both homes, one after the other, each for all tests of a module; and the client of pages."""
 
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from tests.clients.test_js import NPM, ROOT
+from tests.clients.bundled import bundled
 from tests.e2e import chromium
 from tests.examples.ask_around_me.homes.places import Aws, Place, aws, embedded
 
@@ -35,15 +34,7 @@ def on_aws(place: Place) -> Aws:
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The browser client in one file, from its source."""
-    file = tmp_path_factory.mktemp("client") / "ringback.mjs"
-    subprocess.run(
-        [NPM, "exec", "--", "esbuild", "clients/js/src/index.ts", "--bundle", "--format=esm",
-         "--platform=node", f"--outfile={file}", "--log-level=error"],
-        cwd=ROOT,
-        check=True,
-    )  # fmt: skip
-    return file
+    return bundled(tmp_path_factory.mktemp("client"))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -247,6 +247,7 @@ async def _cut(place: Aws, connection: str) -> None:
         )
         with contextlib.suppress(sockets.exceptions.GoneException):
             sockets.delete_connection(ConnectionId=connection)
+        sockets.close()
 
     await asyncio.to_thread(cut)
 
