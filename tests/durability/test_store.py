@@ -16,7 +16,7 @@ import pytest
 
 from ringback import Operation, Ringback
 from ringback.core.model import Query, Status
-from ringback.engines.sqlite import SqliteEngine
+from ringback.engines.sqlite import SqliteEngine, writer
 from ringback.errors import ConfigurationError
 from tests.contract.acts import submit
 from tests.durability.processes import check_end
@@ -188,7 +188,15 @@ async def test_a_folder_that_cannot_be_made_is_named_with_the_cure(data: Path, t
         await starts(data if there == "a file" else data / "below")
 
 
-async def test_a_store_that_is_locked_at_the_start(data: Path) -> None:
+async def test_several_open_a_new_store_at_once(tmp_path: Path) -> None:
+    for n in range(30):  # rounds: most runs meet the moment in which SQLite refuses to wait
+        await asyncio.gather(*(starts(tmp_path / str(n)) for _ in range(8)))
+
+
+async def test_a_store_that_is_locked_at_the_start(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "OPENING_TIMEOUT", 0.3)
     await starts(data)
     trouble = Locked()
     with trouble.prepare(data):

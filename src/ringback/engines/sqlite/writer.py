@@ -37,6 +37,8 @@ MAX_PENDING = 20_000
 """Jobs waiting for the writer; beyond it, the store is not keeping up and says so at once."""
 BUSY_TIMEOUT = 2.0
 """Seconds to wait for another process's write before the store counts as unavailable."""
+OPENING_TIMEOUT = 10.0
+"""Seconds to wait at the start for other processes that open the file or bring it up to date."""
 BUSY_NAP = 0.0003
 """Seconds between two looks at a lock another process holds: a commit takes about as long."""
 RETRY_AFTER = 2
@@ -139,6 +141,7 @@ class Writer:
         self._patient = True
         """Whether a lock may be waited for: in the thread, and never on the loop."""
         self._busy_since = 0.0
+        self._busy_timeout = OPENING_TIMEOUT
 
     @property
     def unmerged(self) -> int:
@@ -249,7 +252,7 @@ class Writer:
 
     def _run(self, opened: asyncio.Future[None]) -> None:
         try:
-            self._store = self._connect()
+            self._store = self._open()
         except BaseException as error:  # handed to whoever opens the engine
             self._tell(_finish, opened, None, opening_error(error, self._path))
         else:
@@ -262,6 +265,22 @@ class Writer:
         if self._store is not None:
             self._store[0].close()
 
+    def _open(self) -> tuple[File, Transaction]:
+        """Connect, beside others that may be doing the same: SQLite asks no busy handler when
+        several turn a new file to WAL at once, and tells all but one that it is locked.
+        """
+        deadline = time.monotonic() + OPENING_TIMEOUT
+        while True:
+            try:
+                store = self._connect()
+            except apsw.BusyError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(BUSY_NAP)
+            else:
+                self._busy_timeout = BUSY_TIMEOUT
+                return store
+
     def _connect(self) -> tuple[File, Transaction]:
         file = File(self._path, self._wait_for_lock, epoch=self.epoch)
         self.epoch = file.epoch
@@ -273,7 +292,7 @@ class Writer:
         now = time.monotonic()
         if calls == 0:
             self._busy_since = now
-        if now - self._busy_since > BUSY_TIMEOUT:
+        if now - self._busy_since > self._busy_timeout:
             return False
         time.sleep(BUSY_NAP)
         return True
