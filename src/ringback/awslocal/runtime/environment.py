@@ -19,6 +19,8 @@ from ringback.awslocal.runtime.http import Answer, Listener, Request
 
 VERSION = "/2018-06-01/runtime"
 START = Path(__file__).with_name("start.py")
+LIFE = "RINGBACK_LOCAL_LIFE"
+"""Tells ``start.py`` the number of a pipe that ends with us."""
 INIT = 60.0
 """Seconds that a start may take. Lambda allows ten, on machines that do nothing else."""
 LONGEST_LINE = 256 * 1024
@@ -79,6 +81,8 @@ class Environment:
         self._call: Call | None = None
         self._ended: asyncio.Future[bytes | FunctionError] | None = None
         self._watch: asyncio.Task[None]
+        self._life: int | None = None
+        """Our end of the process's life: it closes with us, however we end."""
 
     # Life
 
@@ -115,22 +119,36 @@ class Environment:
     async def _spawn(self) -> asyncio.subprocess.Process:
         handler, executable = self.function.handler, self._bootstrap()
         command = [executable] if executable else [sys.executable, "-u", str(START), handler]
-        return await asyncio.create_subprocess_exec(
-            *command,
-            cwd=self.function.code,
-            env={
-                **self._variables,
-                "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._listener.port}",
-                "_HANDLER": handler,
-            },
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            # Ctrl-C is for us: what is under way shall end first. ``start.py`` makes a group of
-            # its own, and no session: the system ends groups that stand still when whoever
-            # started them is gone.
-            start_new_session=executable is not None,
-        )
+        theirs, self._life = os.pipe()
+        try:
+            return await asyncio.create_subprocess_exec(
+                *command,
+                cwd=self.function.code,
+                env={
+                    **self._variables,
+                    "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._listener.port}",
+                    "_HANDLER": handler,
+                    **({} if executable else {LIFE: str(theirs)}),
+                },
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=() if executable else (theirs,),
+                # Ctrl-C is for us: what is under way shall end first. ``start.py`` makes a group
+                # of its own, and no session: the system ends groups that stand still when whoever
+                # started them is gone.
+                start_new_session=executable is not None,
+            )
+        except BaseException:
+            self._let_go()
+            raise
+        finally:
+            os.close(theirs)
+
+    def _let_go(self) -> None:
+        if self._life is not None:
+            os.close(self._life)
+            self._life = None
 
     def _bootstrap(self) -> str | None:
         if not self.function.runtime.startswith("provided"):
@@ -146,6 +164,7 @@ class Environment:
         self._kill()
         with contextlib.suppress(asyncio.CancelledError):
             await self._process.wait()
+        self._let_go()
         self._listener.stop()
         for reader in self._readers:
             # Something that it started may hold the pipe open.

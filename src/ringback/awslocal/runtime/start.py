@@ -12,7 +12,9 @@ import importlib.util
 import json
 import os
 import runpy
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -21,6 +23,8 @@ from urllib.parse import urlsplit
 GATEWAYS = "RINGBACK_LOCAL_GATEWAYS"
 """Environment variable: JSON object, from a host to the URL of its gateway."""
 LED = "botocore.session"
+LIFE = "RINGBACK_LOCAL_LIFE"
+"""Environment variable: the number of a pipe that ends with whoever started this."""
 
 
 class Leading(importlib.abc.MetaPathFinder):
@@ -58,8 +62,24 @@ class Leading(importlib.abc.MetaPathFinder):
         session.create_client = led
 
 
+def end_with(life: int) -> None:
+    """End, with all that was started here, once the other end of a pipe is closed: a handler that
+    is at work asks nobody for a next event, and would not see that there is nobody.
+    """
+    os.set_inheritable(life, False)
+
+    def wait() -> None:
+        os.read(life, 1)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, name="ringback-life", daemon=True).start()
+
+
 def main() -> None:
     os.setpgid(0, 0)
+    life = os.environ.pop(LIFE, "")
+    if life:
+        end_with(int(life))
     gateways = os.environ.pop(GATEWAYS, "")
     if gateways:
         sys.meta_path.insert(0, Leading(json.loads(gateways)))
