@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 
 from ringback import Ringback
 from ringback.lambdas.handler import LambdaHandler
+from ringback.lambdas.http import scope_of
 from tests.lambdas.cloud import Context
 from tests.lambdas.events import http
 
@@ -103,6 +104,31 @@ def test_accepts_below_a_prefix_and_a_stage(handler: LambdaHandler) -> None:
     answer = call(handler, event)
     assert answer["statusCode"] == 202, answer
     assert answer["headers"]["location"].startswith("/live/api/operations/")
+
+
+@pytest.mark.parametrize(
+    ("host", "sent", "path", "raw"),
+    [
+        # A client asked for "/a%2520b%2Fc%C3%A9": an HTTP API decodes it, a function URL does not.
+        (
+            "abc123.execute-api.eu-central-1.amazonaws.com",
+            "/a%20b/cé",
+            "/a%20b/cé",
+            b"/a%2520b/c%C3%A9",
+        ),
+        (
+            "xyz.lambda-url.eu-central-1.on.aws",
+            "/a%2520b%2Fc%C3%A9",
+            "/a%20b/cé",
+            b"/a%2520b%2Fc%C3%A9",
+        ),
+    ],
+)
+def test_a_path_is_decoded_once(host: str, sent: str, path: str, raw: bytes) -> None:
+    event = http("GET", sent)
+    event["requestContext"]["domainName"] = host
+    scope = scope_of(event, None, 1.0)
+    assert (scope["path"], scope["raw_path"]) == (path, raw)
 
 
 def test_waits_no_longer_than_there_is_time(handler: LambdaHandler) -> None:

@@ -31,6 +31,10 @@ PARTING = 1.0
 """Seconds that an application has to see that its client is gone."""
 
 App = Callable[..., Awaitable[None]]
+_FUNCTION_URL = ".lambda-url."
+"""In the name of its host."""
+_AS_IT_IS = "/:;=@!$&'()*+,~-._"
+"""What a path has beside letters and digits, and is not encoded."""
 _WAIT = re.compile(rb"(wait\s*=\s*)(\d+)")
 _EVENT = re.compile(rb"(?:^|\n)data:")
 
@@ -38,10 +42,16 @@ log = logging.getLogger("ringback.lambda")
 
 
 def scope_of(event: Event, context: Any, wait: float) -> MutableMapping[str, Any]:
-    """The ASGI scope. ``wait``: seconds that it may ask to be waited for."""
+    """The ASGI scope. ``wait``: seconds that it may ask to be waited for.
+
+    An HTTP API's ``rawPath`` is decoded already, whatever its name says; a function URL's is not.
+    (AWS documents neither. Seen at AWS: fastify/aws-lambda-fastify#169, where ``/a%2Fb`` comes as
+    ``/a/b``, honojs/hono#2156, and the captures of hotsock/voker#8.)
+    """
     request = event["requestContext"]
     asked = request["http"]
     raw: str = event.get("rawPath") or "/"
+    encoded = _FUNCTION_URL in request.get("domainName", "")
     stage = request.get("stage", "$default")
     root = ""
     if stage != "$default" and (raw + "/").startswith(f"/{stage}/"):
@@ -60,8 +70,8 @@ def scope_of(event: Event, context: Any, wait: float) -> MutableMapping[str, Any
         "http_version": "1.1",
         "method": asked["method"],
         "scheme": "https",
-        "path": unquote(raw),
-        "raw_path": quote(raw, safe="/%:;=@!$&'()*+,~-._").encode(),
+        "path": unquote(raw) if encoded else raw,
+        "raw_path": quote(raw, safe="%" + _AS_IT_IS if encoded else _AS_IT_IS).encode(),
         "root_path": root,
         "query_string": (event.get("rawQueryString") or "").encode("latin-1", "replace"),
         "headers": headers,
