@@ -58,9 +58,11 @@ def client(service: str) -> Any:
     return boto3.client(service, **options())  # type: ignore[call-overload]
 
 
-def requests() -> dict[str, dict[str, int]]:
-    """How many of each it has served, by service and action, since this was last asked."""
-    counts: dict[str, dict[str, int]] = httpx.delete(url() + COUNTS).json()
+def requests() -> dict[str, dict[str, float]]:
+    """How many of each it has served, by service and action, since this was last asked; and the
+    ``units`` that DynamoDB would bill.
+    """
+    counts: dict[str, dict[str, float]] = httpx.delete(url() + COUNTS).json()
     return counts
 
 

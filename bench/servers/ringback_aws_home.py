@@ -1,4 +1,4 @@
-"""A template's stack on this machine, with a meter; and its summary for whoever asks.
+"""A template's stack on this machine, and its summary for whoever asks.
 
 ``python -m bench.servers.ringback_aws_home TEMPLATE PORT SECRET`` runs it as ``ringback aws local``
 does. A connection to PORT is answered, when no call is under way, with the figures so far, as one
@@ -12,7 +12,6 @@ import json
 import sys
 from pathlib import Path
 
-from ringback.awslocal.clients import surroundings
 from ringback.awslocal.home import Home, Options
 from ringback.awslocal.summary import summary
 
@@ -22,25 +21,11 @@ PATIENCE = 30.0
 """Seconds that calls may take to end."""
 
 
-class Metered(Home):
-    """Has moto's server meter what DynamoDB would bill."""
-
-    async def _start_moto(self) -> asyncio.subprocess.Process:
-        self._moto = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bench.servers.ringback_aws_moto"),
-            env=surroundings(),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-        return self._moto
-
-
 async def main(template: Path, port: int, secret: str) -> None:
     """Until ended."""
     parameters = {"MemorySize": MEMORY, "WorkMemorySize": MEMORY, "JwtSecret": secret}
     options = Options(parameters=parameters if secret else {}, port=0, watch=False)
-    async with Metered(template, options) as home:
+    async with Home(template, options) as home:
 
         async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await home.functions.drain(PATIENCE)

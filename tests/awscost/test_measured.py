@@ -46,6 +46,17 @@ def test_a_run() -> None:
     assert cost.unpriced == {"ssm": {"GetParameter": 2}}
 
 
+def test_units_that_were_metered_stand_in_for_requests() -> None:
+    requests = {
+        "dynamodb": {"TransactWriteItems": 1, "Query": 7, "DescribeTable": 1},
+        "units": {"read": 2_000_000, "write": 4_000_000, "index": 1_000_000},
+    }
+    cost = cost_of(Measured(requests=requests))
+    dollars = {item.name: round(item.dollars, 6) for item in cost.items}
+    assert dollars == {"dynamodb-reads": 0.25, "dynamodb-writes": 2.5}
+    assert cost.unpriced == {}
+
+
 def test_nothing_costs_nothing() -> None:
     assert cost_of(Measured()).total == 0
     assert cost_of(Measured()).items == ()

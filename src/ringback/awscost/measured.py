@@ -28,7 +28,11 @@ UNITS: Mapping[str, Mapping[str, tuple[str, float]]] = {
     },
 }
 """How much of what a request uses at least, by service and action."""
-COUNTED = frozenset({"execute-api", "lambda"})
+METERED = {"read": "dynamodb-reads", "write": "dynamodb-writes"}
+"""Units as a local home meters them, under ``units`` beside the services: by the size of what was
+read and written, by indexes and by transactions. They stand in the place of what requests to
+DynamoDB use at least."""
+COUNTED = frozenset({"execute-api", "lambda", "units"})
 """Services whose requests are messages and invocations, and counted as such."""
 NOTHING = (
     *(("dynamodb", action) for action in ("Describe", "List", "Get", "Create", "Update", "Tag")),
@@ -53,8 +57,9 @@ class Measured:
     """What a run used."""
 
     functions: Mapping[str, Invoked] = field(default_factory=dict)
-    requests: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """To other services, by service and action: ``{"dynamodb": {"PutItem": 3}}``."""
+    requests: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """To other services, by service and action: ``{"dynamodb": {"PutItem": 3}}``; and the units
+    that DynamoDB bills, if they were metered: ``{"units": {"read": 0.5, "write": 4}}``."""
     http_requests: float = 0
     """To HTTP APIs, in units of 512 KB."""
     socket_messages: float = 0
@@ -85,15 +90,15 @@ class Cost(Bill):
 
     functions: Mapping[str, float]
     """Dollars of each function, which are in the items as well."""
-    unpriced: Mapping[str, Mapping[str, int]]
+    unpriced: Mapping[str, Mapping[str, float]]
     """Requests that there is no price for, and that are in no item."""
 
 
 def cost_of(measured: Measured, prices: Prices | None = None, *, free_tier: bool = False) -> Cost:
     """The price of a run; by the packaged prices of us-east-1, unless others are given.
 
-    Requests are taken for small: one unit each, two for each item of a transaction, which is taken
-    to have two. Larger items and indexes cost more.
+    Where no units were metered, requests to DynamoDB are taken for small: one unit each, two for
+    each item of a transaction, which is taken to have two. Larger items and indexes cost more.
     """
     if prices is None:
         prices = PriceList.packaged().region(REGION)
@@ -107,10 +112,15 @@ def cost_of(measured: Measured, prices: Prices | None = None, *, free_tier: bool
             "lambda-gb-seconds": sum(each.gb_seconds for each in measured.functions.values()),
         },
     )
-    unpriced: dict[str, dict[str, int]] = {}
+    unpriced: dict[str, dict[str, float]] = {}
+    metered = measured.requests.get("units", {})
+    for kind, name in METERED.items():
+        used[name] += metered.get(kind, 0)
     for service, actions in measured.requests.items():
         for action, count in actions.items():
             name, units = _units(service, action)
+            if name in METERED.values() and metered:
+                continue
             if name:
                 used[name] += units * count
             elif service not in COUNTED and not any(

@@ -258,10 +258,12 @@ class Home:
 
     # What happened
 
-    async def requests(self) -> dict[str, dict[str, int]]:
-        """Requests so far, by service and action, as AWS would count them."""
+    async def requests(self) -> dict[str, dict[str, float]]:
+        """Requests so far, by service and action, as AWS would count them; and the ``units`` that
+        DynamoDB would bill.
+        """
         async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
-            counted: dict[str, dict[str, int]] = (await client.get(self.endpoint + COUNTS)).json()
+            counted: dict[str, dict[str, float]] = (await client.get(self.endpoint + COUNTS)).json()
         own = Counter(self._counts)
         if self._api is not None:
             own.update(self._api.counts)

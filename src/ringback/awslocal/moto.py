@@ -6,7 +6,8 @@ whole table for each of their items and, when one fails, put the copy in the tab
 no stream's iterator finds it: here only the items that a transaction names are kept, and put back.
 
 Every request is counted by service and action: ``GET /_requests`` answers
-``{"dynamodb": {"PutItem": 3}}``, ``DELETE /_requests`` begins anew.
+``{"dynamodb": {"PutItem": 3}}``, ``DELETE /_requests`` begins anew. Beside the services stand the
+``units`` that DynamoDB would bill: ``read``, ``write``, and of the latter ``index``.
 
 ``python -m ringback.awslocal.moto [--port N] [--expire SECONDS]`` prints ``ready URL`` and serves
 until its standard input ends: so it never outlives whoever started it. With ``--expire`` a table's
@@ -26,14 +27,15 @@ import logging
 import os
 import sys
 import threading
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs
 
 from ringback.awslocal.moto_expiry import expire
 from ringback.awslocal.moto_streams import STREAM, Streams
+from ringback.awslocal.moto_units import READS, WRITES, Meter
 from ringback.errors import ConfigurationError
 
 MISSING = 'This needs moto: pip install "ringback[aws-local]"'
@@ -43,6 +45,9 @@ COUNTS = "/_requests"
 """Where the requests that were counted are read."""
 UNCOUNTED = "ringback-local"
 """In the user agent of requests that on AWS nobody makes, and that are not counted."""
+
+UNITS = "units"
+"""What is billed of requests to DynamoDB, beside how many there were of each service."""
 
 READING = ("BatchGet", "Describe", "Get", "List", "Query", "Scan")
 """How DynamoDB's actions begin that change nothing."""
@@ -59,7 +64,7 @@ class Counting:
         self._inner = inner
         self._one_at_a_time = threading.Lock()
         self._counting = threading.Lock()
-        self._requests: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._requests: defaultdict[str, dict[str, float]] = defaultdict(lambda: defaultdict(int))
         self._streams = Streams(self._one_at_a_time)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -68,16 +73,24 @@ class Counting:
         if environ.get("PATH_INFO") == STREAM:
             return _json(self._streams.answer(environ.get("QUERY_STRING", "")), start_response)
         service, action = named(environ)
-        if UNCOUNTED not in environ.get("HTTP_USER_AGENT", ""):
-            with self._counting:
-                self._requests[service][action] += 1
+        counted = UNCOUNTED not in environ.get("HTTP_USER_AGENT", "")
+        if counted:
+            self._count(service, {action: 1})
         if service != "dynamodb":
             return self._inner(environ, start_response)
         with self._one_at_a_time:
+            meter = Meter(action, _body(environ)) if counted and action in READS | WRITES else None
             made = list(self._inner(environ, start_response))
+            if meter is not None:
+                self._count(UNITS, meter.used(b"".join(made)))
         if not action.startswith(READING):
             self._streams.changed()
         return made
+
+    def _count(self, service: str, more: Mapping[str, float]) -> None:
+        with self._counting:
+            for name, each in more.items():
+                self._requests[service][name] += each
 
     def expire(self, every: float) -> None:
         """Delete, every so many seconds, what a table's time to live is over for."""
@@ -107,11 +120,16 @@ def named(environ: Environ) -> tuple[str, str]:
     if target:
         return service, target.rpartition(".")[2]
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        environ["wsgi.input"] = io.BytesIO(body)
-        return service, parse_qs(body.decode()).get("Action", ["unknown"])[0]
+        return service, parse_qs(_body(environ).decode()).get("Action", ["unknown"])[0]
     kind = "Object" if environ.get("PATH_INFO", "").strip("/").count("/") else "Bucket"
     return service, environ["REQUEST_METHOD"].capitalize() + (kind if service == "s3" else "")
+
+
+def _body(environ: Environ) -> bytes:
+    """What is asked, which is left to be read."""
+    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return body
 
 
 def mend() -> None:

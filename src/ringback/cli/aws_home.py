@@ -165,7 +165,7 @@ def stopped(figures: Mapping[str, Any], *, json: bool) -> None:
     requests = [
         (service, str(sum(actions.values())), _most(actions))
         for service, actions in sorted(figures["requests"].items())
-        if actions
+        if actions and service != "units"  # which are among the costs
     ]
     for name, api in figures["apis"].items():
         if api["kind"] == "http":
