@@ -6,10 +6,12 @@ import asyncio
 import socket
 from pathlib import Path
 
+from ringback.core.filters import parse
+from ringback.core.model import BEGINNING
 from ringback.edges.followers import Queued, Raw
 from ringback.edges.places import Keeper
 from ringback.hub import Hub
-from tests.hub.following import LINES, hubbub
+from tests.hub.following import LINES, hubbub, publish, room
 from tests.serving import until
 
 BUDGET = 100
@@ -27,6 +29,31 @@ class Slow(Queued):
 
     def overflow(self) -> None:
         self.over = True
+
+
+async def test_who_is_cut_with_the_last_of_its_past_follows_no_more(data: Path) -> None:
+    """The end of a replay is written, and its follower attached, in one turn."""
+    async with hubbub(data) as (engine, hub):
+        await publish(engine, *["t"] * BUDGET)
+        slow = Slow(hub)
+        await hub.join(slow, parse("t"), BEGINNING, room=room)
+        assert slow.over
+        await asyncio.sleep(0)
+        assert not hub.is_attached(slow, parse("t"))
+
+
+async def test_who_cannot_take_a_gap_leaves_while_all_are_told(data: Path) -> None:
+    async with hubbub(data) as (_, hub):
+        followers = [Slow(hub) for _ in range(3)]
+        for follower in followers:
+            follower.put(b"x" * BUDGET)
+            hub.attach(follower, parse("t"))
+        for topics in (["t"], []):
+            hub._groups.tell_gap(topics, BEGINNING)
+            assert [follower.over for follower in followers] == [True] * 3
+            assert hub.followers == 0
+            for follower in followers:
+                hub.attach(follower, parse("t"))
 
 
 class Frame(bytes):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
+import os
 import socket
 import sys
 from array import array
@@ -136,20 +138,42 @@ def test_completions_are_told_apart_by_their_names(ring: Ring) -> None:
     assert ring._completed(0, 3) == [-1, 10, 20]
 
 
+@pytest.mark.parametrize(
+    "why",
+    [OSError(errno.EPERM, "not in this container"), ValueError("mmap length is too large")],
+    ids=["refused", "not to be mapped"],
+)
 def test_without_a_ring_sockets_are_written_to_one_by_one(
-    pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+    pairs: list[Pair], monkeypatch: pytest.MonkeyPatch, why: Exception
 ) -> None:
     asked: list[None] = []
 
     def refused() -> Ring:
         asked.append(None)
-        raise OSError(errno.EPERM, "not in this container")
+        raise why
 
     monkeypatch.setattr(sending, "Ring", refused)
     monkeypatch.setattr(sending, "_own", sending._Own())
     for _ in range(3):
         assert sending.send(descriptors(pairs), b"abc") == [3] * PAIRS
     assert len(asked) == 1
+
+
+def test_a_ring_that_cannot_be_mapped_is_given_back(
+    ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(descriptor: int, *size: int, **more: int) -> None:
+        mapped.append(descriptor)
+        raise ValueError("mmap length is too large")
+
+    mapped: list[int] = []
+    monkeypatch.setattr("mmap.mmap", no_memory)
+    monkeypatch.setattr(sending, "_own", sending._Own())
+    assert sending._ring() is None
+    assert sending._own.refused
+    gc.collect()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(mapped[0])
 
 
 def test_another_system_has_none_and_nothing_to_give_back(monkeypatch: pytest.MonkeyPatch) -> None:

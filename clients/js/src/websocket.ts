@@ -260,7 +260,7 @@ export class WebSocketTransport implements Transport {
   #closed(code: number, reason: string): void {
     const error = local(`close-${code}`, reason || `The connection was closed (${code}).`);
     const not = !reconnects(code);
-    const refused = [4401, 4403, 4409].includes(code) && { token: this.#token };
+    const refused = [4401, 4409].includes(code) && { token: this.#token };
     this.#fail({
       error,
       broken: code === 1006 ? !this.#started : code < 4000 && not && !this.#after,

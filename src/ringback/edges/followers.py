@@ -98,8 +98,7 @@ class Connection:
             self._put_held()
         self.put(data)
         if self.waiting > self.budget:
-            self._hub.leave(self)
-            self.overflow()
+            self._leave()
 
     def _write_newest(self, topic: str, data: bytes) -> None:
         if not self.congested:
@@ -110,8 +109,13 @@ class Connection:
         self._held_size += len(data) - len(self._held.pop(topic, b""))  # the newest is last
         self._held[topic] = data
         if self.waiting + self._held_size > self.budget:
-            self._hub.leave(self)
-            self.overflow()
+            self._leave()
+
+    def _leave(self) -> None:
+        self._hub.leave(self)
+        # And again: if this was the last of its past, it is attached in this very turn.
+        asyncio.get_running_loop().call_soon(self._hub.leave, self)
+        self.overflow()
 
     def _put_held(self) -> None:
         held, self._held = self._held, None

@@ -174,10 +174,10 @@ class Groups:
     def tell_gap(self, topics: Sequence[str], position: Position) -> None:
         """Tell whoever follows these topics, or everybody if they are not known."""
         if not topics:
-            for follower in self._of:
+            for follower in tuple(self._of):  # one that cannot take it leaves
                 follower.write(follower.format.gap((), position))
         for topic in topics:
             for group in self._matching(topic):
-                for follower, guard in group.members.items():
+                for follower, guard in tuple(group.members.items()):
                     if guard is None or lets(guard, topic):
                         follower.write(follower.format.gap((topic,), position))

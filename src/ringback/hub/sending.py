@@ -70,7 +70,7 @@ class Ring:
     """Submissions and completions that are shared with the kernel (io_uring(7)). For one thread."""
 
     def __init__(self) -> None:
-        """Raises ``OSError`` where there is none to be had."""
+        """Raises ``OSError`` where there is none to be had; ``mmap`` may raise ``ValueError``."""
         self.descriptor = -1  # first: what was not made is given back too
         if not sys.platform.startswith("linux"):
             raise OSError(errno.ENOSYS, "there is no io_uring")
@@ -84,12 +84,8 @@ class Ring:
             raise OSError(ctypes.get_errno(), "there is no io_uring")
         submission, completion = asked.submission, asked.completion
         size = max(submission.array + 4 * ENTRIES, completion.cqes + _CQE * asked.completions)
-        try:
-            self._shared = memoryview(mmap.mmap(self.descriptor, size))
-            entries = memoryview(mmap.mmap(self.descriptor, _SQE * ENTRIES, offset=_SQES_AT))
-        except OSError:
-            self.close()
-            raise
+        self._shared = memoryview(mmap.mmap(self.descriptor, size))
+        entries = memoryview(mmap.mmap(self.descriptor, _SQE * ENTRIES, offset=_SQES_AT))
         self._words = self._shared[: size - size % 4].cast("I")
         self._tail, self._done = submission.tail // 4, completion.tail // 4
         self._taken = completion.head // 4
@@ -209,18 +205,26 @@ if hasattr(os, "register_at_fork"):
 
 def send(descriptors: array[int], data: bytes) -> list[int]:
     """Send to each socket; how many bytes each took, or none: it has no room, or is broken."""
-    if len(descriptors) >= FROM and not _own.refused and not _avoided:
+    if len(descriptors) >= FROM and (ring := _ring()) is not None:
         try:
-            if _own.ring is None:
-                _own.ring = Ring()
-            return _own.ring.send(descriptors, data)
-        except OSError as error:
-            log.debug("Sockets are written to one by one: %s", error)
-            _own.refused = True
+            return ring.send(descriptors, data)
         except BaseException:  # of a signal's handler, in between: the ring's ends may not fit
             _own.ring = None
             raise
     return _one_by_one(descriptors, data)
+
+
+def _ring() -> Ring | None:
+    """This thread's, if it can have one."""
+    if _avoided:
+        return None
+    if _own.ring is None and not _own.refused:
+        try:
+            _own.ring = Ring()
+        except (OSError, ValueError) as error:
+            log.debug("Sockets are written to one by one: %s", error)
+            _own.refused = True
+    return _own.ring
 
 
 def _one_by_one(descriptors: array[int], data: bytes) -> list[int]:

@@ -30,8 +30,6 @@ class CloseCode(IntEnum):
     """Too many frames that could not be read."""
     UNAUTHENTICATED = 4401
     """The token is missing, not good or has expired. Get a fresh one, then reconnect and resume."""
-    FORBIDDEN = 4403
-    """This caller may not be here."""
     TIMED_OUT = 4408
     """Nobody said in time who is there. Authenticate as the first action."""
     REVOKED = 4409
