@@ -23,7 +23,7 @@ from ringback.edges.http.gate import Authenticate
 from ringback.edges.mercure import MercureEdge
 from ringback.edges.websocket import WebSocketEdge
 from ringback.errors import ConfigurationError, OperationCancelled, TaskFailed
-from ringback.home import open_engine
+from ringback.home import note, open_engine
 from ringback.hub import Hub, sending, wait_until_terminal
 from ringback.ids import Clock, wall
 from ringback.ports import FullEngine
@@ -242,7 +242,7 @@ class Ringback:
                 development=self.development,
             )
             await service.start()
-            await opened.set_fact(catalogue.FACT, catalogue.write(self.registry))
+            await note(opened, catalogue.FACT, catalogue.write(self.registry))
             if not settings.io_uring:
                 sending.avoid()
             hub = Hub(opened, service.publisher.topics)

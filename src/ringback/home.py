@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from ringback.errors import ConfigurationError
-from ringback.ports import FullEngine
+from ringback.ports import Facts, FullEngine
 from ringback.settings import Settings
+
+log = logging.getLogger("ringback")
 
 
 def open_engine(settings: Settings) -> FullEngine:
@@ -35,3 +39,12 @@ def open_engine(settings: Settings) -> FullEngine:
         f"There is no engine for {url.partition(':')[0]!r} URLs. "
         "Use sqlite:FOLDER or dynamodb:TABLE, or leave it empty for the folder of `data`."
     )
+
+
+async def note(facts: Facts, name: str, value: bytes) -> None:
+    """Store a fact where it is news; a process that may only read leaves that to the others."""
+    try:
+        if await facts.fact(name) != value:
+            await facts.set_fact(name, value)
+    except ConfigurationError as error:
+        log.info("The fact %r is not stored by this process: %s", name, error)

@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
+from ringback import Ringback
+from ringback.sam import document, plan
+
 TABLE = (
     "dynamodb:BatchGetItem dynamodb:BatchWriteItem dynamodb:ConditionCheckItem "
     "dynamodb:DeleteItem dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
 )
+LOOK = "dynamodb:BatchGetItem dynamodb:GetItem dynamodb:Query"
+TELL = "dynamodb:BatchWriteItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:UpdateItem"
 STREAM = "dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator"
 READ = "s3:GetObject"
 ALL = "s3:GetObject s3:PutObject s3:DeleteObject"
@@ -28,18 +33,19 @@ WORK = {"Receive": RECEIVE, "Table": TABLE, "Payloads": ALL, **TAKEN, "Send": SE
 EXPECTED: dict[str, dict[str, str]] = {
     "HttpFunction": {"Table": TABLE, "Payloads": ALL, **UPLOADS, "Send": SEND},
     "SocketFunction": {"Table": TABLE, "Payloads": ALL, "Send": SEND, "Push": PUSH},
-    "AuthorizerFunction": {"Table": TABLE},
+    "AuthorizerFunction": {"Know": "dynamodb:GetItem dynamodb:Query"},
     "Work30Function": WORK,
     "Work60Function": WORK,
     "Work900Function": WORK,
     "PushFunction": {
         **READS_STREAM,
-        "Table": TABLE,
+        "Read": LOOK,
+        "Tell": TELL,
         "Payloads": READ,
         "Push": PUSH,
         "PutEvents": "events:PutEvents",
     },
-    "BackstopFunction": {**READS_STREAM, "Table": TABLE, "Payloads": READ, "Send": SEND},
+    "BackstopFunction": {**READS_STREAM, "Read": LOOK, "Payloads": READ, "Send": SEND},
     "UpkeepFunction": {
         "Table": TABLE,
         "Expiry": "dynamodb:DescribeTimeToLive",
@@ -55,9 +61,7 @@ EXPECTED: dict[str, dict[str, str]] = {
         "ReportFailures": SEND,
     },
 }
-APP = {"HttpFunction", "SocketFunction", "AuthorizerFunction"} | {
-    f"Work{seconds}Function" for seconds in (30, 60, 900)
-}
+APP = {"HttpFunction", "SocketFunction"} | {f"Work{seconds}Function" for seconds in (30, 60, 900)}
 """Those in which the application's own code runs."""
 
 
@@ -112,6 +116,12 @@ def test_the_applications_policy_goes_where_its_code_runs(
     assert ("ManagedPolicyArns" in role) == (function in APP)
 
 
+def test_a_hook_of_the_application_may_do_what_the_application_may() -> None:
+    rb = Ringback(authenticate=lambda headers: None)
+    found = document(rb, plan(rb, "app:rb"))["Resources"]["AuthorizerFunctionRole"]["Properties"]
+    assert "ManagedPolicyArns" in found
+
+
 @pytest.mark.parametrize("seconds", [30, 60, 900])
 def test_work_takes_from_its_own_queue_alone(template: dict[str, Any], seconds: int) -> None:
     found = statements(template, f"Work{seconds}Function")
@@ -138,3 +148,28 @@ def test_files_are_reached_below_their_prefix_alone(template: dict[str, Any]) ->
                 assert found[sid]["Resource"]["Fn::Sub"].endswith(f"-files/{prefix}")
         if "ListUploads" in found:
             assert found["ListUploads"]["Condition"] == {"StringLike": {"s3:prefix": "uploads/*"}}
+
+
+def test_who_says_who_comes_in_reads_no_operation(template: dict[str, Any]) -> None:
+    known = statements(template, "AuthorizerFunction")["Know"]
+    assert known["Condition"] == {
+        "ForAllValues:StringLike": {
+            "dynamodb:LeadingKeys": [
+                "meta",
+                "fact#secret",
+                "fact#tasks",
+                "journal",
+                "topics",
+                "topic#$revocations",
+            ]
+        }
+    }
+
+
+def test_who_tells_followers_writes_no_operation(template: dict[str, Any]) -> None:
+    told = statements(template, "PushFunction")["Tell"]
+    assert told["Condition"] == {
+        "ForAllValues:StringLike": {
+            "dynamodb:LeadingKeys": ["socket#*", "follow#*", "follow-patterns", "relay#*"]
+        }
+    }

@@ -189,8 +189,8 @@ def functions(plan: Plan) -> Iterator[Function]:
         name="Authorizer",
         about="Says who it is that connects to the WebSocket API.",
         timeout=AUTHORIZER_TIMEOUT,
-        allow=[table],
-        app=True,
+        allow=[policies.knowing()],
+        app=plan.decides,
         reserved=True,
     )
     for seconds, tasks in plan.work:
@@ -203,7 +203,8 @@ def functions(plan: Plan) -> Iterator[Function]:
         timeout=STREAM_TIMEOUT,
         allow=[
             *policies.stream(),
-            table,
+            policies.reading(),
+            policies.telling(),
             payloads("read"),
             policies.push(),
             policies.put_events(),
@@ -219,7 +220,7 @@ def functions(plan: Plan) -> Iterator[Function]:
         timeout=STREAM_TIMEOUT,
         allow=[
             *policies.stream(),
-            table,
+            policies.reading(),
             payloads("read"),
             *send,
             policies.report(FAILURES),

@@ -62,6 +62,8 @@ class Plan:
     """Whether files are that others put into the bucket."""
     guarded: tuple[str, ...]
     """Keys of the routes that nobody may call without a user's token."""
+    decides: bool
+    """Whether the application says by itself who is asking, or who may."""
     open: tuple[str, ...]
     """Keys of those which would be covered by them, and are open to anybody."""
     cors: tuple[str, ...]
@@ -122,6 +124,7 @@ def plan(
         uploads=bool(rb.registry.uploads),
         inbox=bool(rb.registry.handlers(STORED)),
         guarded=guarded,
+        decides=rb.decides,
         open=opened,
         cors=rb.settings.cors_origins,
         additions=additions or Additions(),

@@ -25,6 +25,18 @@ INBOX = "inbox/"
 PAYLOADS = "payloads/"
 """Where in the bucket is what is too large for an item."""
 UPLOADS = "uploads/"
+_READ = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
+_WRITE = (
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+)
+TOLD = ("socket#*", "follow#*", "follow-patterns", "relay#*")
+"""Partitions of connections, of who follows what, and of what is on its way."""
+KNOWN = ("meta", "fact#secret", "fact#tasks", "journal", "topics", "topic#$revocations")
+"""Partitions of what a function reads to start, and of what was revoked."""
 
 
 def role(
@@ -58,20 +70,27 @@ def role(
 
 
 def table() -> Statement:
-    return _allow(
-        "Table",
-        (
-            "dynamodb:BatchGetItem",
-            "dynamodb:BatchWriteItem",
-            "dynamodb:ConditionCheckItem",
-            "dynamodb:DeleteItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:Query",
-            "dynamodb:UpdateItem",
-        ),
-        [att("Table.Arn"), sub("${Table.Arn}/index/*")],
-    )
+    """All that becomes of operations, topics and connections."""
+    return _allow("Table", [*_READ, *_WRITE], [att("Table.Arn"), sub("${Table.Arn}/index/*")])
+
+
+def reading() -> Statement:
+    """Look at what is there; write nothing."""
+    return _allow("Read", _READ, att("Table.Arn"))
+
+
+def telling() -> Statement:
+    """Write what becomes of connections and of those who follow, and what is on its way to them."""
+    return _allow("Tell", _WRITE[1:], att("Table.Arn")) | _only(TOLD)
+
+
+def knowing() -> Statement:
+    """Read what says whether a token is good, and no more: no operation, and nobody's messages."""
+    return _allow("Know", ("dynamodb:GetItem", "dynamodb:Query"), att("Table.Arn")) | _only(KNOWN)
+
+
+def _only(partitions: Sequence[str]) -> dict[str, Any]:
+    return {"Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(partitions)}}}
 
 
 def expiry() -> Statement:

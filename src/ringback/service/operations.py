@@ -97,7 +97,10 @@ class Service:
         if configured is not None:
             secret = configured.get_secret_value().encode()
         else:
-            secret = await self.engine.set_fact("secret", secrets.token_bytes(32), replace=False)
+            # Read first: a process that may only read has it, too.
+            secret = await self.engine.fact("secret") or await self.engine.set_fact(
+                "secret", secrets.token_bytes(32), replace=False
+            )
         self._tokens = OperationTokens(secret, self.settings.token_lifetime)
         await self.revocations.refresh()
 
