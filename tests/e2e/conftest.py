@@ -1,4 +1,4 @@
-"""A real Chromium on the real demo."""
+"""A real Chromium on the real demo. What the page of Ask Around Me shows as well is in the soak."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
@@ -17,13 +17,13 @@ AWAY = ("Failed to load resource", "WebSocket connection to")
 """What Chromium itself says when a server does not answer, or refuses."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, browser_path: str) -> Iterator[Demonstration]:
     with Demonstration(tmp_path_factory.mktemp("demo")) as started:
         yield started
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(browser_path: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         opened = await playwright.chromium.launch(
@@ -33,7 +33,7 @@ async def browser(browser_path: str) -> AsyncIterator[Browser]:
         await opened.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     """A visitor who has never been here."""
     async with await browser.new_context(viewport=WIDE) as opened:  # type: ignore[arg-type]
@@ -41,7 +41,7 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
         yield opened
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(context: BrowserContext, demo: Demonstration) -> AsyncIterator[DemoPage]:
     """The demo's page. No script may have failed, and nothing may have been blocked, at the end."""
     faults: list[str] = []

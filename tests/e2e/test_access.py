@@ -12,7 +12,7 @@ from tests.e2e.conftest import watch
 from tests.e2e.demonstration import Demonstration
 from tests.e2e.page import DemoPage
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @contextlib.asynccontextmanager
@@ -104,6 +104,7 @@ async def test_axe_finds_nothing_while_the_server_is_away(page: DemoPage) -> Non
     await page.card("Count primes").becomes("running")
 
 
+@pytest.mark.soak
 async def test_by_keyboard_alone(page: DemoPage) -> None:
     keyboard = page.page.keyboard
 
@@ -147,6 +148,7 @@ async def test_by_keyboard_alone(page: DemoPage) -> None:
     assert await focused() == "Choose files", "the focus is not lost with the card"
 
 
+@pytest.mark.soak
 async def test_what_is_focused_is_seen(page: DemoPage) -> None:
     await page.set_pace(0)
     await page.start("photo")

@@ -13,7 +13,7 @@ from ringback.demo.photos import SIZES
 from tests.e2e.demonstration import Demonstration
 from tests.e2e.page import DemoPage
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HELD = re.compile(r"wait=\d+")
 
@@ -44,6 +44,7 @@ async def test_a_reload_in_the_middle(page: DemoPage) -> None:
     assert "after=" in resumed["path"]
 
 
+@pytest.mark.soak
 async def test_a_reload_after_the_end(page: DemoPage) -> None:
     await page.set_pace(0)
     await page.start("photo")
@@ -91,6 +92,7 @@ async def test_each_way_to_follow(page: DemoPage, way: str) -> None:
     await expect(page.page.get_by_role("radio", name=way, exact=True)).to_be_checked()
 
 
+@pytest.mark.soak
 async def test_changing_the_way_in_the_middle(page: DemoPage) -> None:
     await page.set_pace(0.8)
     await page.start("photo")
@@ -112,6 +114,7 @@ async def test_changing_the_way_in_the_middle(page: DemoPage) -> None:
     assert all("after=" in entry["path"] for entry in later), "only what is new is asked for"
 
 
+@pytest.mark.soak
 async def test_a_crowd_leaves_room_for_requests(page: DemoPage) -> None:
     """More operations than a browser opens connections: some are polled, none is starved."""
     await page.set_pace(1)
@@ -128,6 +131,7 @@ async def test_a_crowd_leaves_room_for_requests(page: DemoPage) -> None:
     await expect(page.page.locator("#count-ended")).to_have_text("8")
 
 
+@pytest.mark.soak
 async def test_two_tabs(page: DemoPage, context: BrowserContext) -> None:
     other = DemoPage(await context.new_page(), page.demo)
     await other.page.goto(page.demo.url)
@@ -139,6 +143,7 @@ async def test_two_tabs(page: DemoPage, context: BrowserContext) -> None:
     await expect(page.cards()).to_have_count(0)
 
 
+@pytest.mark.soak
 async def test_an_upload_cut_off_by_a_reload_goes_on(page: DemoPage, files: Path) -> None:
     table = files / "cut.csv"
     table.write_bytes(samples.table() * 5)
@@ -195,6 +200,7 @@ async def test_the_server_is_cut_off_and_comes_back(page: DemoPage, demo: Demons
     assert len(parts) == len(set(parts))
 
 
+@pytest.mark.soak
 async def test_another_store_starts_the_page_anew(
     page: DemoPage, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

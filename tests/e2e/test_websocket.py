@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page
 
 from tests.edges.websocket.talking import WAYS, Server, granted, served
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CLIENT = """
 (url) => {
@@ -50,13 +50,13 @@ class Client:
         return await self.page.evaluate("() => hear()")
 
 
-@pytest_asyncio.fixture(params=WAYS, loop_scope="module")
+@pytest_asyncio.fixture(params=WAYS, loop_scope="session")
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
     async with served(tmp_path / "data", request.param) as server:
         yield server
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def client(browser: Browser, server: Server) -> AsyncIterator[Client]:
     page = await browser.new_page()
     await page.goto(f"{server.http}/healthz")

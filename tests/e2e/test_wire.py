@@ -9,7 +9,7 @@ from playwright.async_api import expect
 
 from tests.e2e.page import CardPart, DemoPage
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 needs_curl = pytest.mark.skipif(
     shutil.which("curl") is None, reason="curl is not installed: apt install curl"
@@ -35,6 +35,7 @@ def run(command: str) -> str:
 
 
 @needs_curl
+@pytest.mark.soak
 async def test_a_submission_copied_as_curl_is_the_same_submission(page: DemoPage) -> None:
     await page.set_pace(0)
     await page.start("primes")

@@ -11,7 +11,7 @@ from ringback.demo import samples
 from ringback.demo.photos import SIZES
 from tests.e2e.page import DemoPage
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 STEPS = len(SIZES) + 2
 """Parts of a photo: the thumbnails, the palette, the histogram."""
@@ -91,6 +91,7 @@ async def test_a_table_from_the_disk(page: DemoPage, files: Path) -> None:
     assert shown["nothing"][:2] == ["empty", "0 %"]
 
 
+@pytest.mark.soak
 async def test_a_table_shows_its_columns_while_it_is_read(page: DemoPage) -> None:
     await page.set_pace(0.2)
     await page.start("table")
@@ -111,6 +112,7 @@ async def test_cancelling(page: DemoPage) -> None:
     assert (await card.operation())["status"] == "cancelled"
 
 
+@pytest.mark.soak
 async def test_a_killed_worker_is_made_up_for(page: DemoPage) -> None:
     await page.set_pace(0.5)
     await page.start("photo")
@@ -140,6 +142,7 @@ async def test_nothing_to_kill(page: DemoPage) -> None:
     await expect(page.page.locator("#toast-text")).to_contain_text("No operation is running")
 
 
+@pytest.mark.soak
 async def test_failing_once(page: DemoPage) -> None:
     await page.set_pace(0.1)
     await page.start("stumble")
@@ -211,6 +214,7 @@ async def test_removing_forgets_at_the_server_too(page: DemoPage) -> None:
     await expect(page.page.locator("#empty")).to_be_visible()
 
 
+@pytest.mark.soak
 async def test_a_burst_is_acknowledged_and_done(page: DemoPage) -> None:
     await page.start("burst")
     await expect(page.page.locator("#toast-text")).to_contain_text("50 requests acknowledged")

@@ -14,9 +14,9 @@ ALONE = {"ASK_AROUND_ME_NEIGHBOURS": "0", "ASK_AROUND_ME_PACE": "0.1"}
 """Nobody but those a test has; and steps so long that a page can be seen to show them."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, browser_path: str) -> Iterator[Demonstration]:
-    """What the tests of a module share; each has a town of its own."""
+    """What all tests share; each has a town of its own."""
     with Demonstration(tmp_path_factory.mktemp("demo"), "ask-around-me", ALONE) as started:
         yield started
 
