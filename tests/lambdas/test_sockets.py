@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from ringback import Ringback
+from ringback.core.connections import LEASE, Connection
+from ringback.ids import new_id
 from ringback.wire.channel import PROTOCOL
 from tests.edges.websocket.talking import LIMIT, Talk
 from tests.lambdas.cloud import Cloud, Store, cloud, until
@@ -42,9 +45,9 @@ async def home(
 
 
 @contextlib.asynccontextmanager
-async def talk(home: Cloud) -> AsyncIterator[Talk]:
+async def talk(home: Cloud, **options: Any) -> AsyncIterator[Talk]:
     async with connect(
-        home.socket_url, subprotocols=[Subprotocol(PROTOCOL)], open_timeout=LIMIT
+        home.socket_url, subprotocols=[Subprotocol(PROTOCOL)], open_timeout=LIMIT, **options
     ) as connection:
         talk = Talk(connection)
         welcome = await talk.hear()
@@ -61,6 +64,15 @@ def connections(home: Cloud) -> tuple[int, int]:
     keys = [item["pk"]["S"] for item in store.items()]
     sockets = sum(key.startswith("socket#") for key in keys)
     return sockets, sum(key.startswith("follow") for key in keys)
+
+
+def stored(home: Cloud) -> bytes:
+    """What is kept of connections."""
+    store = home.store
+    if isinstance(store, Memory):
+        return b"".join(row.data for row in store.rows.values())
+    assert isinstance(store, Table)
+    return repr([each for each in store.items() if each["pk"]["S"].startswith("socket#")]).encode()
 
 
 async def messages(talk: Talk, count: int) -> list[Any]:
@@ -150,6 +162,18 @@ async def test_shows_an_operation_as_it_stands(home: Cloud) -> None:
         assert (frame["type"], frame["data"]["status"]) == ("snapshot", "queued")
 
 
+async def test_follows_by_the_handshakes_token_which_is_kept_nowhere(home: Cloud) -> None:
+    async with talk(home) as ada:
+        accepted = await ada.do("submit", task="double", input={"x": 4}, key="h1")
+    topic, shown = f"operations/{accepted['operation']['id']}", accepted["token"]
+    headers = {"Authorization": f"Bearer {shown}"}
+    async with talk(home, additional_headers=headers) as eve:
+        await eve.do("subscribe", filter=topic)
+        assert shown[len("rbo_") + 8 :].encode() not in stored(home)
+        refused = await eve.ask("subscribe", filter=f"operations/{new_id(0.0)}")
+        assert refused["type"] == "error"
+
+
 async def test_a_gone_connection_is_forgotten(home: Cloud) -> None:
     async with talk(home) as ada:
         async with talk(home) as bob:
@@ -168,3 +192,13 @@ async def test_what_a_post_cannot_carry_is_a_gap(home: Cloud) -> None:
         )
         frame = await ada.hear()
         assert (frame["type"], frame["topics"]) == ("gap", ["a"])
+
+
+async def test_upkeep_leaves_a_connection_whose_holder_died() -> None:
+    async with Table().engine() as engine:
+        table: Any = engine
+        now = time.time()
+        await table.open_connection(Connection(id="c1", connected_at=now))
+        assert (await table.hold_connection("c1", "h1", now)).holder == "h1"
+        await engine.sweep(now + LEASE + 60.0)  # of a table that deletes nothing by itself
+        assert (await table.find_connection("c1", now + LEASE + 60.0))[1]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ringback.core.model import OperationState, Policy
 from ringback.errors import Unauthenticated
 from ringback.ids import new_id
-from ringback.security.tokens import PREFIX, TOKEN_LENGTH, OperationTokens
+from ringback.security.tokens import PREFIX, SEALED, TOKEN_LENGTH, OperationTokens
 
 NOW = 1_800_000_000.0
 TOKENS = OperationTokens(b"a secret of at least 32 bytes ..", lifetime=60)
@@ -65,6 +65,24 @@ def test_every_changed_character_is_noticed() -> None:
                 assert (
                     TOKENS.opens(token[:index] + other + token[index + 1 :], state.id, NOW) is None
                 )
+
+
+def test_what_is_kept_of_a_token_opens_the_same_and_is_none() -> None:
+    state, other = operation(), operation()
+    token = TOKENS.make(state)
+    kept = TOKENS.seal(token)
+    assert kept is not None
+    assert token[len(PREFIX) + 8 :] not in kept
+    assert TOKENS.opens_sealed(kept, state.id, NOW) == NOW + 60
+    assert TOKENS.opens_sealed(kept, other.id, NOW) is None
+    with pytest.raises(Unauthenticated, match="expired"):
+        TOKENS.opens_sealed(kept, state.id, NOW + 60)
+    # Neither is taken for the other, whatever it begins with.
+    for text in (kept, PREFIX + kept[len(PREFIX) :]):
+        assert TOKENS.opens(text, state.id, NOW) is None
+    for text in (token, SEALED + token[len(PREFIX) :]):
+        assert TOKENS.opens_sealed(text, state.id, NOW) is None
+    assert TOKENS.seal("something else") is None
 
 
 @given(st.text())

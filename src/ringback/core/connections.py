@@ -47,8 +47,8 @@ class Connection(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     connected_at: float
     claims: Claims = ANONYMOUS
-    token: str | None = None
-    """An operation's own, that the handshake showed."""
+    shown: str | None = None
+    """What is kept of an operation's own token that the handshake showed. It is none itself."""
     address: str | None = None
     after: str | None = None
     """Where all stand that are current; None: none has been."""

@@ -87,11 +87,15 @@ class Call:
 
     def bearer(self, operation: str, token: str | None) -> Claims | None:
         """The claims of an operation's own token: the one given, or the handshake's."""
-        for shown in (token, self._connection.token):
-            if shown is not None:
-                claims = self.context.gate.operation_claims(shown, operation)
-                if claims.operation is not None:
-                    return claims
+        gate, kept = self.context.gate, self._connection.shown
+        if token is not None:
+            claims = gate.operation_claims(token, operation)
+            if claims.operation is not None:
+                return claims
+        if kept is not None:
+            claims = gate.sealed_claims(kept, operation)
+            if claims.operation is not None:
+                return claims
         return None
 
     def require_room(self, filter: str) -> None:

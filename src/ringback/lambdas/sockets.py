@@ -112,12 +112,13 @@ class Sockets:
         except RingbackError as error:
             refused = problem_response(told(error))
             return {"statusCode": refused.status, "body": refused.body.decode()}
+        shown = operation_token(request)
         await self._parts.table.open_connection(
             Connection(
                 id=context["connectionId"],
                 connected_at=context.get("connectedAt", clock * 1000) / 1000,
                 claims=claims,
-                token=operation_token(request),
+                shown=None if shown is None else gate.seal(shown),
                 address=(context.get("identity") or {}).get("sourceIp"),
             )
         )

@@ -22,6 +22,8 @@ PREFIX = "rbo_"
 """Makes a token recognizable to people and to scanners for leaked secrets."""
 TOKEN_LENGTH = len(PREFIX) + 28
 """Characters: 5 bytes of expiry and the digest, in unpadded base64url."""
+SEALED = "rbs_"
+"""Begins what is kept of a token: as long as one."""
 
 
 class OperationTokens:
@@ -47,21 +49,58 @@ class OperationTokens:
 
         Raises ``Unauthenticated`` for one that is, but has expired.
         """
-        if len(token) != TOKEN_LENGTH or not token.startswith(PREFIX) or not token.isascii():
+        found = _parts(token, PREFIX)
+        if found is None:
             return None
-        try:
-            raw = base64.b64decode(token[len(PREFIX) :], b"-_", validate=True)
-        except ValueError:
-            return None
-        expiry, digest = raw[:EXPIRY_SIZE], raw[EXPIRY_SIZE:]
+        expiry, digest = found
         if not hmac.compare_digest(digest, self._digest(operation, expiry)):
             return None
-        expires_at = float(int.from_bytes(expiry))
-        if expires_at <= now:
-            raise Unauthenticated("The operation's token has expired.")
-        return expires_at
+        return _good_until(expiry, now)
+
+    def seal(self, token: str) -> str | None:
+        """What to keep of a token that is to be looked at later: by it the operation is known that
+        it opens, and nobody who reads it has a token. None for what is none.
+        """
+        found = _parts(token, PREFIX)
+        if found is None:
+            return None
+        expiry, digest = found
+        return SEALED + base64.urlsafe_b64encode(expiry + self._sealed(digest)).decode()
+
+    def opens_sealed(self, sealed: str, operation: str, now: float) -> float | None:
+        """The same as ``opens``, for what was kept of a token."""
+        found = _parts(sealed, SEALED)
+        if found is None:
+            return None
+        expiry, digest = found
+        if not hmac.compare_digest(digest, self._sealed(self._digest(operation, expiry))):
+            return None
+        return _good_until(expiry, now)
+
+    def _sealed(self, digest: bytes) -> bytes:
+        return hashlib.blake2b(
+            digest, key=self._key, person=b"ringback-sealed", digest_size=DIGEST_SIZE
+        ).digest()
 
     def _digest(self, operation: str, expiry: bytes) -> bytes:
         return hashlib.blake2b(
             operation.encode() + expiry, key=self._key, digest_size=DIGEST_SIZE
         ).digest()
+
+
+def _parts(text: str, prefix: str) -> tuple[bytes, bytes] | None:
+    """Expiry and digest of what begins so."""
+    if len(text) != TOKEN_LENGTH or not text.startswith(prefix) or not text.isascii():
+        return None
+    try:
+        raw = base64.b64decode(text[len(prefix) :], b"-_", validate=True)
+    except ValueError:
+        return None
+    return raw[:EXPIRY_SIZE], raw[EXPIRY_SIZE:]
+
+
+def _good_until(expiry: bytes, now: float) -> float:
+    expires_at = float(int.from_bytes(expiry))
+    if expires_at <= now:
+        raise Unauthenticated("The operation's token has expired.")
+    return expires_at

@@ -150,6 +150,19 @@ class Gate:
         self._revocations.check(found)
         return found
 
+    def seal(self, token: str) -> str | None:
+        """What to keep of an operation's own token, where the token itself must not stand."""
+        return self._tokens.seal(token)
+
+    def sealed_claims(self, sealed: str, operation: str) -> Claims:
+        """The same as ``operation_claims``, by what was kept of a token."""
+        expires_at = self._tokens.opens_sealed(sealed, operation, self._clock())
+        if expires_at is None:
+            return ANONYMOUS
+        found = Claims(operation=operation, expires_at=expires_at)
+        self._revocations.check(found)
+        return found
+
     async def _claims(self, request: Request, operation: str | None) -> Claims:
         header = request.header(b"authorization")
         if header is None and self._hook is None:

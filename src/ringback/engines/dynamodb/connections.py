@@ -29,6 +29,8 @@ SOCKETS = "socket#"
 FOLLOW = "follow#"
 PATTERNS = "follow-patterns"
 WAKE = "wake"
+LEASED = "leased"
+"""Until when its holder has it. It is no ``until``: what is past that, upkeep deletes."""
 LONGEST = 2 * 3600 + 600
 """Seconds until what is left of a connection goes: API Gateway keeps none for over two hours."""
 TURNS = 20
@@ -57,7 +59,7 @@ class TableConnections:
         item = await self.client.get(SOCKETS + id, SOCKET)
         if item is None:
             return None
-        return _connection(item), "holder" in item and float(item["until"]["N"]) < now
+        return _connection(item), "holder" in item and float(item[LEASED]["N"]) < now
 
     async def hold_connection(self, id: str, holder: str, now: float) -> Held | None:
         """Take the right to send, or leave word with who has it."""
@@ -67,7 +69,7 @@ class TableConnections:
                     id,
                     "SET holder = :holder, #until = :until REMOVE #wake",
                     "attribute_exists(pk) AND (attribute_not_exists(holder) OR #until < :now)",
-                    {"#until": "until", "#wake": WAKE},
+                    {"#until": LEASED, "#wake": WAKE},
                     {
                         ":holder": {"S": holder},
                         ":until": _number(now + LEASE),
@@ -98,7 +100,7 @@ class TableConnections:
         self, held: Held, now: float, *, release: bool, unfinished: bool = False
     ) -> Held | None:
         """Store what became of a connection, and perhaps let go."""
-        names = {"#data": "data", "#until": "until"}
+        names = {"#data": "data", "#until": LEASED}
         values: Item = {
             ":holder": {"S": held.holder},
             ":data": {"B": write(held.connection)},
