@@ -6,6 +6,7 @@ import re
 
 import httpx
 import pytest
+from aws_lambda_powertools.utilities.parser.models import APIGatewayProxyEventV2Model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,6 +43,7 @@ async def test_format_2_to_the_letter(stand: Stand, client: httpx.AsyncClient) -
     request.headers["Accept-Encoding"] = "identity"
     assert (await client.send(request)).status_code == 200
     (event,) = functions.of("fn")
+    APIGatewayProxyEventV2Model.model_validate(event)
     port = base.rpartition(":")[2]
     trace = event["headers"].pop("x-amzn-trace-id")
     assert re.fullmatch(r"Root=1-5e5ffb9e-[0-9a-f]{24}", trace)

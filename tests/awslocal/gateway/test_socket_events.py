@@ -3,6 +3,11 @@
 import re
 from typing import Any
 
+from aws_lambda_powertools.utilities.parser.models import (
+    APIGatewayWebSocketConnectEventModel,
+    APIGatewayWebSocketDisconnectEventModel,
+    APIGatewayWebSocketMessageEventModel,
+)
 from websockets.asyncio.client import connect
 
 from ringback.awslocal.model import LambdaAuthorizer, Stage
@@ -50,6 +55,9 @@ async def test_a_life(stand: Stand) -> None:
         await functions.until("fn", 2)
         await socket.close(4001, "bye")
     joined, said, left = await functions.until("fn", 3)
+    APIGatewayWebSocketConnectEventModel.model_validate(joined)
+    APIGatewayWebSocketMessageEventModel.model_validate(said)
+    APIGatewayWebSocketDisconnectEventModel.model_validate(left)
 
     assert set(joined) == {
         "headers", "multiValueHeaders", "queryStringParameters",

@@ -7,6 +7,15 @@ from typing import Any
 
 import httpx
 import pytest
+from aws_lambda_powertools.utilities.parser.models import (
+    DynamoDBStreamLambdaOnFailureDestinationModel,
+    DynamoDBStreamModel,
+    EventBridgeModel,
+    S3EventNotificationEventBridgeModel,
+    S3Model,
+    SnsModel,
+    SqsModel,
+)
 
 from tests.awslocal.sources.conftest import Watched
 
@@ -36,6 +45,7 @@ async def send(watched: Watched, *said: dict[str, Any]) -> None:
 async def test_a_queue_calls_with_its_messages(watched: Watched) -> None:
     await send(watched, {"n": "plain"}, {"n": "noise", "kind": "noise"})
     (event,) = await watched.came("work", lambda event: bodies(event)[0]["n"] == "plain")
+    SqsModel.model_validate(event)
     (record,) = event["Records"]
     assert record["eventSource"] == "aws:sqs"
     assert record["eventSourceARN"] == watched.home.stack.resources["Jobs"].arn
@@ -87,10 +97,12 @@ async def test_a_stream_calls_in_order_and_bisects(watched: Watched) -> None:
         "dynamodb", "put_item", TableName=table.physical, Item={"id": {"S": "i0"}, "x": {"S": ""}}
     )
     given_up = await watched.arrives("GivenUp")
+    DynamoDBStreamLambdaOnFailureDestinationModel.model_validate(given_up)
     about = given_up["DDBStreamBatchInfo"]
     assert given_up["requestContext"]["condition"] == "RetryAttemptsExhausted"
     assert (about["batchSize"], about["startSequenceNumber"]) == (1, about["endSequenceNumber"])
     await watched.came("changes", lambda event: names(event)[-1] == "i5" and not poisoned(event))
+    DynamoDBStreamModel.model_validate(watched.seen("changes")[0])
     record = watched.seen("changes")[0]["Records"][0]
     assert record["eventSourceARN"].startswith(f"{table.arn}/stream/")
     assert isinstance(record["dynamodb"]["ApproximateCreationDateTime"], float)
@@ -141,6 +153,7 @@ async def test_a_rule_calls_for_what_fits(watched: Watched) -> None:
     ]
     await watched.ask("events", "put_events", Entries=entries)
     (event,) = await watched.came("told", lambda event: source(event) == "one")
+    EventBridgeModel.model_validate(event)
     assert event["detail"] == {"size": 9}
     assert event["detail-type"] == "d"
     assert {"version", "id", "account", "time", "region", "resources"} <= set(event)
@@ -170,6 +183,7 @@ async def test_a_topic_calls_for_what_its_filter_lets_through(watched: Watched) 
         )
 
     (event,) = await watched.came("told", news)
+    SnsModel.model_validate(event)
     said = event["Records"][0]["Sns"]
     assert (said["Message"], said["TopicArn"]) == ("red news", arn)
     assert said["MessageAttributes"] == {"colour": {"Type": "String", "Value": "red"}}
@@ -188,6 +202,7 @@ async def test_a_bucket_calls_for_new_objects(watched: Watched) -> None:
         )
 
     (event,) = await watched.came("told", stored)
+    S3Model.model_validate(event)
     (record,) = event["Records"]
     assert record["eventName"] == "ObjectCreated:Put"
     assert record["s3"]["bucket"]["name"] == bucket
@@ -196,6 +211,7 @@ async def test_a_bucket_calls_for_new_objects(watched: Watched) -> None:
 
 async def test_a_bucket_tells_the_bus(watched: Watched) -> None:
     said = await watched.arrives("Heard")
+    S3EventNotificationEventBridgeModel.model_validate(said)
     assert (said["source"], said["detail"]["object"]["key"]) == ("aws.s3", "out/a.txt")
     assert await watched.came("told", lambda event: event == "out/a.txt")
 
@@ -205,6 +221,7 @@ async def test_a_schedule_calls(watched: Watched) -> None:
         datetime.datetime(2026, 11, 22, 8, tzinfo=datetime.UTC)
     )
     (event,) = await watched.came("told", lambda event: source(event) == "aws.events")
+    EventBridgeModel.model_validate(event)
     assert event["detail-type"] == "Scheduled Event"
     assert event["time"] == "2026-11-22T08:00:00Z"
     assert event["resources"][0].startswith("arn:aws:events:")
