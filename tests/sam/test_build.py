@@ -51,6 +51,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "env/lib.py": "",
         "helpers/__pycache__/x.pyc": "",
         "ringback-data/ringback.db": "",
+        "cdk.out/asset.zip": "",
         "requirements.txt": "",
     }.items():
         file = root / name

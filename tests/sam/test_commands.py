@@ -55,6 +55,18 @@ def test_a_dry_run_prints_the_commands_and_does_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_only_to_build_no_tool_that_deploys_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    only(monkeypatch, "uv")
+    monkeypatch.chdir(tmp_path)
+    assert run(["aws", "deploy", TARGET, "--dry-run"]) == 2
+    assert "pip install aws-sam-cli" in capsys.readouterr().err
+    assert run(["aws", "deploy", TARGET, "--dry-run", "--build-only"]) == 0
+    (install,) = capsys.readouterr().out.splitlines()
+    assert install.startswith("uv pip install ")
+
+
 def test_deploy_builds_and_calls_the_tools(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed, aws: Stack
 ) -> None:

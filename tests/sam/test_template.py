@@ -193,6 +193,13 @@ def test_events_of_others_come_and_its_own_do_not(template: dict[str, Any]) -> N
     }
 
 
+def test_what_of_outside_fails_for_good_is_kept(template: dict[str, Any]) -> None:
+    config = properties(template, "EventsFunctionEventInvokeConfig")
+    assert config["FunctionName"] == {"Ref": "EventsFunction"}
+    assert config["DestinationConfig"] == {"OnFailure": {"Destination": arn("Failures")}}
+    assert "MaximumRetryAttempts" in properties(template, "UpkeepFunctionEventInvokeConfig")
+
+
 @pytest.mark.parametrize(
     ("pattern", "wanted"),
     [

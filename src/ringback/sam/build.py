@@ -32,7 +32,7 @@ Lambda. An application that needs one of them says so in its own requirements.""
 FOR_UPLOADS = "obstore"
 """A third of all there is, and loaded for uploads alone."""
 PARTS_NOT_THERE = frozenset({"awscost", "awslocal", "cli", "demo", "sam"})
-SKIPPED = frozenset({"build", "dist", "docs", "ringback-data", "test", "tests"})
+SKIPPED = frozenset({"build", "cdk.out", "dist", "docs", "ringback-data", "test", "tests"})
 """Folders beside an application that are not it, as hidden ones and environments are not."""
 REQUIREMENTS = "requirements.txt"
 EPOCH = (1980, 1, 1, 0, 0, 0)

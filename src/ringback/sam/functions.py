@@ -36,7 +36,7 @@ STREAM_BATCH = 100
 EVENTS_RETRIES = 2
 STORED = {"eventName": ["INSERT", "MODIFY"]}
 NEWS: tuple[dict[str, Any], ...] = (
-    {"dynamodb": {"Keys": {"pk": {"S": ["journal", {"prefix": "relay#"}]}}}},
+    {"dynamodb": {"Keys": {"pk": {"S": ["journal", {"prefix": "relay#"}, {"prefix": "rest#"}]}}}},
     {
         "dynamodb": {
             "Keys": {"pk": {"S": [{"prefix": "op#"}]}, "sk": {"S": ["op", {"prefix": "e#"}]}}
@@ -115,8 +115,6 @@ class Function:
         if self.variables:
             properties["Environment"] = {"Variables": dict(self.variables)}
         properties["LoggingConfig"] = {"LogGroup": ref(f"{self.id}Logs")}
-        if self.asynchronous is not None:
-            properties["EventInvokeConfig"] = dict(self.asynchronous)
         if self.events:
             properties["Events"] = dict(self.events)
         yield (
@@ -127,6 +125,14 @@ class Function:
                 inside=tuple(skips),
             ),
         )
+        if self.asynchronous is not None:
+            # Beside the function, under the name that SAM gives it, and not inside: CDK takes it
+            # there only with a destination for success.
+            config = {"FunctionName": ref(self.id), "Qualifier": "$LATEST", **self.asynchronous}
+            yield (
+                f"{self.id}EventInvokeConfig",
+                {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": config},
+            )
         allow = [*self.allow, *plan.additions.statements] if self.app else self.allow
         yield f"{self.id}Role", policies.role(self.id, f"{self.id}Logs", allow, app=self.app)
         yield (
@@ -260,9 +266,7 @@ def functions(plan: Plan) -> Iterator[Function]:
             events=_outside(plan),
             asynchronous={
                 "MaximumRetryAttempts": EVENTS_RETRIES,
-                "DestinationConfig": {
-                    "OnFailure": {"Type": "SQS", "Destination": att(f"{FAILURES}.Arn")}
-                },
+                "DestinationConfig": {"OnFailure": {"Destination": att(f"{FAILURES}.Arn")}},
             },
         )
 

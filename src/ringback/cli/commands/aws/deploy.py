@@ -53,6 +53,12 @@ def deploy(
     python: Python = PYTHON,
     prefix: Prefix = "",
     additions: With = None,
+    build_only: Annotated[
+        bool,
+        typer.Option(
+            "--build-only", help="Build the code and the template; another tool deploys them."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the commands, and run none.")
     ] = False,
@@ -62,6 +68,7 @@ def deploy(
     Its dependencies are installed for Lambda, whatever this machine is. The size is printed, and
     what is too large for Lambda is refused before anything is uploaded.
     """
+    from ringback.cli.terminal import note
     from ringback.sam.build import REQUIREMENTS, Build
     from ringback.sam.parameters import parameters
     from ringback.sam.tools import Deployment, given, stack_name, stack_of
@@ -86,20 +93,24 @@ def deploy(
         artifacts=artifacts,
         parameters=wanted,
     )
+    # First: what is missing is said before minutes of building.
+    commands = [] if build_only else deployment.commands()
     if dry_run:
-        _show(build, deployment)
+        _show([build.install(), *commands])
         return
-    commands = deployment.commands()  # first: what is missing is said before minutes of building
     _build(build, rb, plan, deployment)
+    if build_only:
+        note(f"{build.archive} and {deployment.template} are made.")
+        return
     _run(commands)
     _tell(deployment)
 
 
-def _show(build: Build, deployment: Deployment) -> None:
+def _show(commands: list[list[str]]) -> None:
     from ringback.cli.terminal import out
     from ringback.sam.tools import shown
 
-    for command in (build.install(), *deployment.commands()):
+    for command in commands:
         out(shown(command))
 
 
