@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, Self, runtime_checkable
 
-from ringback.core.connections import Changes, Connection, Held
+from ringback.core.connections import Changes, Connection, Held, Rest
 from ringback.core.filters import AnyFilter
 from ringback.core.model import (
     Accepted,
@@ -328,8 +328,8 @@ class Connections(Protocol):
     async def remove_follower(self, id: str, filter: str, *, pattern: bool) -> None:
         """Do so no more. Idempotent."""
 
-    async def followers(self, topic: str) -> Sequence[str]:
-        """The connections that follow a topic by its own name."""
+    async def followers(self, topic: str, after: str = "") -> Sequence[str]:
+        """The connections that follow a topic by its own name; those behind an id, in order."""
 
     async def pattern_followers(self) -> Sequence[tuple[str, str]]:
         """All that follow patterns, as (filter, connection)."""
@@ -343,7 +343,12 @@ class Streamed(Protocol):
         """What records of the stream tell, in their order."""
 
     async def take_passing(self, key: str) -> bool:
-        """Whether the caller is the one who tells messages of ephemeral topics: true once."""
+        """Whether the caller is the one who tells messages of ephemeral topics: true once. Of a
+        ``Rest``, whether it was there; it is no more.
+        """
+
+    async def hand_on(self, rest: Rest) -> None:
+        """Have the stream tell of who is still to be told (``Changes.rests``)."""
 
     async def flush(self) -> None:
         """Wait until all that was begun beside the store's own writes is sent: what tells queues,

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ringback.core.connections import LEASE, Changes, Connection, Held, Passing, read, write
+from ringback.core.connections import LEASE, Changes, Connection, Held, Passing, Rest, read, write
 from ringback.core.model import Publication
 from ringback.engines.dynamodb.connections import is_pattern
 from ringback.engines.sqlite import SqliteEngine
@@ -34,6 +34,7 @@ class Memory:
         self.rows: dict[str, Row] = {}
         self.following: set[tuple[str, str]] = set()
         self.passing: dict[str, Passing] = {}
+        self.rests: dict[str, Rest] = {}
         self.records: list[dict[str, Any]] = []
         self.told: Callable[[], None] = lambda: None
         self._read = 0
@@ -133,8 +134,8 @@ class MemoryTable(SqliteEngine):
         with self.memory.lock:
             self.memory.following.discard((filter, id))
 
-    async def followers(self, topic: str) -> Sequence[str]:
-        return [id for text, id in tuple(self.memory.following) if text == topic]
+    async def followers(self, topic: str, after: str = "") -> Sequence[str]:
+        return [id for text, id in tuple(self.memory.following) if text == topic and id > after]
 
     async def pattern_followers(self) -> Sequence[tuple[str, str]]:
         return [each for each in tuple(self.memory.following) if is_pattern(each[0])]
@@ -147,12 +148,25 @@ class MemoryTable(SqliteEngine):
                 for each in records
                 if (found := self.memory.passing.get(each.get("passing", "")))
             ),
+            rests=tuple(
+                self.memory.rests[each["rest"]]
+                for each in records
+                if each.get("rest") in self.memory.rests
+            ),
             opened=tuple(each["opened"] for each in records if "opened" in each),
             unfinished=tuple(each["unfinished"] for each in records if "unfinished" in each),
         )
 
     async def take_passing(self, key: str) -> bool:
-        return self.memory.passing.pop(key, None) is not None
+        waiting: dict[str, Any] = (
+            self.memory.rests if key in self.memory.rests else (self.memory.passing)
+        )
+        return waiting.pop(key, None) is not None
+
+    async def hand_on(self, rest: Rest) -> None:
+        key = f"rest {len(self.memory.records)}"
+        self.memory.rests[key] = msgspec.structs.replace(rest, key=key)
+        self.memory.record(rest=key)
 
     async def flush(self) -> None:
         pass

@@ -295,7 +295,7 @@ def test_a_throttled_table_has_the_stream_read_again(
     world.publish("a", 1)
     whole = MemoryTable.followers
 
-    async def throttled(self: MemoryTable, topic: str) -> Any:
+    async def throttled(self: MemoryTable, topic: str, after: str = "") -> Any:
         raise StoreUnavailable("ProvisionedThroughputExceeded")
 
     monkeypatch.setattr(MemoryTable, "followers", throttled)

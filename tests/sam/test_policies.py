@@ -170,6 +170,12 @@ def test_who_tells_followers_writes_no_operation(template: dict[str, Any]) -> No
     told = statements(template, "PushFunction")["Tell"]
     assert told["Condition"] == {
         "ForAllValues:StringLike": {
-            "dynamodb:LeadingKeys": ["socket#*", "follow#*", "follow-patterns", "relay#*"]
+            "dynamodb:LeadingKeys": [
+                "socket#*",
+                "follow#*",
+                "follow-patterns",
+                "relay#*",
+                "rest#*",
+            ]
         }
     }

@@ -82,6 +82,21 @@ class Passing(msgspec.Struct, frozen=True):
     """With when they were published."""
 
 
+class Rest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who is still to be told of something: more follow it than one call has time for."""
+
+    after: str
+    """The connection up to which all were told, in the order of their ids."""
+    topics: tuple[str, ...] = ()
+    """Topics that have news."""
+    messages: tuple[tuple[Publication, float], ...] = ()
+    """Or messages of ephemeral topics."""
+    rounds: int = 0
+    """Calls that had no time for all."""
+    key: str = ""
+    """Names it, once it is stored."""
+
+
 class Changes(msgspec.Struct, frozen=True):
     """What records of a store's stream tell."""
 
@@ -90,6 +105,7 @@ class Changes(msgspec.Struct, frozen=True):
     queued: tuple[str, ...] = ()
     """Operations that were queued by these."""
     passing: tuple[Passing, ...] = ()
+    rests: tuple[Rest, ...] = ()
     events: tuple[Event, ...] = ()
     """Events that were emitted."""
     opened: tuple[str, ...] = ()

@@ -114,7 +114,7 @@ class LambdaHandler:
                 return await functions.queue(event["Records"], remaining)
             case Trigger.STREAM:
                 backstop = os.environ.get(BACKSTOP) == "backstop"
-                return await functions.stream(event["Records"], backstop=backstop)
+                return await functions.stream(event["Records"], remaining, backstop=backstop)
             case Trigger.SNS:
                 for record in event["Records"]:
                     await functions.outside.notification(record)

@@ -1,7 +1,8 @@
 """Pushing: the table's stream says what is new, and who follows it gets what they lack.
 
 A record is a hint. What is sent is read from the logs, from where each connection stands: so it
-does not matter how often, how late or in which order records come.
+does not matter how often, how late or in which order records come. Of more followers than one call
+has time for, the rest is stored, and the stream calls for them again.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
-from ringback.core.connections import Changes, Connection, Passing
-from ringback.core.model import Kind, Message, Position
+import msgspec
+
+from ringback.core.connections import Changes, Connection, Rest
+from ringback.core.model import Kind, Message, Position, Publication
 from ringback.core.policies import parsed
 from ringback.core.topics import OPERATIONS
 from ringback.edges.places import TICK
@@ -24,6 +27,11 @@ from ringback.lambdas.parts import Pages, Parts
 from ringback.lambdas.posts import CannotPost
 from ringback.wire import channel
 
+RESERVE = 25.0
+"""Seconds of the function's time with which nobody more is begun to be told: as long as one may
+take whose connection answers slowly. Who is left is told by another call."""
+MAX_ROUNDS = 1_000
+"""Calls that one after the other tell of the same: each tells thousands."""
 GREETING = 1.0
 """Seconds for which a connection that opens is waited for: it stands once ``$connect`` has
 answered, and until then API Gateway knows nothing of it. Nor does it of one whose client left at
@@ -43,43 +51,105 @@ class Pushes:
         self._parts = parts
         self._room = asyncio.Semaphore(AT_ONCE)
 
-    async def push(self, changes: Changes) -> None:
-        """Tell of changes. Raises ``StoreUnavailable`` where it cannot be said who is to be told:
-        then all of it is to be tried again.
+    async def push(self, changes: Changes, remaining: float) -> None:
+        """Tell of changes, and hand on who cannot be told in the seconds that remain. Raises
+        ``StoreUnavailable`` where it cannot be said who is to be told, or one could not be: then
+        all of it is to be tried again.
         """
-        wanted: dict[str, set[str]] = {id: set() for id in changes.unfinished}
-        topics = [topic for topic in changes.topics if not topic.startswith(OPERATIONS)]
-        patterns = await self._patterns(bool(topics or changes.passing))
-        for topic, ids in await self._followers(changes.topics, patterns):
-            for id in ids:
-                wanted.setdefault(id, set()).add(topic)
-        pages = Pages(self._parts.service.engine)
-        await _all(
-            [
-                *(self._greet(id) for id in changes.opened),
-                *(
-                    self._bring_up(id, None if id in changes.unfinished else changed, pages)
-                    for id, changed in wanted.items()
-                ),
-            ]
+        until = time.monotonic() + remaining - RESERVE
+        rests = [Rest(after="", topics=tuple(sorted(changes.topics)))]
+        rests += [rest for rest in changes.rests if rest.topics]
+        passing = [(each.key, Rest(after="", messages=each.messages)) for each in changes.passing]
+        passing += [(rest.key, rest) for rest in changes.rests if rest.messages]
+        needed = bool(passing) or any(
+            not topic.startswith(OPERATIONS) for rest in rests for topic in rest.topics
         )
-        for passing in changes.passing:
-            await self._pass(passing, patterns)
-
-    async def _patterns(self, needed: bool) -> Sequence[tuple[str, str]]:
-        return await self._parts.table.pattern_followers() if needed else ()
+        patterns = await self._parts.table.pattern_followers() if needed else ()
+        pages = Pages(self._parts.service.engine)
+        unfinished = frozenset(changes.unfinished)
+        works = [
+            *(self._greet(id) for id in changes.opened),
+            *(self._bring_up(id, None, pages) for id in unfinished),
+        ]
+        telling = [self._tell(rest, patterns, unfinished, pages, until) for rest in rests]
+        for done in await asyncio.gather(_all(works), *telling, return_exceptions=True):
+            if done is not None:
+                raise done
+        for key, rest in passing:
+            if await self._parts.table.take_passing(key):
+                await self._pass(rest, patterns, until)
 
     async def _followers(
-        self, topics: Iterable[str], patterns: Sequence[tuple[str, str]]
-    ) -> list[tuple[str, set[str]]]:
+        self, topics: Iterable[str], patterns: Sequence[tuple[str, str]], after: str
+    ) -> dict[str, set[str]]:
+        """Those who follow, behind an id and in the order of ids, each with what they follow."""
+
         async def of(topic: str) -> tuple[str, set[str]]:
             async with self._room:
-                ids = set(await self._parts.table.followers(topic))
+                ids = set(await self._parts.table.followers(topic, after))
             if not topic.startswith(OPERATIONS):
-                ids |= {id for text, id in patterns if parsed(text).matches(topic)}
+                ids |= {id for text, id in patterns if id > after and parsed(text).matches(topic)}
             return topic, ids
 
-        return await asyncio.gather(*map(of, topics))
+        found: dict[str, set[str]] = {}
+        for topic, ids in await asyncio.gather(*map(of, topics)):
+            for id in ids:
+                found.setdefault(id, set()).add(topic)
+        return dict(sorted(found.items()))
+
+    async def _each(
+        self, ids: Sequence[str], work: Callable[[str], Awaitable[None]], until: float
+    ) -> tuple[str | None, int | None, BaseException | None]:
+        """Do something for each, in order, so many at once, as long as there is time; and for the
+        first in any case. The last of those it was done for, where there are more; and the number
+        of the first for whom it failed, with why.
+        """
+        begun, failed, why = 0, None, None
+
+        async def go_on() -> None:
+            nonlocal begun, failed, why
+            while begun < len(ids) and (begun == 0 or time.monotonic() < until):
+                number = begun
+                begun += 1
+                try:
+                    await _all([work(ids[number])])
+                except Exception as error:
+                    if failed is None or number < failed:
+                        failed, why = number, error
+
+        await asyncio.gather(*[go_on() for _ in range(min(AT_ONCE, len(ids)))])
+        return (ids[begun - 1] if begun < len(ids) else None), failed, why
+
+    async def _hand_on(self, rest: Rest, after: str) -> None:
+        if rest.rounds >= MAX_ROUNDS:
+            log.error("Not all are told of %s: there are too many.", rest.topics or "messages")
+            return
+        await self._parts.table.hand_on(
+            msgspec.structs.replace(rest, after=after, rounds=rest.rounds + 1, key="")
+        )
+
+    # What is kept
+
+    async def _tell(
+        self,
+        rest: Rest,
+        patterns: Sequence[tuple[str, str]],
+        unfinished: Collection[str],
+        pages: Pages,
+        until: float,
+    ) -> None:
+        wanted = await self._followers(rest.topics, patterns, rest.after)
+        ids = [id for id in wanted if id not in unfinished]
+        last, failed, why = await self._each(
+            ids, lambda id: self._bring_up(id, wanted[id], pages), until
+        )
+        if why is not None and (last is None or not failed):
+            raise why
+        if last is not None:
+            # Who could not be told is told first by the next; who was told, has nothing new.
+            await self._hand_on(rest, ids[failed - 1] if failed else last)
+        if rest.key:
+            await self._parts.table.take_passing(rest.key)
 
     async def _bring_up(self, id: str, changed: set[str] | None, pages: Pages) -> None:
         table = self._parts.table
@@ -132,49 +202,63 @@ class Pushes:
 
     # What nothing is kept of
 
-    async def _pass(self, passing: Passing, patterns: Sequence[tuple[str, str]]) -> None:
+    async def _pass(self, rest: Rest, patterns: Sequence[tuple[str, str]], until: float) -> None:
         """Tell messages of ephemeral topics, once; whom they do not reach, they do not."""
-        if not await self._parts.table.take_passing(passing.key):
-            return
-        for publication, at in passing.messages:
-            message = Message(
-                topic=publication.topic,
-                position=Position("", 0),
-                kind=Kind.MESSAGE,
-                data=publication.data,
-                at=at,
-                attributes=publication.attributes,
-            )
-            frame = channel.message(message.topic, message.position, message.data, at)
-            ((_, ids),) = await self._followers([message.topic], patterns)
-            await _all([self._pass_to(id, message, frame) for id in ids])
+        told = [_Told(publication, at) for publication, at in rest.messages]
+        topics = dict.fromkeys(publication.topic for publication, _ in rest.messages)
+        ids = tuple(await self._followers(topics, patterns, rest.after))
+        last, _, why = await self._each(ids, lambda id: self._pass_to(id, told), until)
+        if why is not None:
+            log.warning("Messages of ephemeral topics did not reach all: %s", why)
+        if last is not None:
+            await self._hand_on(rest, last)
 
-    async def _pass_to(self, id: str, message: Message, frame: bytes) -> None:
+    async def _pass_to(self, id: str, told: Sequence[_Told]) -> None:
         parts = self._parts
         async with self._room:
             found = await parts.table.find_connection(id, parts.service.clock())
             if found is None:
                 return
             connection = found[0]
-            topics = parts.context.hub.topics
             expires_at = connection.claims.expires_at
             over = expires_at is not None and expires_at <= parts.service.clock()
             if over or parts.service.revocations.covers(connection.claims):
                 return
-            filters = [
-                text
-                for text in connection.followed
-                if not text.startswith(OPERATIONS) and parsed(text).matches(message.topic)
-            ]
-            allowed = topics.allows("subscribe", connection.claims, message.topic)
-            private = message.private and not topics.grants(connection.claims, message.topic)
-            if not filters or not allowed or private:
-                return
             try:
-                if not await parts.posts.post(id, frame):
-                    await parts.table.close_connection(id)
+                for each in told:
+                    if self._sees(connection, each.message) and not await parts.posts.post(
+                        id, each.frame
+                    ):
+                        await parts.table.close_connection(id)
+                        return
             except CannotPost as error:
                 log.warning("%s", error)
+
+    def _sees(self, connection: Connection, message: Message) -> bool:
+        topics, claims = self._parts.context.hub.topics, connection.claims
+        return (
+            any(
+                not text.startswith(OPERATIONS) and parsed(text).matches(message.topic)
+                for text in connection.followed
+            )
+            and topics.allows("subscribe", claims, message.topic)
+            and not (message.private and not topics.grants(claims, message.topic))
+        )
+
+
+class _Told:
+    """A message of an ephemeral topic, and its frame."""
+
+    def __init__(self, publication: Publication, at: float) -> None:
+        self.message = Message(
+            topic=publication.topic,
+            position=Position("", 0),
+            kind=Kind.MESSAGE,
+            data=publication.data,
+            at=at,
+            attributes=publication.attributes,
+        )
+        self.frame = channel.message(publication.topic, self.message.position, publication.data, at)
 
 
 def _welcome(connection: Connection) -> bytes:

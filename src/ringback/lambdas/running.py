@@ -139,9 +139,9 @@ class Functions:
         return sequence_failures(await self.work.handle(records, remaining))
 
     async def stream(
-        self, records: Sequence[Mapping[str, Any]], *, backstop: bool
+        self, records: Sequence[Mapping[str, Any]], remaining: float, *, backstop: bool
     ) -> dict[str, Any]:
         """A batch of the table's changes."""
         if backstop:
             return sequence_failures(await self.streams.send_again(records))
-        return sequence_failures(await self.streams.push(records))
+        return sequence_failures(await self.streams.push(records, remaining))

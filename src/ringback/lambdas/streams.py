@@ -102,11 +102,16 @@ class Streams:
         self._queues = queues
         self._bus = bus
 
-    async def push(self, records: Records) -> list[str]:
-        """Tell of what is new; the number of the record to go on with, where that failed."""
+    async def push(self, records: Records, remaining: float) -> list[str]:
+        """Tell of what is new; the number of the record to go on with, where that failed.
+
+        ``remaining``: seconds that the function may still run.
+        """
         changes: Changes = self._table.changes(records)
         try:
-            await asyncio.gather(self._pushes.push(changes), self._bus.put(changes.events))
+            await asyncio.gather(
+                self._pushes.push(changes, remaining), self._bus.put(changes.events)
+            )
         except StoreUnavailable as error:
             log.warning("The stream is read again from here: %s", error)
             return [records[0]["dynamodb"]["SequenceNumber"]]

@@ -33,7 +33,7 @@ _WRITE = (
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
 )
-TOLD = ("socket#*", "follow#*", "follow-patterns", "relay#*")
+TOLD = ("socket#*", "follow#*", "follow-patterns", "relay#*", "rest#*")
 """Partitions of connections, of who follows what, and of what is on its way."""
 KNOWN = ("meta", "fact#secret", "fact#tasks", "journal", "topics", "topic#$revocations")
 """Partitions of what a function reads to start, and of what was revoked."""

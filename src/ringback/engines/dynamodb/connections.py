@@ -3,6 +3,7 @@
     socket#ID         socket       a connection: what it follows, where it stands, who holds it
     follow#TOPIC      ID           a connection that follows a topic, or an operation, by its name
     follow-patterns   DIGEST#ID    one that follows a pattern
+    rest#KEY          rest         who is still to be told of something, for the stream
 
 A record of the stream is worth a call only where an item has ``wake``: a connection that is new,
 and one on which there is more to send. Taking hold of it takes that away.
@@ -18,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from ringback.core.connections import LEASE, Connection, Held, read, write
+from ringback.core.connections import LEASE, Connection, Held, Rest, read, write
 from ringback.core.filters import parse
 from ringback.core.topics import OPERATIONS
 from ringback.engines.dynamodb.client import Cancelled, Client, Item
@@ -33,8 +34,14 @@ LEASED = "leased"
 """Until when its holder has it. It is no ``until``: what is past that, upkeep deletes."""
 LONGEST = 2 * 3600 + 600
 """Seconds until what is left of a connection goes: API Gateway keeps none for over two hours."""
+REST = "rest#"
+REST_LIVES = 24 * 3600
+"""Seconds: as long as the stream tells of it."""
 TURNS = 20
 """Times that a connection may change hands while somebody finds out who holds it."""
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Rest)
 
 
 class TableConnections:
@@ -175,11 +182,12 @@ class TableConnections:
         """Do so no more."""
         await self.client.delete(*_follower(id, filter, pattern=pattern))
 
-    async def followers(self, topic: str) -> Sequence[str]:
-        """The connections that follow a topic by its own name."""
+    async def followers(self, topic: str, after: str = "") -> Sequence[str]:
+        """The connections that follow a topic by its own name; those behind an id, in order."""
+        values = {":pk": {"S": FOLLOW + topic}}
         found = await self.client.query(
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": FOLLOW + topic}},
+            KeyConditionExpression="pk = :pk AND sk > :after" if after else "pk = :pk",
+            ExpressionAttributeValues=values | ({":after": {"S": after}} if after else {}),
             ProjectionExpression="sk",
             ConsistentRead=True,
         )
@@ -195,6 +203,23 @@ class TableConnections:
             ConsistentRead=True,
         )
         return [(item["filter"]["S"], item["sk"]["S"].partition("#")[2]) for item in found]
+
+    async def hand_on(self, rest: Rest) -> None:
+        """Have the stream tell of who is still to be told."""
+        await self.client.put(
+            {
+                "pk": {"S": REST + secrets.token_hex(8)},
+                "sk": {"S": "rest"},
+                "rest": {"B": _ENCODER.encode(rest)},
+                "expires": _number(int(time.time() + REST_LIVES)),
+            }
+        )
+
+
+def read_rest(item: Item) -> Rest:
+    """Who is still to be told, from its item."""
+    rest = _DECODER.decode(bytes(item["rest"]["B"]))
+    return msgspec.structs.replace(rest, key=f"{item['pk']['S']} {item['sk']['S']}")
 
 
 def is_pattern(text: str) -> bool:

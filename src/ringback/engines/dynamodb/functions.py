@@ -7,11 +7,17 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ringback.core.connections import Changes, Passing
+from ringback.core.connections import Changes, Passing, Rest
 from ringback.core.model import Event, OperationState, Status
 from ringback.engines.dynamodb import items, relays, schema
 from ringback.engines.dynamodb.client import Cancelled, Item
-from ringback.engines.dynamodb.connections import SOCKETS, WAKE, TableConnections
+from ringback.engines.dynamodb.connections import (
+    REST,
+    SOCKETS,
+    WAKE,
+    TableConnections,
+    read_rest,
+)
 from ringback.engines.dynamodb.logs import Logs
 from ringback.engines.dynamodb.meta import Meta
 from ringback.engines.dynamodb.queues import Queues
@@ -27,6 +33,7 @@ def changes_of(records: Sequence[Mapping[str, Any]]) -> Changes:
     topics: set[str] = set()
     queued: dict[str, None] = {}
     passing: list[Passing] = []
+    rests: list[Rest] = []
     events: list[Event] = []
     opened: dict[str, None] = {}
     unfinished: dict[str, None] = {}
@@ -40,6 +47,9 @@ def changes_of(records: Sequence[Mapping[str, Any]]) -> Changes:
         if pk.startswith(RELAY):
             messages = relays.read(bytes(new["messages"]["B"]))
             passing.append(Passing(f"{pk} {sk}", tuple(messages)))
+        elif pk.startswith(REST):
+            if inserted:
+                rests.append(read_rest(new))
         elif pk.startswith(SOCKETS):
             if WAKE in new:
                 (opened if inserted else unfinished)[pk.removeprefix(SOCKETS)] = None
@@ -54,6 +64,7 @@ def changes_of(records: Sequence[Mapping[str, Any]]) -> Changes:
         topics=frozenset(topics - {QUEUE}),
         queued=tuple(queued),
         passing=tuple(passing),
+        rests=tuple(rests),
         events=tuple(events),
         opened=tuple(opened),
         unfinished=tuple(unfinished),
@@ -83,7 +94,9 @@ class TableFunctions(TableConnections):
         return changes_of(records)
 
     async def take_passing(self, key: str) -> bool:
-        """Whether ephemeral messages are the caller's to tell: whoever deletes them tells them."""
+        """Whether ephemeral messages are the caller's to tell: whoever deletes them tells them.
+        What is left of a telling goes the same way.
+        """
         pk, _, sk = key.partition(" ")
         try:
             await self.client.delete(pk, sk, {"ConditionExpression": "attribute_exists(pk)"})
