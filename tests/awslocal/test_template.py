@@ -138,6 +138,18 @@ def test_a_function_that_cannot_run_here_is_told(tmp_path: Path) -> None:
     assert {name for name, _ in stack.left_out} == {"Node", "Image", "Far"}
 
 
+def test_a_folder_of_code_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
+    properties = {"Handler": "a.b", "Runtime": "python3.13", "CodeUri": "nowhere/"}
+    stack = stack_of(
+        tmp_path,
+        {"F": {"Type": "AWS::Serverless::Function", "Properties": properties}},
+        Transform="AWS::Serverless-2016-10-31",
+    )
+    ((name, why),) = stack.left_out
+    assert (name, "nowhere" in why) == ("F", True)
+    assert "F" in stack.functions
+
+
 def refuse(tmp_path: Path, value: Any, **rest: Any) -> str:
     properties = {
         "Handler": "a.b",
@@ -183,6 +195,11 @@ def test_what_cannot_be_resolved_is_refused_with_its_name(tmp_path: Path) -> Non
             "Resources: {F: {Type: AWS::Lambda::Function, Properties: "
             "{Runtime: python3.13, Code: {ZipFile: ''}, Timeout: soon}}}",
             "soon",
+        ),
+        (
+            "Resources: {T: {Type: AWS::DynamoDB::Table, Properties: "
+            "{AttributeDefinitions: [{AttributeName: a, AttributeType: S}]}}}",
+            "table T in .* has no KeySchema",
         ),
         ("Resources: [", "is not YAML"),
         ("Resources: {A: \xff}", "is not UTF-8"),

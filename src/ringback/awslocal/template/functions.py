@@ -25,6 +25,9 @@ def functions(context: Context) -> Iterator[Function]:
         if code is None or properties.get("PackageType") == "Image":
             context.left_out.append((name, "a function without code on this machine"))
             continue
+        if not code.is_dir():
+            # It is kept, and fails when it is called: what builds it may be still to be run.
+            context.left_out.append((name, f"its code is to be in {code}, which is no folder yet"))
         runtime = str(properties.get("Runtime", ""))
         if not runtime.startswith(RUNTIMES):
             context.left_out.append((name, f"a function in {runtime}: only Python runs here"))

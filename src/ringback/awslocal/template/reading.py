@@ -105,6 +105,10 @@ def _read(path: Path, given: dict[str, str], place: Place, endpoint: str) -> Sta
     context = Context(
         template=template, folder=folder, place=place, resolver=resolver, attributes=attributes
     )
+    for name, properties in context.of("AWS::DynamoDB::Table"):
+        for wanted in ("AttributeDefinitions", "KeySchema"):
+            if not properties.get(wanted):
+                raise ConfigurationError(f"The table {name} in {path} has no {wanted}.")
     known = {each.name: each for each in functions(context)}
     http, sockets = apis(context)
     stack = Stack(
