@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from ringback.cli.application import run
 from tests.cli.program import Shell
 
 HEAVY = ("rich", "httpx", "pydantic", "starlette", "uvicorn", "apsw", "asyncio")
@@ -44,6 +45,20 @@ def test_help(shell: Shell, command: list[str]) -> None:
     assert done.out.startswith(f"Usage: {' '.join(['ringback', *command])}")
     assert done.err == ""
     assert not re.search(r"--[a-z-]+ <", done.out), "an option without a word for its value"
+
+
+@pytest.mark.parametrize("group", [[], ["ops"], ["aws"]])
+def test_help_of_a_group(
+    group: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run([*group, "--help"]) == 0
+    _, _, listed = capsys.readouterr().out.partition("Commands:")
+    assert not re.search(r"\.\.\.$", listed, re.MULTILINE), "a summary too long for its line"
+    for name in re.findall(r"^  ([a-z]+)  ", listed, re.MULTILINE):
+        assert run([*group, name, "--help"]) == 0
+        each = capsys.readouterr().out
+        assert not re.search(r"--[a-z-]+ <", each), "an option without a word for its value"
 
 
 def test_help_says_what_exit_statuses_mean(shell: Shell) -> None:

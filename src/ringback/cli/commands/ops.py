@@ -47,7 +47,10 @@ def list_(
     engine: options.EngineInstead = None,
     json: options.Json = False,
 ) -> None:
-    """List operations, newest first: your own over a URL, all in a data folder."""
+    """List operations, newest first.
+
+    Over a URL your own, in a data folder all.
+    """
     if status is not None and status not in STATUSES:
         raise typer.BadParameter(f"--status is one of {', '.join(STATUSES)}.")
     from ringback.cli.target import Search, Where, open_target
@@ -75,7 +78,10 @@ def show(
     engine: options.EngineInstead = None,
     json: options.Json = False,
 ) -> None:
-    """Show one operation; from a data folder with its input and what went wrong."""
+    """Show one operation.
+
+    From a data folder with its input, and what went wrong.
+    """
 
     async def main(target: Target) -> None:
         shown = await target.show(operation)
@@ -105,10 +111,10 @@ def watch(
     patience: options.Patience = None,
     json: options.Json = False,
 ) -> None:
-    """Follow an operation to its end and print the result; the exit status tells how it ended.
+    """Follow an operation to its end, and print the result.
 
-    With --json every event is a line of its own. A server that restarts meanwhile is waited for,
-    and nothing is missed.
+    The exit status tells how it ended. With --json every event is a line of its own. A server
+    that restarts meanwhile is waited for, and nothing is missed.
     """
     from ringback.cli import watching
     from ringback.cli.target import Where, open_target

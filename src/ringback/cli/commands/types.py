@@ -19,9 +19,10 @@ def types(
     ] = None,
     url: options.Url = None,
 ) -> None:
-    """Print the application's tasks as TypeScript, for `connect<Api>()`.
+    """Print the application's tasks as TypeScript.
 
-    From the application itself, or from what a server says of itself at /openapi.json.
+    For `connect<Api>()`, from the application itself, or from what a server says of itself at
+    /openapi.json.
     """
     from ringback.cli.api_types import api_types
     from ringback.cli.texts import write_text

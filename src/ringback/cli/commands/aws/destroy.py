@@ -18,9 +18,10 @@ def destroy(
         bool, typer.Option("--dry-run", help="Say what there is, and delete nothing.")
     ] = False,
 ) -> None:
-    """Delete a stack with all that it keeps: its table, and every file in its bucket.
+    """Delete a stack with all that it keeps.
 
-    It asks first. Its logs go with it; backups of the table stay for 35 days, as AWS has it.
+    That is its table, and every file in its bucket. It asks first. Its logs go with it; backups
+    of the table stay for 35 days, as AWS has it.
     """
     from ringback.cli.terminal import note, out
     from ringback.sam.stack import Stack

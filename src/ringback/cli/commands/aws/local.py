@@ -24,7 +24,10 @@ def local(
     port: Annotated[
         int,
         typer.Option(
-            min=0, max=65535, help="Port of the first API; the others follow. 0: free ones."
+            min=0,
+            max=65535,
+            help="Port of the first API; the others follow. 0: free ones.",
+            metavar="PORT",
         ),
     ] = 3000,
     parameter: Annotated[
@@ -41,10 +44,11 @@ def local(
             max=1000,
             help="By what AWS's times are multiplied: limits of connections, batching windows, "
             "schedules, pauses between attempts. 0.1: ten times as fast.",
+            metavar="FACTOR",
         ),
     ] = 1.0,
     concurrency: Annotated[
-        int, typer.Option(min=1, max=1000, help="Environments that may run at once.")
+        int, typer.Option(min=1, max=1000, help="Environments that may run at once.", metavar="N")
     ] = 100,
     origin: Annotated[
         Pairs,
@@ -59,9 +63,13 @@ def local(
     ] = True,
     aws_port: Annotated[
         int,
-        typer.Option(min=0, max=65535, help="Port of what stands for AWS. 0: a free one."),
+        typer.Option(
+            min=0, max=65535, help="Port of what stands for AWS. 0: a free one.", metavar="PORT"
+        ),
     ] = 0,
-    region: Annotated[str, typer.Option(help="The region it pretends to be.")] = "us-east-1",
+    region: Annotated[
+        str, typer.Option(help="The region it pretends to be.", metavar="REGION")
+    ] = "us-east-1",
     log_level: options.LogLevel = logs.DEFAULT_LEVEL,
     json: options.Json = False,
 ) -> None:

@@ -27,7 +27,7 @@ def redrive(
         bool, typer.Option("--dry-run", help="Say what there is, and change nothing.")
     ] = False,
 ) -> None:
-    """Give dead letters of a stack's queues back to where they came from.
+    """Give a stack's dead letters back to where they came from.
 
     First mend what made them. A message names an operation that the table has, so one that comes
     twice, or late, does no harm.

@@ -52,7 +52,7 @@ def template(
         str, typer.Option(help="The folder of the code, from the template's.", metavar="DIR")
     ] = ".",
 ) -> None:
-    """Write the SAM template of an application: what it registers, as resources of AWS.
+    """Write the SAM template of what an application registers.
 
     It has its parameters with it; `ringback aws deploy` and `ringback aws local` take it.
     """
