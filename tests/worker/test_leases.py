@@ -55,6 +55,27 @@ async def test_a_short_lease_is_renewed_in_time_by_an_idle_worker(data: Path) ->
     assert (state.status, state.result) == (Status.SUCCEEDED, b"1")
 
 
+async def test_what_ends_soon_is_never_renewed(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rb = Ringback(data=data, open_topics=True)
+
+    @rb.task
+    async def brief() -> int:
+        return 1
+
+    async with rb.running():
+        engine, renewed = rb.started.service.engine, 0
+
+        async def renew(leases: object, now: float) -> tuple[frozenset[str], frozenset[str]]:
+            nonlocal renewed
+            renewed += 1
+            return frozenset(), frozenset()
+
+        monkeypatch.setattr(engine, "renew", renew)
+        for _ in range(3):
+            await ended(rb, "brief")
+    assert renewed == 0
+
+
 async def test_a_blocked_loop_does_not_lose_its_own_operations(data: Path) -> None:
     """The worker itself finds the lease over before it could renew it: it knows better."""
     rb = Ringback(data=data, open_topics=True)

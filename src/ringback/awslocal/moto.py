@@ -133,7 +133,8 @@ def _body(environ: Environ) -> bytes:
 
 
 def mend() -> None:
-    """Have a failed transaction put back what it changed, and nothing else; and leave out what
+    """Have a failed transaction put back what it changed, and nothing else, as an update that would
+    make an item too large; and leave out what
     takes most of moto's time: to look for its own modules on the disk for each request, to look at
     all items for those of one partition, and at the service's model for each value of an answer.
     """
@@ -159,7 +160,24 @@ def mend() -> None:
                 each.restore(length)
             raise
 
+    update: Any = DynamoDBBackend.update_item
+
+    def update_item(
+        self: Any, table_name: str, key: dict[str, Any], *more: Any, **options: Any
+    ) -> Any:
+        table = self.get_table(table_name)
+        found = table.get_item(*self.get_keys_value(table, key))
+        before = None if found is None else dict(found.attrs)
+        try:
+            return update(self, table_name, key, *more, **options)
+        except BaseException:
+            if before is not None:
+                dict.clear(found.attrs)
+                dict.update(found.attrs, before)
+            raise
+
     DynamoDBBackend.transact_write_items = transact_write_items  # type: ignore[method-assign]
+    DynamoDBBackend.update_item = update_item  # type: ignore[method-assign]
 
     serialize: Any = BaseJSONSerializer._serialize_type_structure
     query: Any = Table.query

@@ -40,26 +40,30 @@ class Heartbeat:
             self._sooner.set()
 
     async def run(self) -> None:
-        """Renew leases until cancelled."""
-        self._due = time.monotonic()
+        """Renew leases until cancelled. What has just begun has its lease from its claim."""
+        self._due = min(self._due, time.monotonic() + LONGEST)
         while True:
+            while (left := self._due - time.monotonic()) > 0:
+                self._sooner.clear()
+                await rung(self._sooner, left)
             now = time.monotonic()
             late, self._due = now - self._due, now + LONGEST
             running = self._runs()
             if running:
                 await self._renew(running, late)
-            while (left := self._due - time.monotonic()) > 0:
-                self._sooner.clear()
-                await rung(self._sooner, left)
 
     async def _renew(self, running: Collection[Run], late: float) -> None:
         attempts = {run.attempt.id: run.attempt for run in running}
         shortest = min(attempt.state.policy.lease for attempt in attempts.values())
         self._due = min(self._due, time.monotonic() + _pause(shortest))
-        lost, cancelled = await self._service.engine.renew(
-            [(attempt.id, attempt.attempt) for attempt in attempts.values()],
-            self._service.clock(),
-        )
+        try:
+            lost, cancelled = await self._service.engine.renew(
+                [(attempt.id, attempt.attempt) for attempt in attempts.values()],
+                self._service.clock(),
+            )
+        except BaseException:
+            self._due = time.monotonic()  # whoever begins anew does so with this
+            raise
         for operation in lost:
             attempts[operation].stop(Reason.LOST)
         for operation in cancelled - lost:

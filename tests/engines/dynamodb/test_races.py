@@ -7,13 +7,21 @@ from collections.abc import Callable
 
 import pytest
 
+from ringback.core.commands import Cancel, Report
 from ringback.core.filters import parse
+from ringback.core.lifecycle import accept
 from ringback.core.model import Keep, Publication
 from ringback.engines.dynamodb import DynamoEngine, feeds
 from ringback.engines.dynamodb.packs import pack_key
-from ringback.errors import OperationForgotten
-from tests.contract.acts import DAY, finish, start, sweep
-from tests.core.states import NOW
+from ringback.engines.dynamodb.payloads import MOST
+from ringback.errors import (
+    IdempotencyKeyReused,
+    OperationForgotten,
+    PayloadTooLarge,
+    UnknownOperation,
+)
+from tests.contract.acts import DAY, apply, finish, key, start, sweep
+from tests.core.states import NOW, operation
 from tests.engines.dynamodb.proxy import Proxy, refusal
 
 Make = Callable[..., DynamoEngine]
@@ -70,10 +78,10 @@ async def test_a_message_on_its_way_in_is_waited_for(
         (await engine.publish([Publication(f"t/{number}", b"%d" % number)], NOW))[0]
         for number in range(3)
     ]
-    key = pack_key("t/2", positions[2].offset)
-    item = await engine.client.get(*key)
+    pack = pack_key("t/2", positions[2].offset)
+    item = await engine.client.get(*pack)
     assert item is not None
-    await engine.client.delete(*key)
+    await engine.client.delete(*pack)
 
     async def pause(tried: int) -> None:
         await engine.client.put(item)
@@ -91,10 +99,57 @@ async def test_a_message_on_its_way_in_is_waited_for(
     assert ([message.data for message in page.messages], page.gap) == ([b"2"], False)
 
 
+async def test_a_key_whose_process_died_before_its_operation_was_stored(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next ones store it, and only one of them, under the name that the key is known for."""
+    first, large = operation(), b'"' + b"x" * 20_000 + b'"'
+    async with make() as engine, make() as other:
+        with monkeypatch.context() as patch:
+            patch.setattr(engine._acceptance, "_insert", _fail)
+            with pytest.raises(KeyError):
+                await engine.accept(accept(first), key("a"))
+        with pytest.raises(UnknownOperation):
+            await engine.load(first.id)
+        with pytest.raises(IdempotencyKeyReused):
+            await engine.accept(accept(operation()), key("a", "another"))
+        again = [operation(input=large) for _ in range(10)]
+        answers = await asyncio.gather(
+            *[
+                each.accept(accept(state), key("a"))
+                for each, state in zip([engine, other] * 5, again, strict=True)
+            ]
+        )
+        assert {answer.operation.id for answer in answers} == {first.id}
+        assert sorted(answer.replayed for answer in answers) == [False] + [True] * 9
+        assert await engine.load(first.id) == answers[0].operation
+        assert await engine.count_queued() == 1
+
+
+async def test_a_key_does_not_bring_back_what_was_forgotten(engine: DynamoEngine) -> None:
+    known = key("a", expires_at=NOW + 100 * DAY)
+    state = (await engine.accept(accept(operation()), known)).operation
+    await apply(engine, state, Cancel())
+    await engine.forget(state.id, NOW)
+    for then in (NOW + 29 * DAY, NOW + 31 * DAY):
+        with pytest.raises(OperationForgotten):
+            await engine.accept(accept(operation(then)), known)
+        await sweep(engine, NOW + 30 * DAY)
+
+
+async def test_a_key_of_what_no_item_takes_is_free_again(make: Make) -> None:
+    async with make(bucket="") as engine:
+        state = operation(input=b'"' + b"x" * (MOST - 2) + b'"', traceparent="x" * 60_000)
+        with pytest.raises(PayloadTooLarge, match="400 KB"):
+            await engine.accept(accept(state), key("a"))
+        assert not (await engine.accept(accept(operation()), key("a", "smaller"))).replayed
+
+
 async def test_what_belongs_to_a_forgotten_operation_goes_though_somebody_dies(
     engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = await start(engine, input=b"x" * 100_000)
+    state = await apply(engine, state, Report(attempt=1, parts=(b'"%s"' % (b"x" * 1000),)))
     await finish(engine, state)
     with monkeypatch.context() as patch:
         patch.setattr(engine.client, "delete_all", _fail)
@@ -110,5 +165,5 @@ async def test_what_belongs_to_a_forgotten_operation_goes_though_somebody_dies(
         await engine.load(state.id)
 
 
-async def _fail(*_: object) -> None:
+async def _fail(*_: object, **__: object) -> None:
     raise KeyError

@@ -13,7 +13,7 @@ import pytest
 from botocore.session import get_session
 
 from ringback.core.lifecycle import accept
-from ringback.core.model import Publication
+from ringback.core.model import HELD, Publication
 from ringback.engines.dynamodb import DynamoEngine, client
 from ringback.engines.dynamodb.client import TRIES
 from ringback.errors import ConfigurationError, StoreUnavailable, UnknownOperation
@@ -92,6 +92,16 @@ async def test_an_answer_that_was_lost_is_no_conflict(make: Make, between: Proxy
         assert (accepted.operation, accepted.replayed) == (state, False)
         assert between.asked.count("PutItem") == 3
         assert await engine.count_queued() == 2
+        lost.append("PutItem")
+        accepted = await engine.accept(accept(operation()), key("a"))
+        assert not accepted.replayed, "the record of its key is its own"
+        lost.append("UpdateItem")
+        assert len((await take(engine)).operations) == 3
+        running = await engine.load(state.id)
+        lost.append("UpdateItem")
+        done = await finish(engine, running)
+        assert await engine.load(state.id) == done
+        assert not lost
 
 
 async def test_a_transaction_that_meets_another_is_tried_again(make: Make, between: Proxy) -> None:
@@ -105,7 +115,7 @@ async def test_a_transaction_that_meets_another_is_tried_again(make: Make, betwe
     )
     async with make(options=between.options()) as engine:
         between.fail(3, met, "TransactWriteItems")
-        await engine.accept(accept(operation()), key("a"))
+        await engine.accept(accept(operation(ready_at=HELD)), key("a"))
         assert between.asked.count("TransactWriteItems") == 4
 
 

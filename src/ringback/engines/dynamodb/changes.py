@@ -1,21 +1,23 @@
 """A change as writes of one transaction.
 
 An acceptance without a key is one conditional put. A change of state updates the operation's item,
-by attributes that differ, and puts its messages beside it in one item: two writes. What leaves the
-running ones under a limit frees its place in a third.
+by attributes that differ, with its messages if they are small: one write. Larger ones are put
+beside it in one item, and what leaves the running ones under a limit frees its place in another:
+these make it a transaction.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ringback.core.model import Change, OperationState, Status
-from ringback.engines.dynamodb import items, limits
-from ringback.engines.dynamodb.client import MAX_TRANSACTION, Item
+from ringback.engines.dynamodb import entries, items, limits
+from ringback.engines.dynamodb.client import MAX_TRANSACTION, Cancelled, Item
 from ringback.engines.dynamodb.limits import Write, write_size
 from ringback.engines.dynamodb.payloads import INLINE_MESSAGE, Payloads
 from ringback.errors import Conflict, PayloadTooLarge
@@ -25,8 +27,10 @@ LOG_KEPT = 2000
 """Newest messages of an operation's log beyond which its older progress messages are dropped."""
 LOG_TRIM_EVERY = 256
 """Messages between two looks at whether there is something to drop."""
-UNCHANGED: tuple[str, ...] = ("pk", "sk", "id", "task", "lease_until")
+UNCHANGED: tuple[str, ...] = ("pk", "sk", "task", "lease_until")
 """What an update leaves alone; a lease only by its own rule."""
+MARK = "mark"
+"""What an operation's item has from the one who stored it, who may have lost the answer."""
 MAX_BYTES = 4 * 1024 * 1024
 """Bytes in one transaction, by DynamoDB's own bound."""
 
@@ -40,6 +44,12 @@ class Prepared(msgspec.Struct):
     """The operations that these make ready to be worked on."""
     changed: set[str]
     """What is to be hinted at."""
+    entry: bytes | None = None
+    """The messages that stand in the operation's item."""
+
+    def done(self, refused: Cancelled) -> bool:
+        """Whether it was carried out before, and only the answer to that was lost."""
+        return entries.has(refused.reasons[0], self.entry)
 
 
 class Changes:
@@ -53,6 +63,7 @@ class Changes:
     async def inserted(self, state: OperationState) -> Item:
         """The item of a new operation."""
         item = items.operation_item(state) | {"by": self._by}
+        item[MARK] = {"B": secrets.token_bytes(6)}
         item |= await self._payloads.store(state.id, "input", state.input)
         if state.result is not None:
             item |= await self._payloads.store(state.id, "result", state.result)
@@ -85,8 +96,11 @@ class Changes:
         after = change.after
         payloads = await self._payloads_of(before, after)
         ready.stored.append(payloads)
-        ready.writes.append(self._update(before, after, payloads, change.lease))
         if change.messages:
+            ready.entry = entries.entry(after, change.messages)
+        apart = bool(change.messages) and ready.entry is None
+        ready.writes.append(self._update(change, payloads, ready.entry, apart=apart))
+        if apart:
             item = items.log_item(after, change.messages)
             data = bytes(item.pop("messages")["B"])
             kept = await self._payloads.store(after.id, "messages", data, INLINE_MESSAGE)
@@ -113,9 +127,8 @@ class Changes:
         )
         return {name: given for item in stored for name, given in item.items()}
 
-    def _update(
-        self, before: OperationState, after: OperationState, payloads: Item, lease: float | None
-    ) -> Write:
+    def _update(self, change: Change, payloads: Item, entry: bytes | None, *, apart: bool) -> Write:
+        before, after = change.before or change.after, change.after
         old, new = items.operation_item(before), items.operation_item(after)
         changed = {
             name: given
@@ -129,6 +142,8 @@ class Changes:
             else:
                 changed["lease_until"] = new["lease_until"]
         changed |= payloads | {"by": self._by}
+        if apart:
+            changed[entries.APART] = items.value(after.version)
         for name in ("input", "result"):
             if name in payloads or name + "_s3" in payloads:
                 gone.append(name + "_s3" if name in payloads else name)
@@ -137,12 +152,12 @@ class Changes:
             "status": items.value(before.status.value),
             "attempt": items.value(before.attempt),
         }
-        if lease is not None:
-            conditions["lease_until"] = items.value(lease)
+        if change.lease is not None:
+            conditions["lease_until"] = items.value(change.lease)
         return {
             "Update": {
                 "Key": {"pk": new["pk"], "sk": new["sk"]},
-                **expressions(changed, gone, conditions),
+                **expressions(changed, gone, conditions, entry),
             }
         }
 
@@ -177,15 +192,24 @@ def insertion(item: Item) -> Write:
 
 
 def expressions(
-    changed: Mapping[str, Any], gone: Sequence[str], conditions: Mapping[str, Any]
+    changed: Mapping[str, Any],
+    gone: Sequence[str],
+    conditions: Mapping[str, Any],
+    entry: bytes | None,
 ) -> dict[str, Any]:
-    """An update that sets and removes attributes if others are as they should be."""
+    """An update that sets and removes attributes, and adds to the log, if others are as they
+    should be.
+    """
     names: dict[str, str] = {}
     values: dict[str, Any] = {}
     sets = []
     for index, (name, given) in enumerate(changed.items()):
         names[f"#s{index}"], values[f":s{index}"] = name, given
         sets.append(f"#s{index} = :s{index}")
+    if entry is not None:
+        names["#log"] = entries.ENTRIES
+        values |= {":none": {"L": []}, ":entry": {"L": [{"B": entry}]}}
+        sets.append("#log = list_append(if_not_exists(#log, :none), :entry)")
     removes = []
     for index, name in enumerate(gone):
         names[f"#g{index}"] = name

@@ -12,7 +12,7 @@ import heapq
 import logging
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,12 +20,12 @@ import msgspec
 from ringback.core.commands import Fail
 from ringback.core.lifecycle import NOBODY, decide
 from ringback.core.lifecycle import claim as decide_claim
-from ringback.core.model import HELD, Claimed, Demand, OperationState, Policy, Status
+from ringback.core.model import HELD, Change, Claimed, Demand, OperationState, Policy, Status
 from ringback.core.retry import CLOCK_SLACK, waits_until
 from ringback.engines.dynamodb import items, schema
-from ringback.engines.dynamodb.changes import Changes
+from ringback.engines.dynamodb.changes import Changes, Prepared
 from ringback.engines.dynamodb.client import Cancelled, Client, Item, pause
-from ringback.engines.dynamodb.limits import Admitted, Limits, takes
+from ringback.engines.dynamodb.limits import Admitted, Limits, Write, takes
 from ringback.engines.dynamodb.logs import Logs
 from ringback.errors import TaskFailed
 
@@ -199,19 +199,24 @@ class Claims:
             waiting = [at for search, _ in searches for at in search.next]
             found = sorted(each for search, _ in searches for each in search.found)
             chosen = found[: limit - len(taken)]
-            given = await self.take(worker, [(each.task, each.admitted) for each in chosen], now)
+            states, lost = await self._logs.load_some([each.admitted.id for each in chosen])
+            await self._fail(lost.values(), now)
+            admitted = [(each.task, each.admitted) for each in chosen]
+            given = await self._take(worker, admitted, states, now)
             taken += given
             if len(given) == len(chosen):
                 break
             await pause(tried)
         return Claimed(tuple(taken), None if len(taken) >= limit else min(waiting, default=None))
 
-    async def take(
-        self, worker: str, chosen: Sequence[tuple[str, Admitted]], now: float
+    async def _take(
+        self,
+        worker: str,
+        chosen: Sequence[tuple[str, Admitted]],
+        states: Mapping[str, OperationState],
+        now: float,
     ) -> list[OperationState]:
         """Have these run, but for those that something happened to meanwhile."""
-        states, lost = await self._logs.load_some([admitted.id for _, admitted in chosen])
-        await self._fail(lost.values(), now)
         able = [
             (task, admitted)
             for task, admitted in chosen
@@ -226,18 +231,21 @@ class Claims:
         self,
         worker: str,
         chosen: list[tuple[str, Admitted]],
-        states: dict[str, OperationState],
+        states: Mapping[str, OperationState],
         now: float,
     ) -> list[OperationState]:
         while chosen:
             decided = [decide_claim(states[each.id], worker, now) for _, each in chosen]
             prepared = [await self._changes.prepared(change) for change in decided]
+            counts: list[Write] = []
+            for task in sorted({task for task, _ in chosen}):
+                counts += takes(task, [each for of, each in chosen if of == task], now)
+            if not counts:
+                return await self._take_each(decided, prepared)
             writes = [write for each in prepared for write in each.writes]
             owners = [index for index, each in enumerate(prepared) for _ in each.writes]
-            for task in sorted({task for task, _ in chosen}):
-                writes += takes(task, [each for of, each in chosen if of == task], now)
             try:
-                await self._client.transact(writes)
+                await self._client.transact([*writes, *counts])
             except Cancelled as refused:
                 failed = {index for index, why in enumerate(refused.reasons) if why is not None}
                 if any(index >= len(owners) for index in failed):
@@ -247,6 +255,28 @@ class Claims:
                 continue
             return [change.after for change in decided]
         return []
+
+    async def _take_each(
+        self, decided: Sequence[Change], prepared: Sequence[Prepared]
+    ) -> list[OperationState]:
+        """The same where there are no limits to hold: each by itself costs half as much."""
+        answers = await asyncio.gather(
+            *[self._is_taken(each) for each in prepared], return_exceptions=True
+        )
+        taken = [
+            change.after for change, answer in zip(decided, answers, strict=True) if answer is True
+        ]
+        failed = [answer for answer in answers if isinstance(answer, BaseException)]
+        if failed and not taken:
+            raise failed[0]
+        return taken  # what failed is seen again, or its lease ends
+
+    async def _is_taken(self, prepared: Prepared) -> bool:
+        try:
+            await self._client.transact(prepared.writes)
+        except Cancelled as refused:
+            return prepared.done(refused)
+        return True
 
     async def choose(self, worker: str, operations: Sequence[str], now: float) -> Claimed:
         """Take exactly these, as far as they are eligible; see ``ports.Chosen``."""
@@ -273,7 +303,7 @@ class Claims:
                 admitted = of.admit(operation, state.policy, state.limit_key)
                 if admitted is not None:
                     chosen.append((state.task, admitted))
-            given = await self.take(worker, chosen, now)
+            given = await self._take(worker, chosen, states, now)
             taken += given
             if len(given) == len(chosen):
                 break

@@ -36,15 +36,11 @@ from ringback.core.model import (
     Status,
 )
 from ringback.core.topics import OPERATIONS
-from ringback.engines.dynamodb import items, relays, schema
-from ringback.engines.dynamodb.changes import Changes, check_room, insertion
+from ringback.engines.dynamodb import relays
+from ringback.engines.dynamodb.accepting import Acceptance
+from ringback.engines.dynamodb.changes import Changes, check_room
 from ringback.engines.dynamodb.claims import Claims
-from ringback.engines.dynamodb.client import (
-    RETRY_AFTER,
-    Cancelled,
-    Client,
-    pause,
-)
+from ringback.engines.dynamodb.client import RETRY_AFTER, Cancelled, Client
 from ringback.engines.dynamodb.depth import Depth
 from ringback.engines.dynamodb.feeds import Feeds
 from ringback.engines.dynamodb.functions import TableFunctions
@@ -56,22 +52,13 @@ from ringback.engines.dynamodb.queues import Queues
 from ringback.engines.dynamodb.streams import Stream
 from ringback.engines.dynamodb.topics import Topics
 from ringback.engines.dynamodb.upkeep import Upkeep
-from ringback.errors import (
-    Conflict,
-    IdempotencyKeyReused,
-    OperationForgotten,
-    PayloadTooLarge,
-    QueueFull,
-    UnknownOperation,
-)
+from ringback.errors import Conflict, PayloadTooLarge, QueueFull
 from ringback.ports import QUEUE, Hint, Relayed
 
 T = TypeVar("T")
 
 MAX_QUEUED = 1_000_000
 """Queued operations beyond which a new one is refused."""
-UNSEEN = 6
-"""Looks for an operation whose key is known: of one transaction, one may be seen a moment later."""
 IN_LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
 """The variable that says so: there the stream is read by functions of its own."""
 
@@ -106,6 +93,7 @@ class DynamoEngine(TableFunctions):
         self._feeds = Feeds(self.client, payloads, self._topics, self._journal)
         self._logs = Logs(self.client, payloads)
         self._changes = Changes(payloads, self._process, event_retention)
+        self._acceptance = Acceptance(self.client, self._changes, payloads, self._logs)
         self._claims = Claims(self.client, self._changes, self._logs)
         self._upkeep = Upkeep(self.client, self._logs, self._topics, payloads)
         self._depth = Depth(max_queued, self.count_queued)
@@ -159,61 +147,23 @@ class DynamoEngine(TableFunctions):
 
     async def _accept(self, state: OperationState, key: IdempotencyRecord | None) -> Accepted:
         if not await self._depth.enter():
-            replayed = None if key is None else await self._replayed(key, state.created_at)
+            replayed = (
+                None if key is None else await self._acceptance.replayed(key, state.created_at)
+            )
             if replayed is not None:
                 return replayed
             raise QueueFull(queued=self._depth.queued, retry_after=RETRY_AFTER)
         stored = False
         try:
-            answer = await self._store(state, key)
+            await self._meta.know(state.task)
+            answer = await self._acceptance.store(state, key)
             stored = not answer.replayed
         finally:
             self._depth.leave(stored=stored)
         if stored and state.status is Status.QUEUED:
-            self.queues.send([state])
+            self.queues.send([answer.operation])
             self._hint(frozenset({QUEUE}))
         return answer
-
-    async def _store(self, state: OperationState, key: IdempotencyRecord | None) -> Accepted:
-        await self._meta.know(state.task)
-        item = await self._changes.inserted(state)
-        writes = [insertion(item)]
-        if key is not None:
-            writes.append(_key_write(key, state))
-        try:
-            await self.client.transact(writes)
-        except Cancelled as refused:
-            if key is None and _is_of(refused.reasons[0], state):
-                return Accepted(state, False)  # it was stored, and the answer was lost
-            await self._payloads.forget([item])
-            if key is not None and refused.reasons[-1] is not None:
-                return await self._accepted(key, refused.reasons[-1])
-            raise Conflict(operation=state.id) from refused
-        return Accepted(state, False)
-
-    async def _replayed(self, key: IdempotencyRecord, now: float) -> Accepted | None:
-        found = await self.client.get(schema.digest_key("key", key.scope), "key")
-        if found is None or items.number(found, "until") <= now:
-            return None
-        return await self._accepted(key, found)
-
-    async def _accepted(self, key: IdempotencyRecord, found: Mapping[str, Any]) -> Accepted:
-        """The operation that was accepted under a key that is known."""
-        operation = str(items.text(found, "operation"))
-        if bytes(found["payload"]["B"]) != key.payload:
-            raise IdempotencyKeyReused(operation=operation)
-        for tried in range(UNSEEN):
-            try:
-                return Accepted(await self._logs.load(operation), True)
-            except OperationForgotten:
-                break
-            except UnknownOperation:
-                await pause(tried)
-        raise OperationForgotten(
-            "This Idempotency-Key was used for an operation that has been forgotten. "
-            "Use a new key to do the work again.",
-            operation=operation,
-        )
 
     def commit(self, change: Change) -> asyncio.Future[None]:
         return self._begin(self._commit(change))
@@ -231,8 +181,9 @@ class DynamoEngine(TableFunctions):
                 check_room(prepared.writes)
                 await self.client.transact(prepared.writes)
         except Cancelled as refused:
-            await self._payloads.forget(prepared.stored)
-            raise Conflict(operation=change.after.id) from refused
+            if not prepared.done(refused):
+                await self._payloads.forget(prepared.stored)
+                raise Conflict(operation=change.after.id) from refused
         except PayloadTooLarge:
             await self._payloads.forget(prepared.stored)
             raise
@@ -365,22 +316,3 @@ class DynamoEngine(TableFunctions):
 
     async def set_fact(self, name: str, value: bytes, *, replace: bool = True) -> bytes:
         return await self._meta.set_fact(name, value, replace=replace)
-
-
-def _is_of(found: Mapping[str, Any] | None, state: OperationState) -> bool:
-    """Whether an item is that of an operation, wherever it stands by now."""
-    if not found or items.text(found, "task") != state.task:
-        return False
-    return items.number(found, "created_at") == state.created_at
-
-
-def _key_write(key: IdempotencyRecord, state: OperationState) -> dict[str, Any]:
-    """The record of a key, unless there is one that has not expired."""
-    return {
-        "Put": {
-            "Item": items.key_item(key, state.id),
-            "ConditionExpression": "attribute_not_exists(pk) OR #until <= :now",
-            "ExpressionAttributeNames": {"#until": "until"},
-            "ExpressionAttributeValues": {":now": items.value(state.created_at)},
-        }
-    }

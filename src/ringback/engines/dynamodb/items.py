@@ -30,11 +30,13 @@ from ringback.engines.dynamodb.client import Item
 
 OPERATION = "op"
 """The sort key of an operation."""
+KEY = "key"
+"""That of an idempotency key."""
 FORGOTTEN = "forgotten"
 """What an operation's item has once the operation is no more."""
 MAX_PRIORITY = 1 << 63
 
-_APART = {"policy", "input", "result"}
+_APART = {"id", "policy", "input", "result"}
 _FIELDS = {
     field.name: field
     for field in msgspec.structs.fields(OperationState)
@@ -152,8 +154,17 @@ def operation_of(item: Item, input: bytes, result: bytes | None) -> OperationSta
         fields[name] = "" if given == EMPTY else given
     fields["status"] = Status(fields["status"])
     return OperationState(
-        policy=policy_of(item["policy"]["S"]), input=input, result=result, **fields
+        id=operation_in(item),
+        policy=policy_of(item["policy"]["S"]),
+        input=input,
+        result=result,
+        **fields,
     )
+
+
+def operation_in(item: Item) -> str:
+    """The operation whose partition an item is in."""
+    return str(item["pk"]["S"]).partition("#")[2]
 
 
 def log_item(after: OperationState, drafts: Sequence[Draft]) -> Item:
@@ -175,9 +186,14 @@ def log_key(offset: int) -> str:
     return f"m#{schema.number_key(offset)}"
 
 
+def log_end(item: Item) -> int:
+    """The offset of the last message of such an item."""
+    return int(str(item["sk"]["S"]).partition("#")[2])
+
+
 def log_messages(item: Item, epoch: str) -> list[Message]:
     """The messages of such an item, whose payload is there."""
-    operation = item["pk"]["S"].partition("#")[2]
+    operation = operation_in(item)
     first, at = integer(item, "first"), number(item, "at")
     return [
         Message(
@@ -212,7 +228,7 @@ def key_item(record: IdempotencyRecord, operation: str) -> Item:
     """An idempotency key."""
     return {
         "pk": {"S": schema.digest_key("key", record.scope)},
-        "sk": {"S": "key"},
+        "sk": {"S": KEY},
         "payload": {"B": record.payload},
         "operation": {"S": operation},
         schema.EXPIRES: value(int(record.expires_at) + 1),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from ringback.core.model import BEGINNING, Message, OperationState, Page, Position, Query
-from ringback.engines.dynamodb import items, schema
+from ringback.engines.dynamodb import entries, items, schema
 from ringback.engines.dynamodb.changes import LOG_KEPT, LOG_TRIM_EVERY
 from ringback.engines.dynamodb.client import Client, Item, NoObject, key_of
 from ringback.engines.dynamodb.payloads import Payloads
@@ -81,7 +81,17 @@ class Logs:
 
     async def read(self, epoch: str, operation: str, after: Position | None, limit: int) -> Page:
         """Messages of an operation's log; see ``ports.Engine.read``."""
-        version = items.integer(await self.item(operation), "version")
+        item = await self.item(operation)
+        try:
+            return await self._read(item, epoch, after, limit)
+        except NoObject:  # it may have been forgotten meanwhile
+            again = await self.item(operation)
+            if again == item:
+                raise
+            return await self._read(again, epoch, after, limit)
+
+    async def _read(self, item: Item, epoch: str, after: Position | None, limit: int) -> Page:
+        version = items.integer(item, "version")
         head = Position(epoch, version)
         foreign = (
             after is not None
@@ -91,24 +101,54 @@ class Logs:
         offset = 0 if after is None or foreign else after.offset
         found: list[Message] = []
         gap, size, wanted = foreign, 0, min(limit, MAX_PAGE)
-        for item in await self._log(operation, offset, wanted):
-            for message in await self._messages(item, epoch):
-                number = message.position.offset
-                if number <= offset:
-                    continue
-                if number != offset + 1 and not (after is None and not found):
-                    if found:  # a hole: what follows it comes with the next page, as a gap
-                        return Page(messages=tuple(found), position=found[-1].position, gap=gap)
-                    gap = True
-                offset = number
-                found.append(message)
-                size += len(message.data)
-                if len(found) >= wanted or size >= PAGE_BYTES:
-                    return Page(messages=tuple(found), position=message.position, gap=gap)
+        async for message in self._messages_after(item, epoch, offset, wanted):
+            number = message.position.offset
+            if number <= offset:
+                continue
+            if number != offset + 1 and not (after is None and not found):
+                if found:  # a hole: what follows it comes with the next page, as a gap
+                    return Page(messages=tuple(found), position=found[-1].position, gap=gap)
+                gap = True
+            offset = number
+            found.append(message)
+            size += len(message.data)
+            if len(found) >= wanted or size >= PAGE_BYTES:
+                return Page(messages=tuple(found), position=message.position, gap=gap)
         if not found and offset < version and after is not None:
             gap = True
         position = found[-1].position if found else head
         return Page(messages=tuple(found), position=position, gap=gap)
+
+    async def _messages_after(
+        self, item: Item, epoch: str, offset: int, wanted: int
+    ) -> AsyncIterator[Message]:
+        """Messages in order, as it was when the operation's item was read: those there, and those
+        of items of their own, if there are any.
+        """
+        version = items.integer(item, "version")
+        dropped = dropped_upto(version)
+        inside = [
+            each
+            for each in entries.entries_of(item)
+            if each.last > offset and not (each.is_progress and each.last <= dropped)
+        ]
+        beside: list[Item] = []
+        if items.integer(item, entries.APART) > offset:
+            found = await self._log(items.operation_in(item), offset, wanted)
+            beside = [each for each in found if items.log_end(each) <= version]
+        state = None
+        while inside or beside:
+            if not inside or (beside and items.integer(beside[0], "first") < inside[0].first):
+                for message in await self._messages(beside.pop(0), epoch):
+                    yield message
+                continue
+            if state is None:
+                result = None
+                if any(each.has_result for each in inside):
+                    result = await self._payloads.load(item, "result")
+                state = items.operation_of(item, b"", result)
+            for message in inside.pop(0).read(state, epoch):
+                yield message
 
     async def _log(self, operation: str, offset: int, limit: int) -> list[Item]:
         """Items with messages after an offset: of a page, as many as DynamoDB gives at once."""
@@ -132,8 +172,8 @@ class Logs:
 
     async def trim(self, before: int, after: OperationState) -> None:
         """Drop progress messages that are further behind than ``LOG_KEPT``, if it is time to."""
-        end = after.version - LOG_KEPT
-        if after.version // LOG_TRIM_EVERY == before // LOG_TRIM_EVERY or end <= 0:
+        end = dropped_upto(after.version)
+        if end <= dropped_upto(before) or end <= 0:
             return
         found = await self._client.query(
             KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
@@ -197,8 +237,8 @@ class Logs:
         values = {":value": {"S": value}}
         condition = "#name = :value"
         if after is not None:
-            condition += " AND id < :after"
-            values[":after"] = {"S": after}
+            condition += " AND pk < :after"
+            values[":after"] = {"S": schema.operation_key(after)}
         found = await self._client.query(
             IndexName=index,
             KeyConditionExpression=condition,
@@ -207,7 +247,12 @@ class Logs:
             ScanIndexForward=False,
             Limit=size,
         )
-        return [item["id"]["S"] for item in found]
+        return [items.operation_in(item) for item in found]
+
+
+def dropped_upto(version: int) -> int:
+    """Up to which offset a log of so many messages has lost its progress."""
+    return version // LOG_TRIM_EVERY * LOG_TRIM_EVERY - LOG_KEPT
 
 
 def _sources(query: Query, tasks: Iterable[str]) -> Sequence[tuple[str, str, str]]:

@@ -4,8 +4,9 @@
 
     pk                sk              what
     meta              meta            the epoch, the names of tasks, the floor of the journal
-    op#ID             op              an operation; or, once it is forgotten, that it was here
-    op#ID             m#OFFSET        messages of its log, under the offset of the last of them
+    op#ID             op              an operation, with what is small of its log; or, once it is
+                                      forgotten, that it was here
+    op#ID             m#OFFSET        further messages of its log, under the offset of the last
     op#ID             e#SEQUENCE      an event that it emitted
     key#DIGEST        key             an idempotency key
     limit#TASK        task, key#KEY   how many run of a task, of a key; when a key's turn is
@@ -41,10 +42,10 @@ EXPIRES = "expires"
 
 _KEYS = {
     STAGE: ("stage", "place"),
-    BY_TASK: ("task", "id"),
-    BY_SUBJECT: ("subject", "id"),
-    BY_PARENT: ("parent", "id"),
-    DEAD: ("dead", "id"),
+    BY_TASK: ("task", "pk"),
+    BY_SUBJECT: ("subject", "pk"),
+    BY_PARENT: ("parent", "pk"),
+    DEAD: ("dead", "pk"),
 }
 _PROJECTED = ("policy", "limit_key", "lease_until", "queued_at", "attempt")
 """What claims and upkeep need to see before they look at the operation itself."""

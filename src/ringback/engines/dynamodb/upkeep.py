@@ -15,6 +15,7 @@ from ringback.core.model import TERMINAL, OperationState, Status
 from ringback.core.retry import CLOCK_SLACK, lease_over
 from ringback.engines.dynamodb import items, schema
 from ringback.engines.dynamodb.client import Cancelled, Client, Item, key_of
+from ringback.engines.dynamodb.entries import APART
 from ringback.engines.dynamodb.limits import CHECK_AFTER
 from ringback.engines.dynamodb.logs import Logs, present
 from ringback.engines.dynamodb.packs import JOURNAL, entry_packs, pack_key
@@ -82,7 +83,9 @@ class Upkeep:
     async def overdue(self, tasks: Iterable[str], now: float, limit: int) -> list[OperationState]:
         """Running operations whose lease is over."""
         pages = await asyncio.gather(*[self._running(task) for task in sorted(tasks)])
-        wanted = [item["id"]["S"] for page in pages for item in page if _may_be_over(item, now)]
+        wanted = [
+            items.operation_in(item) for page in pages for item in page if _may_be_over(item, now)
+        ]
         found: list[OperationState] = []
         for at in range(0, len(wanted), 100):
             states, lost = await self._logs.load_some(sorted(wanted)[at : at + 100])
@@ -97,12 +100,11 @@ class Upkeep:
         return found[:limit]
 
     async def _running(self, task: str) -> list[Item]:
-        found = await self._client.query(
+        return await self._client.query(
             IndexName=schema.STAGE,
             KeyConditionExpression="stage = :stage",
             ExpressionAttributeValues={":stage": {"S": items.running_stage(task)}},
         )
-        return [{**item, "id": item["place"]} for item in found]
 
     async def forget(self, operation: str, now: float) -> None:
         """Delete a terminal operation and its log, and remember that it was here."""
@@ -117,7 +119,8 @@ class Upkeep:
     async def _forget(self, item: Item, now: float) -> bool:
         """Put a note in an operation's place; whether it was still there as it was read.
 
-        The note is due until what belonged to the operation is gone, whoever dies over it.
+        The note is due until what belonged to the operation is gone, whoever dies over it; where
+        all of that was in the operation's item, it is at once.
         """
         note: Item = {
             "pk": item["pk"],
@@ -125,10 +128,13 @@ class Upkeep:
             items.FORGOTTEN: {"BOOL": True},
             "until": items.value(now + REMEMBERED),
             schema.EXPIRES: items.value(int(now + REMEMBERED) + 1),
-            "stage": {"S": schema.due_stage(item["pk"]["S"])},
-            "place": {"S": schema.time_key(now)},
         }
-        note |= {name: item[name] for name in PAYLOADS if name in item}
+        left = {name: item[name] for name in PAYLOADS if name in item}
+        alone = not left and APART not in item
+        if not alone:
+            note |= left
+            note["stage"] = {"S": schema.due_stage(item["pk"]["S"])}
+            note["place"] = {"S": schema.time_key(now)}
         if "subject" in item:
             note["owner"] = item["subject"]
         condition = {
@@ -139,7 +145,8 @@ class Upkeep:
             await self._client.put(note, condition)
         except Cancelled:
             return False
-        await self._clear(note)
+        if not alone:
+            await self._clear(note)
         return True
 
     async def _clear(self, note: Item) -> None:
