@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ringback import Ringback
+from ringback.awslocal.gateway import Limits
 from tests.clients.bundled import bundled
 from tests.clients.typescript import NODE
 from tests.lambdas.cloud import Cloud, cloud
@@ -104,3 +105,28 @@ async def test_goes_on_over_cuts_and_failures(
             await publish(7)
             await follower.until(topic="tea/green", data=7)
             assert follower.told == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.soak
+async def test_a_connection_lasts_two_hours_and_the_client_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client: Path
+) -> None:
+    """Which are shortened here: whatever is published meanwhile comes once, and in order."""
+    limits = Limits(duration=2.0)
+    async with cloud(app, Memory(tmp_path), monkeypatch, limits=limits) as home:
+
+        def connects() -> int:
+            events = [event.get("requestContext", {}) for _, event in home.functions.calls]
+            return sum(context.get("eventType") == "CONNECT" for context in events)
+
+        with following(home, client) as follower:
+            await follower.until(current=True)
+            number = 0
+            while connects() < 4:
+                for _ in range(3):
+                    number += 1
+                    event = http("POST", "/topics/tea/green", str(number))
+                    answer = await asyncio.to_thread(home.functions.call, event)
+                    assert answer["statusCode"] == 202
+                await follower.until(topic="tea/green", data=number)
+            assert follower.told == list(range(1, number + 1))
