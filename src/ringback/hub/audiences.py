@@ -120,11 +120,8 @@ class Direct:
 
     def write(self, data: bytes) -> None:
         """Send to all; what a socket does not take, its connection does."""
-        taken, size = send(self.descriptors, data), len(data)
-        if taken.count(size) < len(taken):
-            for follower, sent in zip(self.followers, taken, strict=True):
-                if sent != size:
-                    follower.write(data[max(sent, 0) :])
+        for index, sent in send(self.descriptors, data):
+            self.followers[index].write(data[max(sent, 0) :])
 
 
 class Audience:

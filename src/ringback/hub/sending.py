@@ -32,6 +32,9 @@ _SEND = 26
 _FLAGS = 0x4000 | 0x40  # MSG_NOSIGNAL, MSG_DONTWAIT
 _SQE, _CQE = 64, 16  # bytes
 
+Short = tuple[int, int]
+"""The index of a socket that did not take all, and how many bytes it took; below 1 for none."""
+
 log = logging.getLogger("ringback.hub")
 
 
@@ -98,8 +101,12 @@ class Ring:
         longs[4::8] = memoryview(array("Q", range(ENTRIES)))  # by which its completion names it
         self._descriptors = entries.cast("i")[1::16]
         self._addresses, self._sizes = longs[2::8], words[6::16]
-        found = self._shared[completion.cqes : completion.cqes + _CQE * asked.completions]
-        self._names, self._results = found.cast("Q")[::2], found.cast("i")[2::4]
+        self._found = self._shared[completion.cqes : completion.cqes + _CQE * asked.completions]
+        self._names, self._results = self._found.cast("Q")[::2], self._found.cast("i")[2::4]
+        # What is found there where each entry has taken as much as it was to.
+        self._wanted = memoryview(bytearray(_CQE * ENTRIES))
+        self._wanted.cast("Q")[::2] = memoryview(array("Q", range(ENTRIES)))
+        self._wanted_sizes = self._wanted.cast("I")[2::4]
 
     def close(self) -> None:
         """Give it back."""
@@ -111,27 +118,31 @@ class Ring:
         with contextlib.suppress(OSError):
             self.close()
 
-    def send(self, descriptors: array[int], data: bytes) -> list[int]:
-        """How many bytes each took; below 1 where it took none."""
+    def send(self, descriptors: array[int], data: bytes) -> list[Short]:
+        """Those that did not take all."""
         size, count = len(data), len(descriptors)
         address = ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value
         sockets = memoryview(descriptors)
         addresses = memoryview(array("Q", (address or 0,)) * min(count, ENTRIES))
         sizes = memoryview(array("I", (size,)) * len(addresses))
-        taken: list[int] = []
-        while len(taken) < count:
-            at = len(taken)
+        short: list[Short] = []
+        at = 0
+        while at < count:
             slot = self._words[self._tail] % ENTRIES
             several = min(count - at, ENTRIES - slot)
             end = slot + several
             self._descriptors[slot:end] = sockets[at : at + several]
             self._addresses[slot:end] = addresses[:several]
-            self._sizes[slot:end] = sizes[:several]
+            self._sizes[slot:end] = self._wanted_sizes[slot:end] = sizes[:several]
             sent = self._submit(several)
-            taken += self._completed(slot, sent)
+            if not self._whole(slot, sent):
+                taken = enumerate(self._completed(slot, sent), at)
+                short += [each for each in taken if each[1] != size]
+            at += sent
             if sent < several:  # the kernel has no memory for more: the rest goes another way
-                taken += [0] * (count - len(taken))
-        return taken
+                short += [(index, 0) for index in range(at, count)]
+                break
+        return short
 
     def _submit(self, several: int) -> int:
         """Have the kernel carry out the next entries; how many it took, all of them done."""
@@ -161,10 +172,22 @@ class Ring:
         )
         return result
 
-    def _completed(self, slot: int, several: int) -> list[int]:
-        """What became of entries, in their order."""
+    def _whole(self, slot: int, several: int) -> bool:
+        """Whether entries have all taken everything, and were done in their order: then there is
+        nothing more to know. Compared as bytes: no number is made for each.
+        """
         first = self._words[self._taken]
         at = first & self._mask  # as many as entries, and so they end no later than those do
+        found = self._found[_CQE * at : _CQE * (at + several)]
+        if bytes(found) != bytes(self._wanted[_CQE * slot : _CQE * (slot + several)]):
+            return False
+        self._words[self._taken] = (first + several) & 0xFFFFFFFF
+        return True
+
+    def _completed(self, slot: int, several: int) -> list[int]:
+        """What each of the entries took, in their order."""
+        first = self._words[self._taken]
+        at = first & self._mask
         results: list[int] = self._results[at : at + several].tolist()
         names: list[int] = self._names[at : at + several].tolist()
         self._words[self._taken] = (first + several) & 0xFFFFFFFF
@@ -203,8 +226,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def send(descriptors: array[int], data: bytes) -> list[int]:
-    """Send to each socket; how many bytes each took, or none: it has no room, or is broken."""
+def send(descriptors: array[int], data: bytes) -> list[Short]:
+    """Send to each socket; those that did not take all of it have no room, or are broken."""
     if len(descriptors) >= FROM and (ring := _ring()) is not None:
         try:
             return ring.send(descriptors, data)
@@ -227,11 +250,13 @@ def _ring() -> Ring | None:
     return _own.ring
 
 
-def _one_by_one(descriptors: array[int], data: bytes) -> list[int]:
+def _one_by_one(descriptors: array[int], data: bytes) -> list[Short]:
     each, taken = iter(descriptors), list[int]()
     while len(taken) < len(descriptors):
         try:
             taken.extend(map(os.write, each, repeat(data)))  # a loop without bytecode
         except OSError:  # one is full, or broken: its transport finds out which
             taken.append(0)
-    return taken
+    if taken.count(len(data)) == len(taken):
+        return []
+    return [(index, sent) for index, sent in enumerate(taken) if sent != len(data)]
