@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ringback.awslocal.moto_units import Meter
 from tests import moto
 
 ITEM = {"pk": {"S": "1"}, "sk": {"S": "a"}}
@@ -69,3 +70,8 @@ def test_units(table: Any) -> None:
     assert used() == {"write": 3, "index": 0}, "what is refused is paid for too"
     table.delete_item(TableName="units", Key=key)
     assert used() == {"write": 4, "index": 1}
+
+
+@pytest.mark.parametrize("action", ["PutItem", "GetItem"])
+def test_a_request_that_was_cut_off_uses_nothing(action: str) -> None:
+    assert not Meter(action, b'{"TableName": "un').used(b"")

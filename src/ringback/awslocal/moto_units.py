@@ -23,8 +23,11 @@ class Meter:
     """What one request uses: made before it is carried out, asked after."""
 
     def __init__(self, action: str, body: bytes) -> None:
+        try:
+            self._asked = json.loads(body)
+        except ValueError:  # cut off, as by the end of a process: nothing is carried out
+            action = ""
         self._action = action
-        self._asked = json.loads(body)
         self._before = (
             [(table, key, _state(table, key)) for table, key in _written(action, self._asked)]
             if action in WRITES

@@ -31,7 +31,7 @@ class Person(httpx.AsyncClient):
     @classmethod
     @contextlib.asynccontextmanager
     async def of(cls, url: str, name: str = "Ada") -> AsyncIterator["Person"]:
-        async with cls(base_url=url, timeout=60) as made:
+        async with cls(base_url=url, timeout=120) as made:
             session = await made.post("/api/session", json={"name": name})
             assert session.status_code == 201, session.text
             made.person = session.json()["person"]
