@@ -157,6 +157,25 @@ def test_an_event_stream_is_a_long_poll(handler: LambdaHandler) -> None:
     assert "data:" not in again["body"]
 
 
+def test_so_is_a_stream_of_mercure(tmp_path: Path) -> None:
+    handler = Ringback(data=tmp_path, open_topics=True, mercure=True, workers=0).lambda_handler()
+    try:
+        hub = "/.well-known/mercure"
+        form = "application/x-www-form-urlencoded"
+        for id in ("urn:one", "urn:two"):
+            sent = http("POST", hub, f"topic=a&data=1&id={id}")
+            sent["headers"]["content-type"] = form
+            assert call(handler, sent)["body"] == id
+        event = http("GET", hub) | {"rawQueryString": "topic=a"}
+        event["headers"]["last-event-id"] = "urn:one"
+        answer = call(handler, event)
+        assert answer["headers"]["content-type"].startswith("text/event-stream")
+        assert "id: urn:two" in answer["body"]
+        assert "urn:one" not in answer["body"]
+    finally:
+        handler.close()
+
+
 def test_follows_topics_by_polls(handler: LambdaHandler) -> None:
     call(handler, http("POST", "/api/topics/a", "1"))
     answer = call(handler, http("GET", "/api/topics/a") | {"rawQueryString": "after=earliest"})
