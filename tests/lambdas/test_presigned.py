@@ -58,7 +58,8 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     anew: Callable[[], Any] = presigned._credentials.__wrapped__
     monkeypatch.setattr(presigned, "_credentials", anew)
     name = moto.bucket()
-    with home_of(tmp_path, uploads=f"s3://{name}/uploads") as home:
+    queues = {900: "https://sqs.example/work"}  # functions do the work, and are told of objects
+    with home_of(tmp_path, uploads=f"s3://{name}/uploads", aws_queues=queues) as home:
         yield Bucket(home, name)
 
 

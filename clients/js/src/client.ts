@@ -139,7 +139,7 @@ export function connect<A extends Api = AnyApi>(
         size: file.size,
       });
       const uploaded = import("./upload.js").then(({ upload }) =>
-        upload(kit, http, operation, file, choices),
+        upload(kit, http, operation, file, choices, options.onTraffic),
       );
       uploaded.catch(() => {}); // The operation has it, too.
       return Object.assign(operation, { uploaded }) as Upload<R, P>;

@@ -183,7 +183,16 @@ export class Link {
     down: (failure: Failure) => unknown,
   ): Transport {
     const { positions } = this;
-    const context = { kit, http: this.#http, options: this.#options, positions, probing, up, down };
+    const context = {
+      kit,
+      http: this.#http,
+      options: this.#options,
+      names: this.#names,
+      positions,
+      probing,
+      up,
+      down,
+    };
     return this.#make(name, context);
   }
 

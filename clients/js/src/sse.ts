@@ -11,6 +11,13 @@ import type { Context, Transport } from "./transport.js";
 const FIRST = 5_000;
 /** Milliseconds without a sign of life: the server says something every 15 seconds. */
 const SILENCE = 40_000;
+/**
+ * Seconds that a server which cannot stream may wait for something to answer with: when it is asked
+ * first, and when it is known that it cannot.
+ */
+const WAITS = [2, 25] as const;
+/** Milliseconds from one whole answer's request to the next at least. */
+const EVERY = 1_000;
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>;
 
@@ -24,6 +31,12 @@ export class SseTransport implements Transport {
   #begin: (() => void) | null = null;
   #busy = false;
   #again = false;
+  /** The server gives whole answers, as functions on AWS do; the last of them has ended. */
+  #whole = false;
+  #ended = false;
+  /** When it was asked last; and the request that waits for its answer, or for its time. */
+  #asked = 0;
+  #asking: AbortController | null = null;
   #heard = Date.now();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -41,6 +54,12 @@ export class SseTransport implements Transport {
 
   change(): void {
     this.#again = true;
+    if (this.#asking) {
+      // It would be in vain for as long as nothing happens.
+      this.#ended = true;
+      this.#asking.abort();
+      this.#asking = null;
+    }
     if (this.#busy || this.#begin || this.#stop.signal.aborted) return;
     this.#busy = true;
     this.#follow().catch((error: unknown) => this.#fail(error));
@@ -48,7 +67,7 @@ export class SseTransport implements Transport {
 
   check(): void {
     // Longer than a server is silent: it cannot be asked, so it is begun anew.
-    if (this.#stream && Date.now() - this.#heard > SILENCE / 2)
+    if (this.#stream && !this.#whole && Date.now() - this.#heard > SILENCE / 2)
       this.#fail(this.#context.kit.local("network", "Silent."), 0);
   }
 
@@ -77,7 +96,8 @@ export class SseTransport implements Transport {
       const gone = [...this.#carried].some(
         (e) => !positions.entries.has(e) && !this.#context.kit.isOperation(e),
       );
-      if (!this.#stream || gone || all.some((entry) => !entry.wired)) await this.#open(all);
+      const due = this.#ended || gone || all.some((entry) => !entry.wired);
+      if (!this.#stream || due) await this.#open(all);
     }
     // Not a moment later, or a change in between would be seen by nobody.
     this.#busy = false;
@@ -94,18 +114,29 @@ export class SseTransport implements Transport {
     const path = pathOf(this.#context.kit, carried, (entry) => positions.of(entry) ?? "");
     const stop = (): void => stream.abort();
     await http.tokens.get(); // which may take the page as long as it likes
-    const timer = setTimeout(stop, FIRST);
     this.#stop.signal.addEventListener("abort", stop, { signal: stream.signal });
+    if (this.#whole) {
+      this.#asking = stream;
+      const pause = Math.max(0, this.#asked + EVERY - Date.now());
+      await this.#context.kit.pause(pause, stream.signal);
+      if (stream.signal.aborted) return;
+    }
+    this.#asked = Date.now();
+    const timer = setTimeout(stop, this.#whole ? SILENCE : FIRST);
     let reader: Reader | undefined;
     let first: ReadableStreamReadResult<Uint8Array> | undefined;
     try {
-      const headers = { Accept: "text/event-stream" };
+      const wait = WAITS[this.#whole ? 1 : 0];
+      const headers = { Accept: "text/event-stream", Prefer: `wait=${wait}` };
       const options = { headers, signal: stream.signal } as const;
       const response = await http.open(path, options);
       reader = response.body?.getReader();
       const type = response.headers.get("Content-Type") ?? "";
       if (type.startsWith("text/event-stream")) first = await reader?.read();
+      // Nobody knows the length of a stream.
+      this.#whole = response.headers.has("Content-Length");
     } catch (error) {
+      if (this.#whole && this.#asking !== stream) return;
       if (!refuses(this.#context.kit, error)) {
         if (this.#context.kit.passes(error)) throw error;
         // Plain requests come through, or did just now.
@@ -120,14 +151,19 @@ export class SseTransport implements Transport {
       return;
     } finally {
       clearTimeout(timer);
+      this.#asking = null;
     }
     if (!reader || !first?.value)
       return this.#fail(this.#context.kit.local("sse", "No stream."), undefined, true);
+    // What does the same, and says at once that it does.
+    if (this.#whole && this.#context.names.includes("long-polling"))
+      return this.#fail(this.#context.kit.local("sse", "Not streamed."), undefined, true);
     const begun = first.value;
     const opened = reader;
     this.#begin = () => {
       this.#stream?.abort();
       this.#stream = stream;
+      this.#ended = false;
       positions.lost();
       this.#carried = new Set(carried.filter((entry) => positions.entries.has(entry)));
       for (const entry of this.#carried) entry.wired = true;
@@ -162,8 +198,12 @@ export class SseTransport implements Transport {
         if (signal.aborted) return;
         piece = (await reader.read()).value;
       }
-      if (!signal.aborted)
-        this.#fail(this.#context.kit.local("network", "The stream has ended."), after);
+      if (signal.aborted) return;
+      if (!this.#whole)
+        return this.#fail(this.#context.kit.local("network", "The stream has ended."), after);
+      clearTimeout(this.#timer);
+      this.#ended = true;
+      this.change();
     } catch (error) {
       if (!signal.aborted) this.#fail(error, after);
     }

@@ -25,6 +25,8 @@ export interface Context {
   readonly http: Http;
   readonly positions: Positions;
   readonly options: Options;
+  /** Those that may be used now, the best first. */
+  readonly names: readonly TransportName[];
   /** Another transport carries as yet: touch nothing until started. */
   readonly probing: boolean;
   /**

@@ -56,7 +56,7 @@ export interface Options {
   onTraffic?: ((traffic: Traffic) => void) | undefined;
   /** Where the WebSocket is, unless at `ws` below the URL: API Gateway gives it its own address. */
   webSocketUrl?: string | undefined;
-  /** In place of the global `fetch`. */
+  /** In place of the global `fetch`, for what goes to the server: not for files that go to a bucket. */
   fetch?: typeof fetch | undefined;
   /** In place of the global `WebSocket`; where there is none, it begins with SSE. */
   WebSocket?: typeof WebSocket | undefined;

@@ -1,15 +1,21 @@
-/** Sending a file in pieces, and going on after cuts: loaded when the first file is sent. */
+/**
+ * Sending a file: all of it to where the server says, or in pieces that go on after cuts. Loaded
+ * when the first file is sent.
+ */
 
 import type { Http } from "./http.js";
 import type { Kit } from "./kit.js";
 import type { FollowedOperation } from "./operation.js";
-import type { OperationState, UploadOptions } from "./types.js";
+import { put } from "./put.js";
+import type { OperationState, Traffic, UploadOptions } from "./types.js";
 
 /** Bytes of a piece: at first, at least, at most. One that is quick makes the next larger. */
 const PIECE = { first: 1 << 20, least: 1 << 16, most: 1 << 24 } as const;
 /** Milliseconds within which a piece is quick, and until one is given up. */
 const QUICK = 1_000;
 const PATIENCE = 120_000;
+/** Times that all of it is sent at once, which begins anew after a cut; then it goes in pieces. */
+const AT_ONCE = 3;
 /** Problems that pass when one asks where to go on. */
 const GO_ON = ["offset-mismatch", "upload-busy", "upload-stalled"];
 
@@ -23,6 +29,7 @@ export async function upload<R, P>(
   operation: Sending<R, P>,
   file: Blob,
   options: UploadOptions,
+  traffic?: (traffic: Traffic) => void,
 ): Promise<void> {
   const { asError, closed } = kit;
   const { signal } = options;
@@ -30,6 +37,10 @@ export async function upload<R, P>(
   const halt = (): void => stop.abort(signal?.reason);
   signal?.addEventListener("abort", halt);
   if (signal?.aborted || operation.failure) halt();
+  const over = new AbortController();
+  const unlisten = operation.onChange(() => {
+    if (operation.done && !operation.failure) over.abort();
+  });
   const close = operation.close.bind(operation);
   operation.close = () => {
     stop.abort(closed());
@@ -50,6 +61,8 @@ export async function upload<R, P>(
           operation.sent = bytes;
           operation.changed();
         },
+        over: over.signal,
+        traffic,
       },
     );
   } catch (error) {
@@ -59,6 +72,7 @@ export async function upload<R, P>(
     throw error;
   } finally {
     signal?.removeEventListener("abort", halt);
+    unlisten();
   }
 }
 
@@ -68,6 +82,17 @@ interface Told {
   begun(token?: string, state?: OperationState<unknown, unknown>): void;
   /** So many bytes are there. */
   sent(bytes: number): void;
+  /** It has ended on the server: whatever is still sent, nobody looks at. */
+  over: AbortSignal;
+  traffic: ((traffic: Traffic) => void) | undefined;
+}
+
+/** Of an upload, what says how to go on. */
+interface Standing {
+  readonly offset: number;
+  readonly complete?: boolean;
+  /** Where all of it can be put. */
+  readonly signed_url?: string;
 }
 
 async function send(
@@ -81,9 +106,10 @@ async function send(
   let { id, token } = resume ?? { id: "", token: "" };
   let offset = 0;
   let complete = false;
+  let url: string | undefined;
   if (resume) {
     told.begun();
-    await look();
+    await ask();
   } else {
     const name = options.name ?? (file instanceof File ? file.name : "");
     const type = options.type ?? file.type;
@@ -91,17 +117,27 @@ async function send(
     const headers = { "Idempotency-Key": JSON.stringify(options.idempotencyKey ?? freshKey()) };
     type Declared = OperationState<unknown, unknown> & {
       token: string;
-      upload: { offset: number };
+      upload: Standing;
     };
     const request = { method: "POST", json, headers, signal };
     const { data } = await http.persist<Declared>("uploads", request);
     const { upload, token: own, ...state } = data;
     ({ id } = data);
     token = own;
-    offset = upload.offset;
+    stands(upload);
     told.begun(token, state);
   }
   told.sent(offset);
+  for (let failures = 0; url && !offset && !complete && failures < AT_ONCE; failures++) {
+    const status = await put(url, file, told, signal, told.over);
+    // Whoever keeps it tells the server.
+    if (status >= 200 && status < 300) return told.sent(file.size);
+    signal?.throwIfAborted();
+    told.sent(0);
+    if (!told.over.aborted) await pause(Math.random() * 2000 * 2 ** failures, signal);
+    await ask(); // the address may have expired
+    told.sent(offset);
+  }
   let most: number = PIECE.most;
   for (let piece: number = PIECE.first, failures = 0; !complete; ) {
     const end = Math.min(file.size, offset + piece);
@@ -130,6 +166,15 @@ async function send(
       await look();
     }
     told.sent(offset);
+  }
+
+  /** How it stands, and where to put it. */
+  async function ask(): Promise<void> {
+    stands((await http.persist<Standing>(`uploads/${id}`, { signal, token })).data);
+  }
+
+  function stands(standing: Standing): void {
+    ({ offset, complete = false, signed_url: url } = standing);
   }
 
   /** Where to go on. */

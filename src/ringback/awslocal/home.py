@@ -20,7 +20,7 @@ from ringback.awslocal.gateway import HttpGateway, Limits, Server, SocketGateway
 from ringback.awslocal.lambda_api import LambdaApi
 from ringback.awslocal.model import HttpApi, Place, SocketApi, Stack
 from ringback.awslocal.moto import COUNTS, READY
-from ringback.awslocal.provision import provision
+from ringback.awslocal.provision import open_to_pages, provision
 from ringback.awslocal.runtime.functions import ACCOUNT, Functions
 from ringback.awslocal.runtime.variables import Surroundings
 from ringback.awslocal.sources.asynchronous import Asynchronous
@@ -127,6 +127,8 @@ class Home:
         self._api = LambdaApi(self.functions, self.asynchronous)
         self.around.lambda_endpoint = await self._api.start()
         await self._start_gateways()
+        pages = self.around.gateways
+        await self.clients.run(lambda: open_to_pages(self.stack, self.clients, pages))
         await self.functions.start()
         self._start_sources(destinations, queues)
 

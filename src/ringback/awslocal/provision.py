@@ -50,6 +50,23 @@ def bridged(stack: Stack) -> set[str]:
     return found
 
 
+def open_to_pages(stack: Stack, clients: Clients, gateways: Mapping[str, str]) -> None:
+    """Let pages put files into buckets from where they are here, if they may from where they are on
+    AWS. ``gateways``: from the hosts of APIs, there and here, to their URLs.
+    """
+    here = {f"http://{host}": url for host, url in gateways.items()}
+    there = {f"https://{host}": url for host, url in gateways.items()}
+    for resource in stack.resources.values():
+        if resource.type != "AWS::S3::Bucket":
+            continue
+        rules = [_cors(rule) for rule in _cors_rules(resource)]
+        for rule in rules:
+            own = {there[each] for each in rule["AllowedOrigins"] if each in there}
+            rule["AllowedOrigins"] += [each for each, url in here.items() if url in own]
+        if rules:
+            _put_cors(clients.now, resource, rules)
+
+
 class _Maker:
     def __init__(self, stack: Stack, clients: Clients) -> None:
         self._stack = stack
@@ -157,14 +174,9 @@ class _Maker:
                 Bucket=resource.physical,
                 VersioningConfiguration={"Status": "Enabled"},
             )
-        rules = said.get("CorsConfiguration", {}).get("CorsRules", [])
+        rules = [_cors(rule) for rule in _cors_rules(resource)]
         if rules:
-            self._ask(
-                "s3",
-                "put_bucket_cors",
-                Bucket=resource.physical,
-                CORSConfiguration={"CORSRules": [_cors(rule) for rule in rules]},
-            )
+            _put_cors(self._ask, resource, rules)
         self._notify(resource)
 
     def _notify(self, resource: Resource) -> None:
@@ -308,6 +320,19 @@ def _numbers(value: Any) -> Any:
             if name not in ("ContributorInsightsSpecification",)
         }
     return [_numbers(each) for each in value] if isinstance(value, list) else value
+
+
+def _cors_rules(bucket: Resource) -> list[Mapping[str, Any]]:
+    return list(bucket.properties.get("CorsConfiguration", {}).get("CorsRules", []))
+
+
+def _put_cors(ask: Callable[..., Any], bucket: Resource, rules: list[dict[str, Any]]) -> None:
+    ask(
+        "s3",
+        "put_bucket_cors",
+        Bucket=bucket.physical,
+        CORSConfiguration={"CORSRules": rules},
+    )
 
 
 def _cors(rule: Mapping[str, Any]) -> dict[str, Any]:

@@ -151,7 +151,8 @@ class AsyncClient:
         ``source`` is a path, bytes, or a file that is open for reading and can seek. ``name``
         chooses the handler; a path's last segment if none is given. A lost connection is made
         again, and the file goes on where it broke off; so does a program that is started again
-        and gives the same ``key``. ``on_sent`` is told of the bytes: how many, and of how many.
+        and gives the same ``key``. What goes straight into a bucket begins anew. ``on_sent`` is
+        told of the bytes: how many, and of how many.
         """
         name = uploads.name_of(source) if name is None else name
         with uploads.opened(source) as file:

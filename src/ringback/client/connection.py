@@ -87,7 +87,7 @@ class Connection:
             headers={"user-agent": "ringback"},
             # Certificates take longer to be read than most commands take.
             verify=self.url.startswith("https:"),
-            trust_env=not _is_loopback(self.url),  # a proxy is never the way to this machine
+            trust_env=not is_loopback(self.url),  # a proxy is never the way to this machine
         )
 
     async def __aenter__(self) -> Self:
@@ -381,7 +381,8 @@ def _topic_path(topic: str) -> str:
     return f"/topics/{quote(topic, safe='/')}"
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether an address is this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback

@@ -1,4 +1,7 @@
-"""Sending a file: declared, sent, and gone on with where it broke off."""
+"""Sending a file: declared, sent, and gone on with where it broke off.
+
+All of it goes to where the server says, its bucket; else to the server itself.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import hashlib
 import io
 import os
+import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +17,23 @@ from typing import BinaryIO
 
 import msgspec
 
-from ringback.client.answers import Fields
+from ringback.client.answers import Fields, Refused
+from ringback.client.bucket import put
 from ringback.client.connection import JSON, REQUEST_PATIENCE, Connection, keyed
 from ringback.client.tries import Tries, worth_trying
 from ringback.errors import ConfigurationError, OffsetMismatch, RingbackError
 
 CHUNK = 256 * 1024
 """Bytes that are read and handed to the connection at once."""
+
+AT_ONCE = 3
+"""Times that all bytes are put where the server says, which begins anew after a cut."""
+PAUSE = 2.0
+"""Seconds at most until the next of these."""
+PIECE = 4 * 1024 * 1024
+"""Bytes of a piece, once all that is left was too much for one request."""
+LEAST = 64 * 1024
+"""Bytes of a piece at least."""
 
 Source = str | os.PathLike[str] | bytes | BinaryIO
 """A path, the bytes themselves, or a file that is open for reading bytes."""
@@ -76,47 +90,82 @@ class Sending:
 
     async def send(self, acknowledged: Fields) -> Fields:
         """Send what the server has not; the operation then."""
-        path, token = f"/uploads/{acknowledged['id']}", acknowledged.get("token")
-        offset = int(acknowledged["upload"]["offset"])
+        upload, token = acknowledged["id"], acknowledged.get("token")
+        path, standing = f"/uploads/{upload}", acknowledged["upload"]
+        for _ in range(AT_ONCE):
+            url = standing.get("signed_url")
+            if url is None or standing["offset"]:
+                break
+            self._on_sent(0, self._size)
+            is_there = await put(url, self._chunks(0), self._size)
+            if not is_there:
+                await asyncio.sleep(random.uniform(0, PAUSE))  # noqa: S311 - no secret
+                standing = await self._standing(path, token)  # the address may have expired
+                is_there = standing["complete"]
+            if is_there:
+                return await self._connection.persist(
+                    lambda: self._connection.show(upload, token=token)
+                )
+        return await self._in_pieces(path, token, int(standing["offset"]))
+
+    async def _in_pieces(self, path: str, token: str | None, offset: int) -> Fields:
+        """What is left at once; where that is too much, in smaller pieces, one after another."""
         tries = Tries(REQUEST_PATIENCE, reached=True)
+        most = self._size
         while True:
             self._on_sent(offset, self._size)
+            end = min(self._size, offset + most)
+            pause = 0.0
             try:
-                return await self._rest(path, token, offset)
+                found = await self._piece(path, token, offset, end)
+                if end == self._size:
+                    return found
             except RingbackError as error:
-                if not isinstance(error, OffsetMismatch) and not worth_trying(error, tries):
-                    raise
-                pause = tries.pause(error.retry_after)
-                if pause is None:
+                # What stands before the server may take less: API Gateway and Lambda some 4 MB.
+                if isinstance(error, Refused) and error.http_status == 413 and most > LEAST:
+                    most = max(LEAST, min(PIECE, (end - offset) // 2))
+                elif isinstance(error, OffsetMismatch) or worth_trying(error, tries):
+                    if (wait := tries.pause(error.retry_after)) is None:
+                        raise
+                    pause = wait
+                else:
                     raise
             await asyncio.sleep(pause)
-            stored = await self._stored(path, token)
+            stored = int((await self._standing(path, token))["offset"])
             if stored > offset:
                 tries = Tries(REQUEST_PATIENCE, reached=True)
+            elif pause:
+                most = max(LEAST, min(most, end - offset) // 2)
             offset = stored
 
-    async def _rest(self, path: str, token: str | None, offset: int) -> Fields:
+    async def _piece(self, path: str, token: str | None, offset: int, end: int) -> Fields:
+        is_last = end == self._size
         headers = {
             "content-type": "application/octet-stream",
-            "content-length": str(self._size - offset),
+            "content-length": str(end - offset),
             "upload-offset": str(offset),
-            "upload-complete": "?1",
+            "upload-complete": "?1" if is_last else "?0",
         }
         return await self._connection.object(
-            "PATCH", path, "id", lambda: self._chunks(offset), headers, token=token
+            "PATCH",
+            path,
+            "id" if is_last else "offset",
+            lambda: self._chunks(offset, end),
+            headers,
+            token=token,
         )
 
-    async def _stored(self, path: str, token: str | None) -> int:
-        """How many bytes the server has."""
-        found = await self._connection.persist(
+    async def _standing(self, path: str, token: str | None) -> Fields:
+        """How many bytes the server has, and where to put them."""
+        return await self._connection.persist(
             lambda: self._connection.object("GET", path, "offset", token=token)
         )
-        return int(found["offset"])
 
-    async def _chunks(self, offset: int) -> AsyncIterator[bytes]:
+    async def _chunks(self, offset: int, end: int | None = None) -> AsyncIterator[bytes]:
+        end = self._size if end is None else end
         await asyncio.to_thread(self._file.seek, self._start + offset)
-        while offset < self._size:
-            chunk = await asyncio.to_thread(self._file.read, min(CHUNK, self._size - offset))
+        while offset < end:
+            chunk = await asyncio.to_thread(self._file.read, min(CHUNK, end - offset))
             if not chunk:
                 raise ConfigurationError("The file has become shorter while it was sent.")
             yield chunk

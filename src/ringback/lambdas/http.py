@@ -1,7 +1,8 @@
 """An HTTP API's events (payload format 2.0) to an ASGI application, and its answers back.
 
-A function gives its answer whole: so a stream of events is cut once it has something in it, and
-EventSource asks for the rest by itself, with the id of the last.
+A function gives its answer whole: so a stream of events is cut once it has something in it, or
+after as many seconds as ``Prefer: wait`` says, and EventSource asks for the rest by itself, with
+the id of the last.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote, unquote
 
+from ringback.edges.http.fields import preferences
 from ringback.edges.http.message import Headers, problem_response
 from ringback.errors import CapacityError, PayloadTooLarge, RingbackError
 from ringback.lambdas.triggers import Event
@@ -101,19 +103,24 @@ class Exchange:
         self._app = app
         self._wait = max(0.0, min(MAX_WAIT, remaining - RESERVE))
         self._scope = scope_of(event, context, self._wait)
+        prefer = dict(self._scope["headers"]).get(b"prefer", b"").decode("latin-1")
+        _, asked = preferences(prefer)
+        self._patience = self._wait if asked is None else min(self._wait, asked)
         self._body: bytes | None = body_of(event)
         self._status = 0
         self._headers: Headers = []
         self._parts: list[bytes] = []
         self._streams = False
         self._told = asyncio.Event()
-        """Whether a stream has something in it."""
+        """Whether a stream has something in it, or was waited for as long as it was asked for."""
+        self._enough = False
         self._gone = asyncio.Event()
 
     async def run(self) -> dict[str, Any]:
         """The answer, as an HTTP API takes it."""
         serving = asyncio.ensure_future(self._app(self._scope, self._receive, self._send))
         telling = asyncio.ensure_future(self._told.wait())
+        waiting = asyncio.get_running_loop().call_later(self._patience, self._waited)
         try:
             await asyncio.wait(
                 {serving, telling}, timeout=self._wait, return_when=asyncio.FIRST_COMPLETED
@@ -131,6 +138,7 @@ class Exchange:
             if not self._status:
                 return self._refused(RingbackError())
         finally:
+            waiting.cancel()
             telling.cancel()
             serving.cancel()
             await asyncio.gather(serving, telling, return_exceptions=True)
@@ -157,8 +165,14 @@ class Exchange:
             part = bytes(message.get("body", b""))
             if part:
                 self._parts.append(part)
-            if self._streams and _EVENT.search(part):
+            if self._streams and (self._enough or _EVENT.search(part)):
                 self._told.set()
+
+    def _waited(self) -> None:
+        """An event stream is to be answered, with whatever there is of it."""
+        self._enough = True
+        if self._streams and self._parts:
+            self._told.set()
 
     def _refused(self, error: RingbackError) -> dict[str, Any]:
         response = problem_response(error)

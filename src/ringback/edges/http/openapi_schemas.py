@@ -256,6 +256,10 @@ SCHEMAS: dict[str, Json] = {
             "name": TEXT,
             "type": TEXT,
             "complete": {"type": "boolean"},
+            "signed_url": {
+                **TEXT,
+                "description": "Where all bytes can be put in one request that does not come here.",
+            },
         },
     },
 }

@@ -92,6 +92,8 @@ class UploadRoutes:
             "type": upload.type,
             "complete": complete(state),
         }
+        if request.method != "HEAD" and (signed := await self._uploads.signed_url(state, upload)):
+            shown["signed_url"] = signed
         return json_response(200, shown, [NOT_STORED, *_progress(state, upload, offset)])
 
     async def put(self, request: Request, send: Send) -> Response:
