@@ -55,6 +55,18 @@ def test_a_dry_run_prints_the_commands_and_does_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_the_region_of_the_environment_is_given_to_the_tools(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    only(monkeypatch, "uv", "sam")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")  # SAM does not look at it
+    assert run(["aws", "deploy", TARGET, "--dry-run"]) == 0
+    assert "--region eu-north-1" in capsys.readouterr().out
+    assert run(["aws", "deploy", TARGET, "--dry-run", "--region", "eu-west-3"]) == 0
+    assert "--region eu-west-3" in capsys.readouterr().out
+
+
 def test_only_to_build_no_tool_that_deploys_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:

@@ -98,7 +98,7 @@ def started(home: Home, *, json: bool) -> None:
         (
             "AWS",
             [
-                f"AWS_ENDPOINT_URL={home.endpoint} AWS_REGION={stack.place.region}",
+                f"AWS_ENDPOINT_URL={home.endpoint} AWS_DEFAULT_REGION={stack.place.region}",
                 "AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing",
                 styled("kept in memory: all of it is gone at the end", "dim"),
             ],

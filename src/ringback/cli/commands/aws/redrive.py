@@ -66,8 +66,8 @@ def _operations(stack: Stack, *, dry_run: bool) -> None:
     outputs = stack.outputs()
     if "Engine" not in outputs:
         raise ConfigurationError(f"{stack.name} has no output Engine: it is none of Ringback's.")
+    os.environ["AWS_REGION"] = stack.region
     # As the functions have them; what is set here already is meant.
-    os.environ.setdefault("AWS_REGION", stack.region)
     os.environ.setdefault("RINGBACK_AWS_BUCKET", outputs.get("Bucket", ""))
     os.environ.setdefault("RINGBACK_AWS_QUEUES", outputs.get("Queues", "{}"))
     where = Where.of(engine=outputs["Engine"], patience=None)
