@@ -21,9 +21,9 @@ ENVIRONMENT = {"ASK_AROUND_ME_NEIGHBOURS": "0", "ASK_AROUND_ME_PACE": "0.3"}
 """Nobody but those a test has; and steps so long that something can happen meanwhile."""
 SCALE = 0.05
 """Of AWS's own times: each minute's upkeep is due after three seconds."""
-SLOW = 100.0
-"""Seconds that API Gateway waits here: functions start cold, many at once, and on a busy machine
-that takes longer than the 30 it has on AWS.
+SLOW = 4.0
+"""By what API Gateway's times are multiplied: functions start cold, many at once, and on a busy
+machine that takes longer than the 30 seconds that it waits.
 """
 SECRET = "not a secret: it is for tests alone"
 
@@ -117,7 +117,7 @@ async def aws(folder: Path) -> AsyncIterator[Aws]:
         parameters={"JwtSecret": SECRET},
         port=0,
         scale=SCALE,
-        limits=Limits(http_timeout=SLOW, socket_timeout=SLOW),
+        limits=Limits().scaled(SLOW),
         watch=False,
         extra=ENVIRONMENT,
     )
