@@ -158,11 +158,12 @@ class Feeds:
             return await self.read(epoch, filter.text, after, limit)
         entries = await self._journal.newest(NEWEST)
         newest = self._end_of(entries)
-        rows = await self._topics.candidates(filter)
-        names = [name_of(row) for row in rows]
         offset, foreign = _start(epoch, newest, after) if after is not None else (0, False)
-        if newest - offset < WALK * len(names):
-            found, _, end, _ = await self._walk(offset, newest, limit, frozenset(names))
+        names: list[str] = []
+        if newest - offset >= WALK:
+            names = [name_of(row) for row in await self._topics.candidates(filter)]
+        if newest - offset < WALK * max(1, len(names)):
+            found, _, end, _ = await self._walk(offset, newest, limit, filter)
         else:
             found, end = await self._seek(names, offset, limit, _last_named(entries)), newest
         missed: list[str] = []
@@ -214,9 +215,9 @@ class Feeds:
         )
 
     async def _walk(
-        self, offset: int, newest: int, limit: int, names: frozenset[str] | None
+        self, offset: int, newest: int, limit: int, filter: AnyFilter | None
     ) -> tuple[list[_Found], dict[str, None], int, bool]:
-        """Messages after a number in the order of the journal, of these topics or of all.
+        """Messages after a number in the order of the journal, of topics that match or of all.
 
         With them: which topics lost messages among them, up to which number was walked, and
         whether all entries of it are there.
@@ -233,7 +234,9 @@ class Feeds:
             for entry in entries:
                 whole = whole and int(entry["sk"]["S"]) <= end + 1
                 end = items.integer(entry, "last")
-                packs += [each for each in entry_packs(entry) if names is None or each[0] in names]
+                packs += [
+                    each for each in entry_packs(entry) if filter is None or filter.matches(each[0])
+                ]
                 self._remember(end)
                 if len(packs) >= wanted - len(found):
                     break

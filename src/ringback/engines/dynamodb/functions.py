@@ -22,7 +22,6 @@ from ringback.engines.dynamodb.logs import Logs
 from ringback.engines.dynamodb.meta import Meta
 from ringback.engines.dynamodb.queues import Queues
 from ringback.engines.dynamodb.streams import RELAY, names
-from ringback.errors import OperationForgotten, UnknownOperation
 from ringback.ports import QUEUE
 
 INSERT = "INSERT"
@@ -115,9 +114,10 @@ class TableFunctions(TableConnections):
         """Queued operations that are ready."""
         tasks = await self._meta.tasks() if task is None else [task]
         found = await asyncio.gather(*[self._due(task, now, limit) for task in tasks])
-        ready = _shared(found, limit)
-        states = await asyncio.gather(*[self._queued(pk) for _, pk in ready])
-        return [state for state in states if state is not None]
+        ready = [pk.removeprefix("op#") for _, pk in _shared(found, limit)]
+        states = await self._logs.look_at(ready)
+        queued = [states[id] for id in ready if id in states]
+        return [state for state in queued if state.status is Status.QUEUED]
 
     async def _due(self, task: str, now: float, limit: int) -> list[tuple[str, str]]:
         """When those of a task became ready, and their partitions; in the order of claims."""
@@ -148,13 +148,6 @@ class TableFunctions(TableConnections):
             if "LastEvaluatedKey" not in answer:
                 break
         return found[:limit]
-
-    async def _queued(self, pk: str) -> OperationState | None:
-        try:
-            state = await self._logs.load(pk.removeprefix("op#"))
-        except (UnknownOperation, OperationForgotten):
-            return None
-        return state if state.status is Status.QUEUED else None
 
 
 def _shared(found: Sequence[Sequence[tuple[str, str]]], limit: int) -> list[tuple[str, str]]:

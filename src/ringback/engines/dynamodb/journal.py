@@ -46,6 +46,7 @@ from ringback.engines.dynamodb.packs import (
     packed,
 )
 from ringback.engines.dynamodb.payloads import Payloads
+from ringback.engines.dynamodb.rows import Rows
 from ringback.engines.dynamodb.topics import Topics
 from ringback.errors import PayloadTooLarge, RingbackError
 
@@ -93,6 +94,8 @@ class _Draft(msgspec.Struct):
     last: int
     keeps: dict[str, tuple[Keep, int, int]]
     """Of each topic: how it is kept, and how many messages and bytes come."""
+    rows: dict[str, float] = {}
+    """Topics whose rows are written, and when the newest message of them is from."""
 
 
 class Journal:
@@ -110,6 +113,7 @@ class Journal:
         self._client = client
         self._payloads = payloads
         self._topics = topics
+        self._rows = Rows(client)
         self._process = process
         self._told = told
         self._waiting: list[_Unit] = []
@@ -215,6 +219,9 @@ class Journal:
             if self._head is None or not 0 <= now - self._head_at < HEAD_GOOD_FOR:
                 self._head = await self.head()
             self._head_at = now
+            await self._rows.see(
+                {each.topic: each.keep or Keep() for unit in batch for each in unit.publications}
+            )
             draft = self._draft(batch, self._head)
             try:
                 await self._client.transact(draft.writes)
@@ -249,6 +256,8 @@ class Journal:
     async def _written(self, batch: list[_Unit], draft: _Draft) -> None:
         self._head = draft.last
         self._redeclared -= draft.keeps.keys()
+        for topic, at in draft.rows.items():
+            self._rows.wrote(topic, draft.keeps[topic][0], at)
         for topic, (keep, count, size) in draft.keeps.items():
             if keep.count is not None or keep.bytes is not None:
                 try:
@@ -302,9 +311,11 @@ class Journal:
         self._add(draft, [{"Put": {"Item": item}} for item in packs], None)
         for topic, messages in by_topic.items():
             keep, count, size = draft.keeps[topic]
-            row = self._topics.row(
-                topic, keep, count, size, messages[-1], anew=topic in self._redeclared
-            )
+            anew = topic in self._redeclared
+            if not anew and not self._rows.needed(topic, keep, messages[-1].at):
+                continue
+            draft.rows[topic] = messages[-1].at
+            row = self._topics.row(topic, keep, count, size, messages[-1], anew=anew)
             self._add(draft, [row], topic)
         for id, (topic, message) in ids.items():
             self._add(

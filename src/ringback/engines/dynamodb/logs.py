@@ -72,6 +72,21 @@ class Logs:
         states = {state.id: state for state, whole in loaded if whole}
         return states, {state.id: state for state, whole in loaded if not whole}
 
+    async def look_at(self, operations: Sequence[str]) -> dict[str, OperationState]:
+        """Those of several that there are, without what stands in S3: to see how they are."""
+        keys = [(schema.operation_key(each), items.OPERATION) for each in operations]
+        found = await self._client.get_all(list(dict.fromkeys(keys)))
+        states = [
+            items.operation_of(
+                item,
+                bytes(item.get("input", {}).get("B", b"")),
+                bytes(item["result"]["B"]) if "result" in item else None,
+            )
+            for item in found.values()
+            if items.FORGOTTEN not in item
+        ]
+        return {state.id: state for state in states}
+
     async def _whole(self, item: Item) -> tuple[OperationState, bool]:
         """The operation that an item is; or what is left of it."""
         try:

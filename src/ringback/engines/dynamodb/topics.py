@@ -2,6 +2,11 @@
 
 A log is cut by its row alone, in one write: messages up to ``trimmed`` count as gone from then on,
 and are deleted after. So whoever reads a log looks at its row afterwards.
+
+A row has to be written for each message only where a bound counts them or the newest is retained.
+Else it is, when half the log's age has passed since the last time (``rows``); so it says a little
+too little of how much there is, which is counted anew where a bound is declared, and the sweep does
+not let a topic rest that may have got something since (``RESTLESS``).
 """
 
 from __future__ import annotations
@@ -27,6 +32,9 @@ REMEMBERED = 30 * 86400.0
 """Seconds for which a topic remembers that messages of it went; an operation, that it was here."""
 SWEEP_MESSAGES = 2000
 """Messages of one topic that are removed in one sweep, about."""
+RESTLESS = 600.0
+"""Seconds after a row was written in which a topic is not let rest, at least: far longer than a row
+is taken to be as it was, and a publication takes."""
 LOOK_AT = 50
 """Packs that are read together."""
 META = ("meta", "meta")
@@ -74,12 +82,16 @@ class Topics:
             "#kept": "kept",
             "#size": "size",
         }
+        loose = ""
+        if is_loose(keep):  # it stays so until its messages are counted
+            names["#loose"], values[":loose"] = "loose", {"BOOL": True}
+            loose = ", #loose = :loose"
         due = ":due" if anew else "if_not_exists(#place, :due)"
         change: dict[str, Any] = {
             "Key": {"pk": {"S": TOPICS}, "sk": {"S": topic}},
             "UpdateExpression": "SET #age = :age, #retained = :retained, #at = :at, "
             "#last = :last, #trimmed = if_not_exists(#trimmed, :floor), #stage = :stage, "
-            f"#place = {due} ADD #kept :count, #size :size",
+            f"#place = {due}{loose} ADD #kept :count, #size :size",
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": values,
         }
@@ -142,6 +154,11 @@ class Topics:
         row = await self.get(topic)
         if row is None:
             return
+        if "loose" in row:
+            found = await self._count(topic, row)
+            if found is None:
+                return  # something came meanwhile
+            row = found
         kept, total = items.integer(row, "kept"), items.integer(row, "size")
         over = max(0, kept - keep.count) if _over(kept, keep.count) and keep.count else 0
         heavy = max(0, total - keep.bytes) if _over(total, keep.bytes) and keep.bytes else 0
@@ -151,6 +168,36 @@ class Topics:
         self._room[topic] = (_left(kept, keep.count), _left(total, keep.bytes))
         if len(self._room) > 10_000:
             self._room.clear()
+
+    async def _count(self, topic: str, row: Item) -> Item | None:
+        """Count what there is of a topic whose row did not; the row then, if it was not written
+        meanwhile.
+        """
+        sizes = [each.size async for each in self._kept(topic, items.integer(row, "trimmed"))]
+        try:
+            return await self._client.update(
+                TOPICS,
+                topic,
+                {
+                    "UpdateExpression": "SET #kept = :kept, #size = :size REMOVE #loose",
+                    "ConditionExpression": "#last = :last AND #trimmed = :trimmed",
+                    "ExpressionAttributeNames": {
+                        "#kept": "kept",
+                        "#size": "size",
+                        "#loose": "loose",
+                        "#last": "last",
+                        "#trimmed": "trimmed",
+                    },
+                    "ExpressionAttributeValues": {
+                        ":kept": items.value(len(sizes)),
+                        ":size": items.value(sum(sizes)),
+                        ":last": row["last"],
+                        ":trimmed": row["trimmed"],
+                    },
+                },
+            )
+        except Cancelled:
+            return None
 
     async def _cut(self, topic: str, row: Item, messages: int, size: int) -> tuple[int, int]:
         trimmed, newest = items.integer(row, "trimmed"), items.integer(row, "last")
@@ -264,35 +311,32 @@ class Topics:
         if row is None:
             return 0
         published_at = items.number(row, "published_at")
-        if not items.integer(row, "kept"):
-            if published_at + REMEMBERED <= now:
-                return await self._drop(topic, row)
-            await self.remove(
-                topic,
-                row,
-                items.integer(row, "trimmed"),
-                0,
-                0,
-                published_at + REMEMBERED,
-                silent=True,
-            )
-            return 0
         age = items.number(row, "age", 86400.0)
         retained = bool(row.get("retained", {}).get("BOOL"))
-        newest, trimmed = items.integer(row, "last"), items.integer(row, "trimmed")
+        trimmed = items.integer(row, "trimmed")
+        empty, old = True, None
         count = size = 0
         last, due = trimmed, None
         async for message in self._kept(topic, trimmed):
-            if message.number == newest and retained:
-                due = HELD
-                break
+            empty = False
+            if old is not None:
+                last, count, size, old = old.number, count + 1, size + old.size, None
             if message.at + age > now or count >= SWEEP_MESSAGES:
                 due = message.at + age
                 break
-            last, count, size = message.number, count + 1, size + message.size
-        silent = due is None or due == HELD
+            old = message
+        if old is not None:  # the newest
+            if retained:
+                due = HELD
+            else:
+                last, count, size = old.number, count + 1, size + old.size
+        if empty and published_at + REMEMBERED <= now:
+            return await self._drop(topic, row)
+        rests = due is None or due == HELD
         until = due if due is not None else published_at + REMEMBERED
-        gone = await self.remove(topic, row, last, count, size, until, silent=silent)
+        if rests and not retained and now < published_at + max(age, RESTLESS):
+            rests, until = False, published_at + max(age, RESTLESS)
+        gone = await self.remove(topic, row, last, count, size, until, silent=rests)
         return count if gone else 0
 
     async def _drop(self, topic: str, row: Item) -> int:
@@ -322,6 +366,11 @@ class Topics:
         except Cancelled:
             return 0
         return 1
+
+
+def is_loose(keep: Keep) -> bool:
+    """Whether nothing has to be known of each message."""
+    return keep.count is None and keep.bytes is None and not keep.retained
 
 
 def name_of(row: Item) -> str:

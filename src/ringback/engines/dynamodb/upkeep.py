@@ -88,8 +88,7 @@ class Upkeep:
         ]
         found: list[OperationState] = []
         for at in range(0, len(wanted), 100):
-            states, lost = await self._logs.load_some(sorted(wanted)[at : at + 100])
-            states |= lost  # queued again, it fails for its payload
+            states = await self._logs.look_at(sorted(wanted)[at : at + 100])
             found += [
                 state
                 for _, state in sorted(states.items())
