@@ -20,8 +20,8 @@ def destroy(
 ) -> None:
     """Delete a stack with all that it keeps.
 
-    That is its table, and every file in its bucket. It asks first. Its logs go with it; backups
-    of the table stay for 35 days, as AWS has it.
+    That is its tables, and every file in its buckets, those that you added too: it names them,
+    and asks. Its logs go with it; backups of the table stay for 35 days, as AWS has it.
     """
     from ringback.cli.terminal import note, out
     from ringback.sam.stack import Stack
