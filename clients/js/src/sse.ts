@@ -153,6 +153,12 @@ export class SseTransport implements Transport {
       clearTimeout(timer);
       this.#asking = null;
     }
+    if (stream.signal.aborted) {
+      // What was to be asked for changed in the very moment of the answer: nobody would read it.
+      if (!this.#again)
+        this.#fail(this.#context.kit.local("sse", "Nothing came."), undefined, true);
+      return;
+    }
     if (!reader || !first?.value)
       return this.#fail(this.#context.kit.local("sse", "No stream."), undefined, true);
     // What does the same, and says at once that it does.

@@ -39,7 +39,9 @@ export async function upload<R, P>(
   if (signal?.aborted || operation.failure) halt();
   const over = new AbortController();
   const unlisten = operation.onChange(() => {
-    if (operation.done && !operation.failure) over.abort();
+    const { failure } = operation;
+    if (failure?.code === "closed") stop.abort(failure);
+    else if (operation.done && !failure) over.abort();
   });
   const close = operation.close.bind(operation);
   operation.close = () => {
@@ -133,8 +135,10 @@ async function send(
     // Whoever keeps it tells the server.
     if (status >= 200 && status < 300) return told.sent(file.size);
     signal?.throwIfAborted();
-    told.sent(0);
-    if (!told.over.aborted) await pause(Math.random() * 2000 * 2 ** failures, signal);
+    if (!told.over.aborted) {
+      told.sent(0);
+      await pause(Math.random() * 2000 * 2 ** failures, signal);
+    }
     await ask(); // the address may have expired
     told.sent(offset);
   }
