@@ -317,20 +317,20 @@ class Connection:
         self,
         method: str,
         path: str,
-        member: str,
+        member: str | None,
         body: Body | None = None,
         headers: Mapping[str, str] | None = None,
         *,
         token: str | None = None,
         parameters: Mapping[str, str] | None = None,
     ) -> Fields:
-        """A JSON object that has this member; else it is no answer of Ringback's."""
+        """A JSON object that has this member (None: any), or it is no answer of Ringback's."""
         answer = await self.send(method, path, body, headers, token=token, parameters=parameters)
         try:
             found = msgspec.json.decode(answer.content, type=Fields)
         except msgspec.MsgspecError:
             raise not_ours(answer) from None
-        if member not in found:
+        if member is not None and member not in found:
             raise not_ours(answer)
         return found
 

@@ -118,7 +118,7 @@ class Sending:
             pause = 0.0
             try:
                 found = await self._piece(path, token, offset, end)
-                if end == self._size:
+                if "id" in found:
                     return found
             except RingbackError as error:
                 # What stands before the server may take less: API Gateway and Lambda some 4 MB.
@@ -149,7 +149,8 @@ class Sending:
         return await self._connection.object(
             "PATCH",
             path,
-            "id" if is_last else "offset",
+            # Of others too it is the operation, where the bucket had all of it after all.
+            "id" if is_last else None,
             lambda: self._chunks(offset, end),
             headers,
             token=token,
