@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 from ringback import CloudEvent, Ringback
 from ringback.awslocal.sources.patterns import fits
+from ringback.awslocal.template import read
 from ringback.engines.dynamodb import schema
 from ringback.engines.dynamodb.connections import SOCKET, SOCKETS, WAKE
 from ringback.engines.dynamodb.items import OPERATION
@@ -285,6 +287,23 @@ def test_it_does_not_look_where_the_application_says_who_is_asking() -> None:
     template = made(app)
     assert routes(template) == {"$default": False}
     assert "JwtAuthorizer" not in template["Resources"]
+
+
+# Pages
+
+
+@pytest.mark.parametrize("others", [(), ("https://a.example", "https://b.example")])
+def test_pages_of_its_own_and_those_named_may_put_files(
+    written: str, tmp_path: Path, others: tuple[str, ...]
+) -> None:
+    path = tmp_path / "template.yaml"
+    path.write_text(written, "utf-8")
+    stack = read(path, {"CorsOrigins": ",".join(others)}, endpoint="http://moto")
+    (rule,) = stack.resources["Files"].properties["CorsConfiguration"]["CorsRules"]
+    (own, *named) = rule["AllowedOrigins"]
+    assert own.startswith("https://")
+    assert own.endswith(".amazonaws.com")
+    assert tuple(named) == others
 
 
 # Alarms

@@ -158,11 +158,7 @@ def environment(queues: Tag, files: str, uploads: str, stage: str) -> dict[str, 
         "RINGBACK_AWS_BUS": ref("Bus"),
         "RINGBACK_UPLOADS": sub(f"s3://{files}/{uploads.rstrip('/')}"),
         # Its own pages, too: for the WebSocket API those of the HTTP API are another host's.
-        "RINGBACK_CORS_ORIGINS": when(
-            "HasCors",
-            Tag("Join", [",", [own_origin(), Tag("Join", [",", ref("CorsOrigins")])]]),
-            own_origin(),
-        ),
+        "RINGBACK_CORS_ORIGINS": when("HasCors", origins(), own_origin()),
         **{
             f"RINGBACK_{variable}": when(f"Has{name}", ref(name))
             for variable, name in (
@@ -218,3 +214,8 @@ _CHECKS_JWT = Tag("Equals", [ref("JwtAtApi"), "true"])
 def own_origin() -> Tag:
     """Where pages come from that the application itself serves."""
     return att("HttpApi.ApiEndpoint")
+
+
+def origins() -> Tag:
+    """The same, and those of the parameter, between commas."""
+    return Tag("Join", [",", [own_origin(), Tag("Join", [",", ref("CorsOrigins")])]])

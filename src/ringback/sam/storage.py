@@ -8,8 +8,8 @@ from typing import Any
 from ringback.engines.dynamodb import schema
 from ringback.sam import policies
 from ringback.sam.alarms import alarm
-from ringback.sam.parameters import own_origin
-from ringback.sam.yaml import Note, ref, sub, when
+from ringback.sam.parameters import origins, own_origin
+from ringback.sam.yaml import Note, Tag, ref, sub, when
 
 Resources = Iterator[tuple[str, Any]]
 
@@ -230,7 +230,7 @@ def _cors_rule() -> dict[str, Any]:
     """Pages that may send files: the API's own, and those of the parameter."""
     return {
         "AllowedMethods": ["GET", "HEAD", "PUT"],
-        "AllowedOrigins": when("HasCors", ref("CorsOrigins"), [own_origin()]),
+        "AllowedOrigins": when("HasCors", Tag("Split", [",", origins()]), [own_origin()]),
         "AllowedHeaders": ["*"],
         "ExposedHeaders": ["ETag"],
         "MaxAge": 600,
