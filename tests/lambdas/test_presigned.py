@@ -78,6 +78,16 @@ def test_the_url_is_for_the_declared_size(bucket: Bucket) -> None:
     assert query["X-Amz-SignedHeaders"] == ["content-length;host"]
 
 
+def test_there_is_none_for_what_s3_does_not_take_at_once(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringback.uploads.uploads.LARGEST", DECLARED["size"])
+    for size, signed in ((3, True), (4, False)):
+        declared = json.dumps({**DECLARED, "size": size})
+        shown = json.loads(bucket.home(http("POST", "/uploads", declared))["body"])
+        assert ("signed_url" in shown["upload"]) is signed
+
+
 def test_an_upload_of_another_size_is_to_be_sent_again(bucket: Bucket) -> None:
     bucket.put(b"four")
     bucket.tell()

@@ -29,6 +29,8 @@ PUT = "put"
 """The name of the object below the upload's id that a URL is signed for."""
 LONGEST = 7 * 86400 - 60
 """Seconds that a signature is good for at most (SigV4); less where its credentials end sooner."""
+LARGEST = 5 * 1024**3
+"""Bytes that S3 takes, and copies, in one request at most."""
 READ = 1024 * 1024
 """Bytes read and hashed at once."""
 

@@ -30,7 +30,7 @@ from ringback.uploads import declaration
 from ringback.uploads.declaration import Declaration
 from ringback.uploads.finish import complete, finish
 from ringback.uploads.pieces import Pieces, Stored
-from ringback.uploads.presigned import Presigned
+from ringback.uploads.presigned import LARGEST, Presigned
 from ringback.uploads.record import Upload
 from ringback.uploads.slots import Slots
 from ringback.uploads.store import address, make_known, open_store
@@ -251,6 +251,8 @@ class Uploads:
         # Beside functions alone: elsewhere nobody is told of what is put into the bucket.
         told = bool(self._service.settings.aws_queues)
         if self._presigned is None or not told or state.terminal or complete(state):
+            return None
+        if upload.size > LARGEST:
             return None
         left = self.expires_at(state) - self._service.clock()
         return await self._presigned.url(upload, left) if left > 0 else None

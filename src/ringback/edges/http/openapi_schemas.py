@@ -139,6 +139,10 @@ _OPERATION: Json = {
     },
 }
 
+_SIGNED_URL: Json = {
+    **TEXT,
+    "description": "Where all bytes can be put in one request that does not come here.",
+}
 _TOKEN: Json = {
     "token": {
         **TEXT,
@@ -243,6 +247,7 @@ SCHEMAS: dict[str, Json] = {
                     "offset": {**COUNT, "description": "How many are stored."},
                     "size": COUNT,
                     "expires_at": {**TIME, "description": "By when they have to be complete."},
+                    "signed_url": _SIGNED_URL,
                 },
             }
         },
@@ -256,10 +261,7 @@ SCHEMAS: dict[str, Json] = {
             "name": TEXT,
             "type": TEXT,
             "complete": {"type": "boolean"},
-            "signed_url": {
-                **TEXT,
-                "description": "Where all bytes can be put in one request that does not come here.",
-            },
+            "signed_url": _SIGNED_URL,
         },
     },
 }
