@@ -179,7 +179,7 @@ def functions(plan: Plan) -> Iterator[Function]:
         name="Http",
         about="Every route of the HTTP API.",
         timeout=HTTP_TIMEOUT,
-        allow=[table, payloads("read", "write", "delete"), *files, *send],
+        allow=[table, *payloads("read", "write", "delete"), *files, *send],
         app=True,
         reserved=True,
     )
@@ -187,7 +187,7 @@ def functions(plan: Plan) -> Iterator[Function]:
         name="Socket",
         about="Every action of the WebSocket protocol ringback.v1, connecting and leaving too.",
         timeout=SOCKET_TIMEOUT,
-        allow=[table, payloads("read", "write", "delete"), *send, policies.push()],
+        allow=[table, *payloads("read", "write", "delete"), *send, policies.push()],
         app=True,
         reserved=True,
     )
@@ -201,7 +201,7 @@ def functions(plan: Plan) -> Iterator[Function]:
     )
     for seconds, tasks in plan.work:
         taken = policies.uploads("read") if plan.uploads else []
-        allow = [table, payloads("read", "write", "delete"), *taken, *send]
+        allow = [table, *payloads("read", "write", "delete"), *taken, *send]
         yield _work(seconds, "\n".join(told(tasks)), allow)
     yield Function(
         name="Push",
@@ -211,7 +211,7 @@ def functions(plan: Plan) -> Iterator[Function]:
             *policies.stream(),
             policies.reading(),
             policies.telling(),
-            payloads("read"),
+            *payloads("read"),
             policies.push(),
             policies.put_events(),
             policies.report(FAILURES),
@@ -227,7 +227,7 @@ def functions(plan: Plan) -> Iterator[Function]:
         allow=[
             *policies.stream(),
             policies.reading(),
-            payloads("read"),
+            *payloads("read"),
             *send,
             policies.report(FAILURES),
         ],
@@ -240,7 +240,7 @@ def functions(plan: Plan) -> Iterator[Function]:
         about="Every minute: leases that ran out, work whose time has come, what is past its "
         "retention.",
         timeout=UPKEEP_TIMEOUT,
-        allow=[table, policies.expiry(), payloads("read", "write", "delete"), *files, *send],
+        allow=[table, policies.expiry(), *payloads("read", "write", "delete"), *files, *send],
         events={
             "EveryMinute": {
                 "Type": "Schedule",
@@ -258,7 +258,7 @@ def functions(plan: Plan) -> Iterator[Function]:
             timeout=STREAM_TIMEOUT,
             allow=[
                 table,
-                payloads("read", "write", "delete"),
+                *payloads("read", "write", "delete"),
                 *files,
                 *send,
                 policies.report(FAILURES),

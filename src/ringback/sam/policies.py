@@ -98,8 +98,14 @@ def expiry() -> Statement:
     return _allow("Expiry", ("dynamodb:DescribeTimeToLive",), att("Table.Arn"))
 
 
-def payloads(*actions: str) -> Statement:
-    return _allow("Payloads", _of_objects(actions), sub(f"{FILES_ARN}/{PAYLOADS}*"))
+def payloads(*actions: str) -> list[Statement]:
+    """What is too large for an item. Of an object that is gone, S3 says so only to whoever may list
+    its bucket there; to others, that they may not read it.
+    """
+    return [
+        _allow("Payloads", _of_objects(actions), sub(f"{FILES_ARN}/{PAYLOADS}*")),
+        _listing("ListPayloads", PAYLOADS),
+    ]
 
 
 def uploads(*actions: str) -> list[Statement]:
@@ -110,9 +116,13 @@ def uploads(*actions: str) -> list[Statement]:
             [*_of_objects(actions), *(["s3:AbortMultipartUpload"] if "write" in actions else [])],
             sub(f"{FILES_ARN}/{UPLOADS}*"),
         ),
-        _allow("ListUploads", ("s3:ListBucket",), sub(FILES_ARN))
-        | {"Condition": {"StringLike": {"s3:prefix": f"{UPLOADS}*"}}},
+        _listing("ListUploads", UPLOADS),
     ]
+
+
+def _listing(sid: str, prefix: str) -> Statement:
+    condition = {"Condition": {"StringLike": {"s3:prefix": f"{prefix}*"}}}
+    return _allow(sid, ("s3:ListBucket",), sub(FILES_ARN)) | condition
 
 
 def _of_objects(actions: Iterable[str]) -> list[str]:
