@@ -10,7 +10,7 @@ import pytest
 
 from ringback.core.commands import Report, Start, Succeed
 from ringback.core.lifecycle import accept
-from ringback.core.model import HELD, Event, Keep, Publication, Query, Status
+from ringback.core.model import BEGINNING, HELD, Event, Keep, Publication, Query, Status
 from ringback.engines.dynamodb import DynamoEngine
 from ringback.engines.dynamodb.payloads import INLINE, INLINE_MESSAGE, MOST, PREFIX, Payloads
 from ringback.errors import Conflict, OperationForgotten, PayloadTooLarge
@@ -61,6 +61,23 @@ async def test_messages_of_topics(engine: DynamoEngine) -> None:
     assert [len(m.data) for m in await whole_log(engine, "t")] == [INLINE_MESSAGE + 1] * 3
     assert await engine.sweep(NOW + 100) == 3
     assert objects() == before
+
+
+async def test_a_message_that_is_removed_while_it_is_read(
+    engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, large = Keep(count=1), text(INLINE_MESSAGE + 1)
+    await engine.publish([Publication("t", large, keep=keep)], NOW)
+    fetch = Payloads.fetch
+
+    async def late(self: Payloads, where: str) -> bytes:
+        monkeypatch.undo()
+        await engine.publish([Publication("t", b"2", keep=keep)], NOW)
+        return await fetch(self, where)
+
+    monkeypatch.setattr(Payloads, "fetch", late)
+    page = await engine.read("t", BEGINNING, 10)
+    assert ([message.data for message in page.messages], page.gap) == ([b"2"], True)
 
 
 async def test_what_was_refused_leaves_nothing(engine: DynamoEngine) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from ringback.core.commands import Cancel, Report
+from ringback.core.commands import Cancel, Expire, Report
 from ringback.core.filters import parse
 from ringback.core.lifecycle import accept
-from ringback.core.model import Keep, Publication
+from ringback.core.model import Keep, Policy, Publication, Status
 from ringback.engines.dynamodb import DynamoEngine, feeds
 from ringback.engines.dynamodb.packs import pack_key
 from ringback.engines.dynamodb.payloads import MOST
@@ -18,9 +18,10 @@ from ringback.errors import (
     IdempotencyKeyReused,
     OperationForgotten,
     PayloadTooLarge,
+    StoreUnavailable,
     UnknownOperation,
 )
-from tests.contract.acts import DAY, apply, finish, key, start, sweep
+from tests.contract.acts import DAY, apply, finish, key, start, sweep, take
 from tests.core.states import NOW, operation
 from tests.engines.dynamodb.proxy import Proxy, refusal
 
@@ -53,6 +54,31 @@ async def test_a_write_that_meets_a_transaction_is_tried_again(make: Make, betwe
         between.fail(2, refusal("TransactionConflictException"), "UpdateItem")
         lost, cancelled = await engine.renew([(state.id, state.attempt)], NOW)
         assert (lost, cancelled) == (frozenset(), frozenset())
+
+
+async def test_a_lease_that_was_renewed_is_expired(engine: DynamoEngine) -> None:
+    """DynamoDB adds in decimals, and a float is only near to what that comes to."""
+    for number in range(8):
+        state = await start(engine, policy=Policy(lease=0.6))
+        await engine.renew([(state.id, 1)], NOW + 0.1234567 + number / 1e6)
+        (over,) = await engine.overdue(NOW + 10, 10)
+        assert (await apply(engine, over, Expire(1, 0.0), NOW + 10)).status is Status.QUEUED
+        (again,) = (await take(engine, now=NOW + 10)).operations
+        await finish(engine, again)
+
+
+async def test_a_change_is_stored_though_its_log_cannot_be_trimmed(
+    engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told that it was not, a worker would report the same again."""
+
+    async def trim(*_: object) -> None:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(engine._logs, "trim", trim)
+    state = await start(engine)
+    after = await apply(engine, state, Report(attempt=1, parts=(b"1",)))
+    assert await engine.load(state.id) == after
 
 
 async def test_a_failure_nobody_thought_of_is_told(

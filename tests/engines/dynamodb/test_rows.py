@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from ringback.core.model import BEGINNING, Keep, Publication
-from ringback.engines.dynamodb import DynamoEngine
+from ringback.engines.dynamodb import DynamoEngine, schema
 from ringback.engines.dynamodb.client import Item
 from ringback.engines.dynamodb.topics import RESTLESS, TOPICS
 from tests.contract.acts import DAY, sweep, whole_log
@@ -53,6 +55,27 @@ async def test_what_came_since_goes_by_its_age_too(make: Make) -> None:
         await sweep(engine, NOW + 40 * DAY)
         await sweep(engine, NOW + 80 * DAY)
         assert await engine.client.get(TOPICS, "t") is None
+
+
+async def test_what_somebody_died_over_goes_with_its_topic(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise KeyError
+
+    async with make() as engine:
+        await publish(engine, 0, Keep(age=10.0))
+        with monkeypatch.context() as patch:
+            patch.setattr(engine._topics, "_delete", fail)
+            with pytest.raises(KeyError):
+                await engine.sweep(NOW + 2 * RESTLESS)
+        await sweep(engine, NOW + 40 * DAY)
+        assert await engine.client.get(TOPICS, "t") is None
+        left = await engine.client.query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": schema.topic_key("t")}},
+        )
+    assert not left
 
 
 async def test_a_bound_that_is_declared_later_holds_for_what_was_there(make: Make) -> None:

@@ -31,6 +31,8 @@ UNCHANGED: tuple[str, ...] = ("pk", "sk", "task", "lease_until")
 """What an update leaves alone; a lease only by its own rule."""
 MARK = "mark"
 """What an operation's item has from the one who stored it, who may have lost the answer."""
+SAME_LEASE = 1e-6
+"""Seconds by which a lease may be another and still be the same: no renewal follows so soon."""
 MAX_BYTES = 4 * 1024 * 1024
 """Bytes in one transaction, by DynamoDB's own bound."""
 
@@ -152,14 +154,16 @@ class Changes:
             "status": items.value(before.status.value),
             "attempt": items.value(before.attempt),
         }
+        update = expressions(changed, gone, conditions, entry)
         if change.lease is not None:
-            conditions["lease_until"] = items.value(change.lease)
-        return {
-            "Update": {
-                "Key": {"pk": new["pk"], "sk": new["sk"]},
-                **expressions(changed, gone, conditions, entry),
+            # A renewal added decimals in the table, which a float is only near to.
+            update["ConditionExpression"] += " AND #lease BETWEEN :least AND :most"
+            update["ExpressionAttributeNames"]["#lease"] = "lease_until"
+            update["ExpressionAttributeValues"] |= {
+                ":least": items.value(change.lease - SAME_LEASE),
+                ":most": items.value(change.lease + SAME_LEASE),
             }
-        }
+        return {"Update": {"Key": {"pk": new["pk"], "sk": new["sk"]}, **update}}
 
 
 def check_room(writes: Sequence[Write]) -> None:

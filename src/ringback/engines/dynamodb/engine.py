@@ -15,9 +15,10 @@ Where the port leaves it open, or DynamoDB asks for it:
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from ringback.core.filters import AnyFilter
@@ -40,7 +41,7 @@ from ringback.engines.dynamodb import relays
 from ringback.engines.dynamodb.accepting import Acceptance
 from ringback.engines.dynamodb.changes import Changes, check_room
 from ringback.engines.dynamodb.claims import Claims
-from ringback.engines.dynamodb.client import RETRY_AFTER, Cancelled, Client
+from ringback.engines.dynamodb.client import RETRY_AFTER, Cancelled, Client, NoObject
 from ringback.engines.dynamodb.depth import Depth
 from ringback.engines.dynamodb.feeds import Feeds
 from ringback.engines.dynamodb.functions import TableFunctions
@@ -52,7 +53,7 @@ from ringback.engines.dynamodb.queues import Queues
 from ringback.engines.dynamodb.streams import Stream
 from ringback.engines.dynamodb.topics import Topics
 from ringback.engines.dynamodb.upkeep import Upkeep
-from ringback.errors import Conflict, PayloadTooLarge, QueueFull
+from ringback.errors import Conflict, PayloadTooLarge, QueueFull, RingbackError
 from ringback.ports import QUEUE, Hint, Relayed
 
 T = TypeVar("T")
@@ -61,6 +62,8 @@ MAX_QUEUED = 1_000_000
 """Queued operations beyond which a new one is refused."""
 IN_LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
 """The variable that says so: there the stream is read by functions of its own."""
+
+log = logging.getLogger("ringback.dynamodb")
 
 
 class DynamoEngine(TableFunctions):
@@ -191,7 +194,10 @@ class DynamoEngine(TableFunctions):
         self._depth.changed()
         self._hint(frozenset(prepared.changed))
         if change.before is not None:
-            await self._logs.trim(change.before.version, change.after)
+            try:
+                await self._logs.trim(change.before.version, change.after)
+            except (RingbackError, RuntimeError) as error:  # the change is stored all the same
+                log.warning("The log of %s is trimmed later: %s", change.after.id, error)
 
     def claim(
         self, worker: str, demands: Sequence[Demand], limit: int, now: float
@@ -215,20 +221,20 @@ class DynamoEngine(TableFunctions):
         if topic.startswith(OPERATIONS):
             operation = topic.removeprefix(OPERATIONS)
             return await self._logs.read(self.epoch, operation, after, limit)
-        return await self._feeds.read(self.epoch, topic, after, limit)
+        return await _seen(lambda: self._feeds.read(self.epoch, topic, after, limit))
 
     # Journal
 
     async def follow(self, after: Position | None, limit: int) -> Page:
-        return await self._feeds.follow(self.epoch, after, limit)
+        return await _seen(lambda: self._feeds.follow(self.epoch, after, limit))
 
     async def replay(self, filter: AnyFilter, after: Position | None, limit: int) -> Page:
-        return await self._feeds.replay(self.epoch, filter, after, limit)
+        return await _seen(lambda: self._feeds.replay(self.epoch, filter, after, limit))
 
     async def retained(
         self, filter: AnyFilter, upto: Position, limit: int, *, beyond: str = ""
     ) -> Sequence[Message]:
-        return await self._feeds.retained(self.epoch, filter, upto, limit, beyond)
+        return await _seen(lambda: self._feeds.retained(self.epoch, filter, upto, limit, beyond))
 
     async def find(self, id: str) -> Position | None:
         return await self._feeds.find(self.epoch, id)
@@ -316,3 +322,11 @@ class DynamoEngine(TableFunctions):
 
     async def set_fact(self, name: str, value: bytes, *, replace: bool = True) -> bytes:
         return await self._meta.set_fact(name, value, replace=replace)
+
+
+async def _seen(read: Callable[[], Awaitable[T]]) -> T:
+    """What is read; a second time, where some of it was removed before all of it was fetched."""
+    try:
+        return await read()
+    except NoObject:
+        return await read()

@@ -342,6 +342,7 @@ class Topics:
     async def _drop(self, topic: str, row: Item) -> int:
         """Delete a topic that was silent for long; what was removed of it is remembered."""
         trimmed = items.integer(row, "trimmed")
+        await self._delete(topic, trimmed)  # what somebody died over who removed it
         with contextlib.suppress(Cancelled):  # it is higher already
             await self._client.update(
                 *META,
