@@ -6,15 +6,18 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from ringback import Operation, OperationState, Ringback, Status
 from ringback.core.commands import Expire
-from ringback.core.model import Demand
+from ringback.core.model import Demand, Policy
 from ringback.errors import LeaseLost, StoreUnavailable
-from ringback.worker.heartbeat import LONGEST
+from ringback.worker.heartbeat import LONGEST, Heartbeat
 from ringback.worker.upkeep import Upkeep
+from tests.core.states import NOW, operation
 from tests.serving import ROOT, ServerProcess, until
 from tests.worker.application import APPLICATION, LEASE
 from tests.worker.following import LIMIT, appears, becomes, ended, parts_of, problem
@@ -74,6 +77,17 @@ async def test_what_ends_soon_is_never_renewed(data: Path, monkeypatch: pytest.M
         for _ in range(3):
             await ended(rb, "brief")
     assert renewed == 0
+
+
+@pytest.mark.parametrize(("left", "most"), [(30.0, LONGEST), (1.5, 0.5), (-5.0, 0.1)])
+async def test_what_was_claimed_slowly_is_renewed_sooner(left: float, most: float) -> None:
+    service: Any = SimpleNamespace(clock=lambda: NOW)
+    state = operation(policy=Policy(lease=30.0), lease_until=NOW + left)
+    run: Any = SimpleNamespace(attempt=SimpleNamespace(state=state))
+    heartbeat = Heartbeat(service, list)
+    begun = time.monotonic()
+    heartbeat.begun(run)
+    assert begun + most <= heartbeat._due <= time.monotonic() + most
 
 
 async def test_a_blocked_loop_does_not_lose_its_own_operations(data: Path) -> None:

@@ -33,8 +33,12 @@ class Heartbeat:
         self._sooner = asyncio.Event()
 
     def begun(self, run: Run) -> None:
-        """A run was begun: its first renewal may have to come sooner than the one that is due."""
-        due = time.monotonic() + _pause(run.attempt.state.policy.lease)
+        """A run was begun: its first renewal may have to come sooner than the one that is due, the
+        more so where its claim took long.
+        """
+        state, now = run.attempt.state, self._service.clock()
+        left = state.lease_until - now if state.lease_until is not None else state.policy.lease
+        due = time.monotonic() + _pause(min(state.policy.lease, left))
         if due < self._due:
             self._due = due
             self._sooner.set()
