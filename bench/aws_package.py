@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -35,7 +36,7 @@ print((time.perf_counter() - begin) * 1000, (time.process_time() - used) * 1000)
 
 
 def measure(children: Children, *, quick: bool) -> dict[str, object]:
-    """Sizes without and with uploads; times of importing with and without compiled files."""
+    """Sizes without and with uploads; times of importing it as deployed, and from source."""
     done = subprocess.run(
         [str(python_of("ringback")), "-m", "bench.aws_package", str(children.folder)],
         cwd=ROOT,
@@ -51,24 +52,25 @@ def measure(children: Children, *, quick: bool) -> dict[str, object]:
     code = children.folder / "plain" / "code"
     times = QUICK_TIMES if quick else TIMES
     found |= {"most_ms": MOST_MS, "most_mb": MOST_MB}
-    found |= _imported(code, times, "source", "-B")
-    # As where the archive has compiled files, or a process has started there before.
-    _import(code)
-    return found | _imported(code, times, "compiled")
+    found |= _imported(code, times, "compiled")
+    for compiled in [*code.rglob("__pycache__")]:  # as where deploy runs another Python's version
+        shutil.rmtree(compiled)
+    return found | _imported(code, times, "source")
 
 
-def _imported(code: Path, times: int, name: str, *options: str) -> dict[str, object]:
-    taken = [_import(code, *options) for _ in range(times)]
+def _imported(code: Path, times: int, name: str) -> dict[str, object]:
+    taken = [_import(code) for _ in range(times)]
     return {
         f"import_{name}_ms": round(statistics.median(each for each, _ in taken), 1),
         f"import_{name}_cpu_ms": round(statistics.median(each for _, each in taken), 1),
     }
 
 
-def _import(code: Path, *options: str) -> tuple[float, float]:
-    # Isolated, and without this environment's packages: boto3 comes with Lambda, and later.
+def _import(code: Path) -> tuple[float, float]:
+    # Lambda's folder cannot be written to (-B). Isolated, and without this environment's packages:
+    # boto3 comes with Lambda, and later.
     done = subprocess.run(
-        [sys.executable, "-I", "-S", *options, "-c", IMPORT.format(code=str(code))],
+        [sys.executable, "-I", "-S", "-B", "-c", IMPORT.format(code=str(code))],
         capture_output=True,
         text=True,
         timeout=IMPORT_S,
@@ -102,6 +104,7 @@ def build(folder: Path) -> dict[str, float]:
         made.prepare()
         subprocess.run(made.install(), check=True, stdout=sys.stderr)
         made.copy()
+        made.compile()
         found[f"{name}_mb"] = round(made.size() / MB, 1)
         found[f"{name}_zip_mb"] = round(made.zip() / MB, 1)
     return found
