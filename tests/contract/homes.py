@@ -62,7 +62,7 @@ class SqliteHome:
 class DynamoHome:
     """A table of its own, and a bucket for all. It has no expiry: what has expired is swept."""
 
-    share = 0.03
+    share = 0.015
     topics = 40
     exact = False
 

@@ -17,7 +17,7 @@ AWAY = ("Failed to load resource", "WebSocket connection to")
 """What Chromium itself says when a server does not answer, or refuses."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory, browser_path: str) -> Iterator[Demonstration]:
     with Demonstration(tmp_path_factory.mktemp("demo")) as started:
         yield started

@@ -76,6 +76,7 @@ async def test_axe_finds_nothing(
         await check_both(page.page, "filtered")
 
 
+@pytest.mark.soak
 async def test_axe_finds_nothing_on_a_phone(browser: Browser, demo: Demonstration) -> None:
     async with seen(browser, demo, 390) as page:
         await check(page.page, "empty")
@@ -173,6 +174,7 @@ async def test_what_is_focused_is_seen(page: DemoPage) -> None:
     assert not unseen
 
 
+@pytest.mark.soak
 async def test_nothing_moves_for_those_who_do_not_want_it(page: DemoPage) -> None:
     await page.page.emulate_media(reduced_motion="reduce")
     await page.set_pace(1)

@@ -62,6 +62,7 @@ async def test_a_reload_after_the_end(page: DemoPage) -> None:
     await page.card("Fail for good").becomes("failed")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("way", ["SSE", "Long polling", "Polling"])
 async def test_each_way_to_follow(page: DemoPage, way: str) -> None:
     await page.follow_by(way)

@@ -47,6 +47,7 @@ async def test_a_photo_from_the_disk(page: DemoPage, files: Path) -> None:
     assert sorted(asked) == [("GET", 200), ("POST", 201), ("PUT", 202)]
 
 
+@pytest.mark.soak
 async def test_a_large_photo_goes_in_pieces(page: DemoPage, files: Path) -> None:
     photo = files / "large.jpg"
     # A JPEG ends at its end marker; what stands behind it only makes the file large.
@@ -61,6 +62,7 @@ async def test_a_large_photo_goes_in_pieces(page: DemoPage, files: Path) -> None
     assert len(pieces) == 6
 
 
+@pytest.mark.soak
 async def test_a_table_from_the_disk(page: DemoPage, files: Path) -> None:
     table = files / "small.csv"
     with table.open("w", newline="") as file:
@@ -159,6 +161,7 @@ async def test_failing_once(page: DemoPage) -> None:
     ]
 
 
+@pytest.mark.soak
 async def test_failing_for_good_and_running_again(page: DemoPage) -> None:
     await page.set_pace(0)
     await page.start("doomed")
@@ -195,6 +198,7 @@ async def test_what_cannot_be_worked_on(
     await expect(card.here.locator(".problem")).to_contain_text(cause)
 
 
+@pytest.mark.soak
 async def test_removing_forgets_at_the_server_too(page: DemoPage) -> None:
     await page.set_pace(0)
     await page.start("primes")

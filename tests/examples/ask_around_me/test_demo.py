@@ -58,6 +58,7 @@ async def test_neighbours_ask_and_answer_where_they_are_and_where_they_are_moved
         assert await until(answered, LIMIT)
 
 
+@pytest.mark.soak
 async def test_a_killed_worker_is_replaced_and_what_it_did_is_done(started: Any) -> None:
     (worker,) = started["worker_pids"]
     async with Person.of(started["url"]) as ada:

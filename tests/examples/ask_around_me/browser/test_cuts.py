@@ -37,11 +37,10 @@ async def come_back(visitor: Visitor, by: str) -> None:
     ("by", "transport"),
     [
         ("browser", "Best"),
-        ("switch", "SSE"),
         *(
             pytest.param(by, transport, marks=pytest.mark.soak)
             for by, transport in (
-                *(("switch", "Best"), ("browser", "SSE")),
+                *(("switch", "Best"), ("switch", "SSE"), ("browser", "SSE")),
                 *(
                     (by, each)
                     for by in ("browser", "switch")

@@ -100,6 +100,7 @@ async def test_one_tab_carries_for_all_and_another_takes_over(
     assert len(of_second) + len(of_third) == 1
 
 
+@pytest.mark.soak
 async def test_what_one_tab_answers_is_the_answer_in_the_other(
     company: Company, demo: Demonstration
 ) -> None:
