@@ -26,11 +26,12 @@ export class WirePanel {
     this.operation = operation;
     this.#body = el(
       "div",
-      // Scrolled by keyboard too, so it can be focused, and says what it is.
+      // Scrolled by keyboard too, so it can be focused, and says what it is. No landmark: there is
+      // one for each operation, and two of a kind would have the same name.
       {
         class: "wire-scroll",
         tabindex: "0",
-        role: "region",
+        role: "group",
         "aria-label": `Requests of ${operation.record.title}`,
       },
       this.#list,
