@@ -241,6 +241,7 @@ PACKAGE = Part(
                reference_key=most)
         for text, key, most in (
             (f"import as deployed / {aws_package.MOST_MS} ms", "import_compiled_cpu_ms", "most_ms"),
+            (f"code without uploads / {aws_package.MOST_MB} MB", "plain_mb", "most_mb"),
             (f"archive without uploads / {aws_package.MOST_MB} MB", "plain_zip_mb", "most_mb"),
         )
     ),
