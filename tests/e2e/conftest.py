@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page
 
-from tests.e2e import chromium
+from tests.e2e.browser import running
 from tests.e2e.demonstration import Demonstration
 from tests.e2e.page import DemoPage
 
@@ -25,12 +25,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory, browser_path: str) -> Iterato
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(browser_path: str) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(
-            executable_path=browser_path, args=chromium.ARGUMENTS
-        )
+    async with running(browser_path) as opened:
         yield opened
-        await opened.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

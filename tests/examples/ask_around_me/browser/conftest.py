@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from tests.e2e import chromium
+from tests.e2e.browser import running
 from tests.e2e.demonstration import Demonstration
 from tests.examples.ask_around_me.browser.visitor import Company
 
@@ -23,12 +24,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory, browser_path: str) -> Iterato
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(browser_path: str) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        # Nothing but this machine: the map's tiles are out of reach, as without a network.
-        arguments = (*chromium.ARGUMENTS, chromium.LOOPBACK_ONLY)
-        opened = await playwright.chromium.launch(executable_path=browser_path, args=arguments)
+    # Nothing but this machine: the map's tiles are out of reach, as without a network.
+    async with running(browser_path, chromium.LOOPBACK_ONLY) as opened:
         yield opened
-        await opened.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

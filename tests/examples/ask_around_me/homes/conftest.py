@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from tests.clients.bundled import bundled
 from tests.e2e import chromium
+from tests.e2e.browser import running
 from tests.examples.ask_around_me.homes.places import Aws, Place, aws, embedded
 
 
@@ -39,9 +40,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser(browser_path: str) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        # Nothing but this machine: the map's tiles are out of reach, as without a network.
-        arguments = (*chromium.ARGUMENTS, chromium.LOOPBACK_ONLY)
-        opened = await playwright.chromium.launch(executable_path=browser_path, args=arguments)
+    # Nothing but this machine: the map's tiles are out of reach, as without a network.
+    async with running(browser_path, chromium.LOOPBACK_ONLY) as opened:
         yield opened
-        await opened.close()
