@@ -14,8 +14,8 @@ from ringback.core.filters import parse
 from ringback.core.lifecycle import accept, decide
 from ringback.core.model import BEGINNING, Keep, Policy, Publication, Query
 from ringback.engines.dynamodb import DynamoEngine
-from ringback.engines.dynamodb.claims import FIRST_PAGE
 from ringback.engines.dynamodb.entries import EARLY
+from ringback.engines.dynamodb.searching import FIRST_PAGE
 from tests import moto
 from tests.contract.acts import apply, finish, key, start, submit, take
 from tests.core.states import NOW, operation
