@@ -351,8 +351,8 @@ class Streamed(Protocol):
         """Have the stream tell of who is still to be told (``Changes.rests``)."""
 
     async def flush(self) -> None:
-        """Wait until all that was begun beside the store's own writes is sent: what tells queues,
-        and ephemeral messages. A function that ends is frozen.
+        """Wait until all that was begun is done: what nobody waits for any more is stored, queues
+        are told, and ephemeral messages sent. A function that ends is frozen.
         """
 
 

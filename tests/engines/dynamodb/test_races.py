@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from ringback.core.commands import Cancel, Expire, Report
 from ringback.core.filters import parse
 from ringback.core.lifecycle import accept
-from ringback.core.model import Keep, Policy, Publication, Status
+from ringback.core.model import HELD, Keep, Policy, Publication, Status
 from ringback.engines.dynamodb import DynamoEngine, feeds
+from ringback.engines.dynamodb.accepting import ABANDONED
+from ringback.engines.dynamodb.client import TRIES
 from ringback.engines.dynamodb.packs import pack_key
 from ringback.engines.dynamodb.payloads import MOST
 from ringback.errors import (
@@ -23,7 +26,7 @@ from ringback.errors import (
 )
 from tests.contract.acts import DAY, apply, finish, key, start, sweep, take
 from tests.core.states import NOW, operation
-from tests.engines.dynamodb.proxy import Proxy, refusal
+from tests.engines.dynamodb.proxy import BROKEN, Proxy, refusal
 
 Make = Callable[..., DynamoEngine]
 LIMIT = 30.0
@@ -152,6 +155,55 @@ async def test_a_key_whose_process_died_before_its_operation_was_stored(
         assert await engine.count_queued() == 1
 
 
+@pytest.mark.parametrize("ready_at", [NOW, HELD], ids=["queued", "held"])
+async def test_a_key_whose_process_died_is_taken_over_for_something_else(
+    make: Make, monkeypatch: pytest.MonkeyPatch, ready_at: float
+) -> None:
+    """Not at once, since it may be slow; and then it does not come after all."""
+    first, late = operation(), NOW + ABANDONED
+    async with make() as engine, make() as other:
+        with monkeypatch.context() as patch:
+            patch.setattr(engine._acceptance, "_insert", _fail)
+            with pytest.raises(KeyError):
+                await engine.accept(accept(first), key("a"))
+        with pytest.raises(IdempotencyKeyReused):
+            await engine.accept(accept(operation(late - 1)), key("a", "another"))
+        again = [operation(late, ready_at=ready_at) for _ in range(6)]
+        answers = await asyncio.gather(
+            *[
+                each.accept(accept(state), key("a", "another"))
+                for each, state in zip([engine, other] * 3, again, strict=True)
+            ]
+        )
+        (taken,) = {answer.operation.id for answer in answers}
+        assert sorted(answer.replayed for answer in answers) == [False] + [True] * 5
+        assert await engine.load(taken) == answers[0].operation
+        item = await engine._changes.inserted(first)
+        with pytest.raises(OperationForgotten):
+            await engine._acceptance._insert(first, item, known=True)
+        with pytest.raises(IdempotencyKeyReused) as told:
+            await engine.accept(accept(operation(late)), key("a"))
+        assert told.value.fields == {"operation": taken}
+
+
+async def test_an_operation_that_was_slow_keeps_its_key(engine: DynamoEngine) -> None:
+    first, known = operation(), key("a")
+    await engine._acceptance._note(known, first)
+    look = engine.client.get
+
+    async def late(pk: str, sk: str, *, consistent: bool = True) -> Any:
+        found = await look(pk, sk)
+        engine.client.get = look  # type: ignore[method-assign]
+        await engine.client.put(await engine._changes.inserted(first))
+        return found
+
+    engine.client.get = late  # type: ignore[method-assign]
+    with pytest.raises(IdempotencyKeyReused) as told:
+        await engine.accept(accept(operation(NOW + ABANDONED)), key("a", "another"))
+    assert told.value.fields == {"operation": first.id}
+    assert (await engine.accept(accept(operation()), known)).operation == first
+
+
 async def test_a_key_does_not_bring_back_what_was_forgotten(engine: DynamoEngine) -> None:
     known = key("a", expires_at=NOW + 100 * DAY)
     state = (await engine.accept(accept(operation()), known)).operation
@@ -169,6 +221,45 @@ async def test_a_key_of_what_no_item_takes_is_free_again(make: Make) -> None:
         with pytest.raises(PayloadTooLarge, match="400 KB"):
             await engine.accept(accept(state), key("a"))
         assert not (await engine.accept(accept(operation()), key("a", "smaller"))).replayed
+
+
+async def test_who_goes_away_has_it_stored(engine: DynamoEngine) -> None:
+    """In between there is the record of a key, and no operation."""
+    state = operation()
+    accepting = asyncio.ensure_future(engine.accept(accept(state), key("a")))
+    await asyncio.sleep(0)
+    accepting.cancel()
+    await engine.flush()
+    assert await engine.load(state.id) == state
+
+
+async def test_what_was_forgotten_is_so_though_not_all_of_it_is_gone(
+    make: Make, between: Proxy
+) -> None:
+    """Asked again, it would be gone, and who asked would not know by whom."""
+    async with make(options=between.options()) as engine:
+        states = [await start(engine, input=b"x" * 20_000) for _ in range(2)]
+        for state in states:
+            await finish(engine, state)
+        lost = ["PutItem"]
+
+        def lose(action: str) -> None:
+            if action in lost:
+                lost.remove(action)
+                raise ConnectionError("the answer is lost")
+
+        between.after = lose
+        await engine.forget(states[0].id, NOW)
+        assert not lost
+        between.fail(TRIES, BROKEN, "Query")
+        await engine.forget(states[1].id, NOW)
+        assert await sweep(engine, NOW + 1) == 0
+        for state in states:
+            (note,) = await engine.client.query(
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": f"op#{state.id}"}},
+            )
+            assert not note.keys() & {"stage", "place", "input_s3"}
 
 
 async def test_what_belongs_to_a_forgotten_operation_goes_though_somebody_dies(

@@ -5,6 +5,10 @@ which would cost twice as much. Whoever finds a record without an operation stor
 under the name it has there, for its process may have died in between; of several one does, and all
 of them answer with the same operation. What is held for an upload is stored with its record in one
 transaction: its name stands in that upload already.
+
+Whoever asks for something else under such a record takes it over after a while (``ABANDONED``), or
+would be told for as long as keys are kept of an operation that nobody has. A note in the place of
+that one says that it is gone, so that it is not stored after all.
 """
 
 from __future__ import annotations
@@ -33,6 +37,10 @@ UNSEEN = 6
 """Looks for an operation whose key is known: of one transaction, one may be seen a moment later."""
 FIRST = "first"
 """What a record has that was written before its operation: when."""
+ABANDONED = 120.0
+"""Seconds after which an operation is not on its way any more that was to follow its key's record:
+more than botocore takes for a request with all its tries. One that comes yet later, of a function
+that was frozen, finds the note and is refused."""
 
 
 class Acceptance:
@@ -53,6 +61,8 @@ class Acceptance:
             known = await self._together(key, state, item)
         else:
             known = await self._note(key, state)
+        if known is not None and _may_be_abandoned(key, known, state.created_at):
+            known = await self._take_over(key, known, state, item)
         if known is not None:
             await self._payloads.forget([item])
             answer = await self._known(key, known)
@@ -69,6 +79,8 @@ class Acceptance:
         """The operation that was accepted under a key, if there is one."""
         found = await self._client.get(schema.digest_key("key", key.scope), items.KEY)
         if found is None or items.number(found, "until") <= now:
+            return None
+        if _may_be_abandoned(key, found, now) and await self._is_abandoned(found):
             return None
         return await self._known(key, found)
 
@@ -125,6 +137,39 @@ class Acceptance:
             raise Conflict(operation=state.id) from refused
         return None
 
+    async def _is_abandoned(self, found: Item) -> bool:
+        """Whether there is nothing in the place of the operation that a record names."""
+        named = schema.operation_key(str(items.text(found, "operation")))
+        return await self._client.get(named, items.OPERATION) is None
+
+    async def _take_over(
+        self, key: IdempotencyRecord, found: Item, state: OperationState, item: Item
+    ) -> Item | None:
+        """Have a record name another operation if it is abandoned; else, the one there is now."""
+        write = items.key_item(key, state.id)
+        held = state.ready_at == HELD
+        if not held:
+            write[FIRST] = items.value(state.created_at)
+        operation = str(items.text(found, "operation"))
+        writes = [
+            insertion(items.note_item(operation, state.created_at + REMEMBERED)),
+            *([insertion(item)] if held else []),
+            {
+                "Put": {
+                    "Item": write,
+                    "ConditionExpression": "#operation = :operation",
+                    "ExpressionAttributeNames": {"#operation": "operation"},
+                    "ExpressionAttributeValues": {":operation": found["operation"]},
+                }
+            },
+        ]
+        if await self._is_abandoned(found):
+            with contextlib.suppress(Cancelled):  # another did, or it came after all
+                await self._client.transact(writes)
+                return None
+        now = await self._client.get(schema.digest_key("key", key.scope), items.KEY) or found
+        return None if items.text(now, "operation") == state.id else now
+
     async def _known(self, key: IdempotencyRecord, found: Item) -> Accepted | None:
         """The operation that a record names; None if it was not stored yet."""
         operation = str(items.text(found, "operation"))
@@ -163,6 +208,13 @@ def _key_write(key: IdempotencyRecord, state: OperationState) -> dict[str, Any]:
             "ExpressionAttributeValues": {":now": items.value(state.created_at)},
         }
     }
+
+
+def _may_be_abandoned(key: IdempotencyRecord, found: Item, now: float) -> bool:
+    """Whether a record is of something else, and its operation should long be there."""
+    if bytes(found["payload"]["B"]) == key.payload or FIRST not in found:
+        return False
+    return now >= items.number(found, FIRST) + ABANDONED
 
 
 def _forgotten(operation: str) -> OperationForgotten:

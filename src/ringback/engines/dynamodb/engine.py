@@ -137,7 +137,7 @@ class DynamoEngine(TableFunctions):
         task = asyncio.ensure_future(work)
         self._begun.add(task)
         task.add_done_callback(self._begun.discard)
-        return task
+        return asyncio.shield(task)
 
     # Engine
 

@@ -87,6 +87,7 @@ class TableFunctions(TableConnections):
     _relays: relays.Relays
     _logs: Logs
     _meta: Meta
+    _begun: set[asyncio.Future[Any]]
 
     def changes(self, records: Sequence[Mapping[str, Any]]) -> Changes:
         """What records of the stream tell."""
@@ -104,7 +105,9 @@ class TableFunctions(TableConnections):
         return True
 
     async def flush(self) -> None:
-        """Wait until queues were told and ephemeral messages are put."""
+        """Wait until what was begun is stored, queues were told and ephemeral messages are put."""
+        while self._begun:
+            await asyncio.wait(tuple(self._begun))
         await self.queues.drain()
         await self._relays.drain()
 

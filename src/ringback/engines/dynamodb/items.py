@@ -207,6 +207,17 @@ def log_messages(item: Item, epoch: str) -> list[Message]:
     ]
 
 
+def note_item(operation: str, until: float) -> Item:
+    """What says, until then, that an operation was here and is no more."""
+    return {
+        "pk": {"S": schema.operation_key(operation)},
+        "sk": {"S": OPERATION},
+        FORGOTTEN: {"BOOL": True},
+        "until": value(until),
+        schema.EXPIRES: value(int(until) + 1),
+    }
+
+
 def event_item(event: Event, operation: str, expires_at: float) -> Item:
     """An event, beside the operation that emitted it."""
     item: Item = {

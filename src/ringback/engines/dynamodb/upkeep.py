@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Iterable, Sequence
 
 from ringback.core.model import TERMINAL, OperationState, Status
 from ringback.core.retry import CLOCK_SLACK, lease_over
 from ringback.engines.dynamodb import items, schema
+from ringback.engines.dynamodb.changes import MARK
 from ringback.engines.dynamodb.client import Cancelled, Client, Item, key_of
 from ringback.engines.dynamodb.entries import APART
 from ringback.engines.dynamodb.limits import CHECK_AFTER
@@ -21,7 +23,7 @@ from ringback.engines.dynamodb.logs import Logs, present
 from ringback.engines.dynamodb.packs import JOURNAL, entry_packs, pack_key
 from ringback.engines.dynamodb.payloads import Payloads
 from ringback.engines.dynamodb.topics import REMEMBERED, TOPICS, Topics
-from ringback.errors import StillOpen
+from ringback.errors import RingbackError, StillOpen
 
 SWEEP_EACH = 25
 """Items of each shard that are looked at in one sweep."""
@@ -121,13 +123,8 @@ class Upkeep:
         The note is due until what belonged to the operation is gone, whoever dies over it; where
         all of that was in the operation's item, it is at once.
         """
-        note: Item = {
-            "pk": item["pk"],
-            "sk": item["sk"],
-            items.FORGOTTEN: {"BOOL": True},
-            "until": items.value(now + REMEMBERED),
-            schema.EXPIRES: items.value(int(now + REMEMBERED) + 1),
-        }
+        note = items.note_item(items.operation_in(item), now + REMEMBERED)
+        note[MARK] = {"B": secrets.token_bytes(6)}
         left = {name: item[name] for name in PAYLOADS if name in item}
         alone = not left and APART not in item
         if not alone:
@@ -142,10 +139,15 @@ class Upkeep:
         }
         try:
             await self._client.put(note, condition)
-        except Cancelled:
-            return False
+        except Cancelled as refused:
+            if (refused.reasons[0] or {}).get(MARK) != note[MARK]:
+                return False
+            # It was put, and the answer was lost.
         if not alone:
-            await self._clear(note)
+            try:
+                await self._clear(note)
+            except (RingbackError, RuntimeError) as error:  # it is forgotten all the same
+                log.warning("What belonged to %s is deleted later: %s", item["pk"]["S"], error)
         return True
 
     async def _clear(self, note: Item) -> None:
