@@ -1,17 +1,22 @@
 """An HTTP API's requests: answered by any ASGI application, within what a function may give."""
 
+import asyncio
 import base64
 import json
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request, Response
+from fastapi import BackgroundTasks, FastAPI, Request, Response
+from fastapi.responses import StreamingResponse
 
 from ringback import Ringback
 from ringback.lambdas.handler import LambdaHandler
 from ringback.lambdas.http import scope_of
+from ringback.lambdas.triggers import time_for
 from tests.lambdas.cloud import Context
 from tests.lambdas.events import http
 
@@ -45,6 +50,27 @@ def made(folder: Path) -> tuple[Ringback, FastAPI]:
     @host.get("/fails")
     def fails() -> None:
         raise ValueError("a secret")
+
+    @host.get("/waits")
+    async def waits() -> None:
+        await asyncio.Event().wait()
+
+    @host.get("/blocks")
+    def blocks() -> None:
+        host.state.blocked.wait()
+
+    @host.get("/half")
+    async def half() -> StreamingResponse:
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"[1,"
+            await asyncio.Event().wait()
+
+        return StreamingResponse(parts(), media_type="application/json")
+
+    @host.get("/after")
+    async def afterwards(background: BackgroundTasks) -> str:
+        background.add_task(waits)
+        return "done"
 
     host.mount("/api", rb.asgi)
     return rb, host
@@ -174,6 +200,38 @@ def test_so_is_a_stream_of_mercure(tmp_path: Path) -> None:
         assert "urn:one" not in answer["body"]
     finally:
         handler.close()
+
+
+@pytest.mark.parametrize("path", ["/waits", "/blocks", "/half"])
+def test_what_takes_too_long_is_answered_in_time(tmp_path: Path, path: str) -> None:
+    rb, host = made(tmp_path)
+    host.state.blocked = threading.Event()
+    handler = rb.lambda_handler(host)
+    try:
+        answer = call(handler, http("GET", path), seconds=1.0)
+        assert answer["statusCode"] == 503
+        assert answer["headers"]["content-type"] == "application/problem+json"
+        assert "respond-async" in json.loads(answer["body"])["detail"]
+        assert call(handler, http("GET", "/host"))["statusCode"] == 200
+    finally:
+        host.state.blocked.set()
+        handler.close()
+
+
+def test_what_is_done_after_the_answer_does_not_keep_it_back(handler: LambdaHandler) -> None:
+    answer = call(handler, http("GET", "/after"), seconds=1.0)
+    assert (answer["statusCode"], answer["body"]) == (200, '"done"')
+
+
+def test_the_time_of_an_answer_is_the_gateways() -> None:
+    event = http("GET", "/")
+    assert time_for(event, 900.0) == 30.0
+    event["requestContext"]["timeEpoch"] = int((time.time() - 20) * 1000)
+    assert 0 < time_for(event, 900.0) <= 10.0
+    event["requestContext"]["timeEpoch"] = 1428582896000
+    assert time_for(event, 900.0) == 30.0, "the time of an example"
+    event["requestContext"]["domainName"] = "xyz.lambda-url.eu-central-1.on.aws"
+    assert time_for(event, 900.0) == 900.0
 
 
 def test_follows_topics_by_polls(handler: LambdaHandler) -> None:

@@ -17,7 +17,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ringback.errors import ConfigurationError
-from ringback.lambdas.triggers import Event, Trigger, trigger_of
+from ringback.lambdas.triggers import Event, Trigger, time_for, trigger_of
 
 if TYPE_CHECKING:
     from ringback.edges.websocket import WebSocketEdge
@@ -90,6 +90,7 @@ class LambdaHandler:
 
     async def _handle(self, event: Event, context: Any) -> Any:
         trigger = trigger_of(event)
+        end = time.monotonic() + _remaining(context)
         functions = self._functions
         if functions is None:
             functions = self._functions = await self._start()
@@ -97,7 +98,8 @@ class LambdaHandler:
         try:
             return await self._carry_out(functions, trigger, event, context)
         finally:
-            await functions.done()
+            left = end - time.monotonic()
+            await functions.done(time_for(event, left) if trigger is Trigger.HTTP else left)
 
     async def _carry_out(
         self, functions: Functions, trigger: Trigger, event: Event, context: Any
@@ -105,7 +107,7 @@ class LambdaHandler:
         remaining = _remaining(context)
         match trigger:
             case Trigger.HTTP:
-                return await functions.http(event, context, remaining)
+                return await functions.http(event, context, time_for(event, remaining))
             case Trigger.SOCKET:
                 return await functions.sockets.handle(event)
             case Trigger.AUTHORIZER:

@@ -12,6 +12,7 @@ import base64
 import json
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote, unquote
@@ -19,26 +20,29 @@ from urllib.parse import quote, unquote
 from ringback.edges.http.fields import preferences
 from ringback.edges.http.message import Headers, problem_response
 from ringback.errors import CapacityError, PayloadTooLarge, RingbackError
-from ringback.lambdas.triggers import Event
+from ringback.lambdas.triggers import FUNCTION_URL, Event
 
 MAX_ANSWER = 6 * 1024 * 1024
 """Bytes that a function may give back, in the JSON it gives it in."""
 MAX_WAIT = 25.0
-"""Seconds a request may wait: an HTTP API gives up after 30."""
+"""Seconds a request may wait, at most."""
 RESERVE = 3.0
-"""Seconds of the function's own time that are left for the answer."""
+"""Seconds that are left for the answer when a request has waited."""
+LAST = 2.5
+"""Seconds that are left when one that is still not answered is cancelled."""
 CUT = 0.05
 """Seconds that a stream's first event waits for others to go with it."""
 PARTING = 1.0
-"""Seconds that an application has to see that its client is gone."""
+"""Seconds that an application has to see that its client is gone, or that it is cancelled."""
 
 App = Callable[..., Awaitable[None]]
-_FUNCTION_URL = ".lambda-url."
-"""In the name of its host."""
 _AS_IT_IS = "/:;=@!$&'()*+,~-._"
 """What a path has beside letters and digits, and is not encoded."""
 _WAIT = re.compile(rb"(wait\s*=\s*)(\d+)")
 _EVENT = re.compile(rb"(?:^|\n)data:")
+
+_left: set[asyncio.Future[None]] = set()
+"""Applications that go on though they were cancelled, as functions in threads do."""
 
 log = logging.getLogger("ringback.lambda")
 
@@ -53,7 +57,7 @@ def scope_of(event: Event, context: Any, wait: float) -> MutableMapping[str, Any
     request = event["requestContext"]
     asked = request["http"]
     raw: str = event.get("rawPath") or "/"
-    encoded = _FUNCTION_URL in request.get("domainName", "")
+    encoded = FUNCTION_URL in request.get("domainName", "")
     stage = request.get("stage", "$default")
     root = ""
     if stage != "$default" and (raw + "/").startswith(f"/{stage}/"):
@@ -99,8 +103,9 @@ class Exchange:
     """One request and its answer."""
 
     def __init__(self, app: App, event: Event, context: Any, remaining: float) -> None:
-        """``remaining``: seconds that the function may still run."""
+        """``remaining``: seconds until the answer is of no use."""
         self._app = app
+        self._remaining = remaining
         self._wait = max(0.0, min(MAX_WAIT, remaining - RESERVE))
         self._scope = scope_of(event, context, self._wait)
         prefer = dict(self._scope["headers"]).get(b"prefer", b"").decode("latin-1")
@@ -110,7 +115,7 @@ class Exchange:
         self._status = 0
         self._headers: Headers = []
         self._parts: list[bytes] = []
-        self._streams = False
+        self._streams = self._whole = False
         self._told = asyncio.Event()
         """Whether a stream has something in it, or was waited for as long as it was asked for."""
         self._enough = False
@@ -118,21 +123,28 @@ class Exchange:
 
     async def run(self) -> dict[str, Any]:
         """The answer, as an HTTP API takes it."""
+        begun = time.monotonic()
+        end = begun + max(self._remaining - LAST, self._remaining / 2)
         serving = asyncio.ensure_future(self._app(self._scope, self._receive, self._send))
         telling = asyncio.ensure_future(self._told.wait())
         waiting = asyncio.get_running_loop().call_later(self._patience, self._waited)
+        either = {serving, telling}
+        late = False
         try:
-            await asyncio.wait(
-                {serving, telling}, timeout=self._wait, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not serving.done() and self._streams:
+            await asyncio.wait(either, timeout=self._wait, return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done() and not self._streams:
+                left = max(0.0, end - time.monotonic())
+                await asyncio.wait(either, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                await serving
+            elif self._streams:
                 await asyncio.wait({serving}, timeout=CUT)
                 parts = list(self._parts)
                 self._gone.set()
                 await asyncio.wait({serving}, timeout=PARTING)
                 self._parts = parts  # what came since, the next request gets
             else:
-                await serving
+                late = not self._whole  # of an answer that was begun, nobody has anything
         except Exception as error:
             log.error("%s %s failed.", self._scope["method"], self._scope["path"], exc_info=error)
             if not self._status:
@@ -140,11 +152,29 @@ class Exchange:
         finally:
             waiting.cancel()
             telling.cancel()
-            serving.cancel()
-            await asyncio.gather(serving, telling, return_exceptions=True)
+            await self._end(serving, telling)
+        if late:
+            return self._refused(
+                CapacityError(
+                    f"No answer came in {end - begun:.0f} seconds, and API Gateway waits no "
+                    "longer. The request was cancelled; some of it may be done. Let a task do "
+                    "what takes so long: POST /tasks/… with Prefer: respond-async answers at "
+                    "once, with where to follow it."
+                )
+            )
         if not self._status:
-            return self._refused(CapacityError("The application gave no answer in time."))
+            return self._refused(CapacityError("The application gave no answer."))
         return self._answer()
+
+    async def _end(self, serving: asyncio.Future[None], telling: asyncio.Future[Any]) -> None:
+        """Cancel what still runs. A thread is not stopped by that, and not waited for."""
+        _left.add(serving)
+        serving.add_done_callback(_seen)
+        if not serving.done() and not self._streams:
+            asked = self._scope["method"], self._scope["path"]
+            log.error("%s %s takes too long, and is cancelled.", *asked)
+        serving.cancel()
+        await asyncio.wait({serving, telling}, timeout=PARTING)
 
     async def _receive(self) -> MutableMapping[str, Any]:
         if self._body is not None:
@@ -163,6 +193,7 @@ class Exchange:
             )
         elif message["type"] == "http.response.body":
             part = bytes(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
             if part:
                 self._parts.append(part)
             if self._streams and (self._enough or _EVENT.search(part)):
@@ -211,6 +242,13 @@ class Exchange:
         if cookies:
             answer["cookies"] = cookies
         return answer
+
+
+def _seen(serving: asyncio.Future[None]) -> None:
+    """An application has ended, and with what is of no interest any more."""
+    _left.discard(serving)
+    if not serving.cancelled():
+        serving.exception()
 
 
 def _encoded(body: bytes, headers: dict[str, str]) -> tuple[str, bool, int]:

@@ -34,6 +34,8 @@ REFRESH_EVERY = 5.0
 FLUSH = 5.0
 """Seconds that what was begun may take before an answer goes out: it is stored, and queues that do
 not answer are no reason for its caller not to know. What is left goes on when the process does."""
+AT_LAST = 0.5
+"""Seconds of what is left for the answer that it takes to go out."""
 
 log = logging.getLogger("ringback.lambda")
 
@@ -105,12 +107,15 @@ class Functions:
             await self._service.revocations.refresh()
             self._refreshed_at = time.monotonic()
 
-    async def done(self) -> None:
-        """The process may be frozen from here on: send what was begun to be."""
+    async def done(self, left: float) -> None:
+        """The process may be frozen from here on: send what was begun to be.
+
+        ``left``: seconds until the answer is of no use.
+        """
         engine = self._service.engine
         if isinstance(engine, Streamed):
             try:
-                await asyncio.wait_for(engine.flush(), FLUSH)
+                await asyncio.wait_for(engine.flush(), max(0.1, min(FLUSH, left - AT_LAST)))
             except TimeoutError:
                 log.warning("Queues do not answer; what they are not told, the backstop tells.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -9,6 +10,11 @@ from typing import Any
 from ringback.errors import ConfigurationError
 
 Event = Mapping[str, Any]
+
+FUNCTION_URL = ".lambda-url."
+"""In the name of its host."""
+GIVES_UP = 30.0
+"""Seconds after which an HTTP API gives up."""
 
 
 class Trigger(StrEnum):
@@ -66,3 +72,15 @@ def trigger_of(event: Event) -> Trigger:
         "Known are HTTP and WebSocket APIs, their authorizers, SQS, DynamoDB streams, SNS, S3, "
         "EventBridge and schedules."
     )
+
+
+def time_for(event: Event, remaining: float) -> float:
+    """Seconds until a request's answer is of no use, of those that the function may still run.
+
+    An HTTP API began to count when it took the request, and the function has started since.
+    """
+    request = event["requestContext"]
+    if FUNCTION_URL in request.get("domainName", ""):
+        return remaining
+    ago = time.time() - request.get("timeEpoch", 0) / 1000
+    return min(remaining, GIVES_UP - (ago if 0 < ago < GIVES_UP else 0.0))
