@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +11,9 @@ from ringback.core.connections import read
 from ringback.lambdas import pushes
 from ringback.lambdas.line import MAX_THROTTLED
 from ringback.lambdas.posts import CannotPost, Posts, Throttled
+from ringback.lambdas.pushes import Pushes
 from tests.lambdas.cloud import KEYS
-from tests.lambdas.test_crashes import World
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    world = World(tmp_path, monkeypatch, 0)
-    yield world
-    world.close()
+from tests.lambdas.world import World
 
 
 def test_who_is_throttled_is_not_given_up_at_once(
@@ -104,3 +96,28 @@ def test_who_does_not_stand_at_once_is_greeted_with_what_comes_next(
     world.socket("DISCONNECT")
     world.call({"Records": world.memory.records[-1:]})
     assert "left" not in world.memory.rows
+
+
+def test_who_is_new_and_too_many_for_one_call_is_greeted_by_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pushes, "RESERVE", 1e6)  # the time is over at once, but for one
+    greeted: list[str] = []
+    continued: list[str] = []
+
+    async def post(self: Posts, connection: str, data: bytes) -> bool:
+        greeted.append(connection)
+        return True
+
+    async def bring_up(self: Pushes, id: str, *_: Any) -> None:
+        continued.append(id)
+
+    monkeypatch.setattr(Posts, "post", post)
+    monkeypatch.setattr(Pushes, "_bring_up", bring_up)
+    for name in ("a", "b", "c"):
+        world.connection = name
+        world.socket("CONNECT")
+        world.memory.record(unfinished=name)
+    world.push()
+    assert (greeted, continued) == (["a", "b", "c"], ["a", "b", "c"])
+    assert not world.memory.rests

@@ -91,6 +91,10 @@ class Rest(msgspec.Struct, frozen=True, omit_defaults=True):
     """Topics that have news."""
     messages: tuple[tuple[Publication, float], ...] = ()
     """Or messages of ephemeral topics."""
+    opened: tuple[str, ...] = ()
+    """Or connections that are new."""
+    unfinished: tuple[str, ...] = ()
+    """Or those on which there is more to be sent."""
     rounds: int = 0
     """Calls that had no time for all."""
     key: str = ""

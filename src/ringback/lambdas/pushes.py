@@ -12,6 +12,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -41,6 +42,8 @@ OPENING = 30.0
 GREET_EVERY = 0.03
 """Seconds between the first two tries to greet."""
 
+T = TypeVar("T")
+
 log = logging.getLogger("ringback.lambda")
 
 
@@ -66,18 +69,44 @@ class Pushes:
         )
         patterns = await self._parts.table.pattern_followers() if needed else ()
         pages = Pages(self._parts.service.engine)
-        unfinished = frozenset(changes.unfinished)
-        works = [
-            *(self._greet(id) for id in changes.opened),
-            *(self._bring_up(id, None, pages) for id in unfinished),
-        ]
+        unfinished = frozenset(changes.unfinished).union(*(r.unfinished for r in changes.rests))
         telling = [self._tell(rest, patterns, unfinished, pages, until) for rest in rests]
-        for done in await asyncio.gather(_all(works), *telling, return_exceptions=True):
+        standing = self._stand(changes, unfinished, pages, until)
+        for done in await asyncio.gather(standing, *telling, return_exceptions=True):
             if done is not None:
                 raise done
-        for key, rest in passing:
+        for number, (key, rest) in enumerate(passing):
             if await self._parts.table.take_passing(key):
-                await self._pass(rest, patterns, until)
+                if number and time.monotonic() >= until:
+                    await self._hand_on(rest, rest.after)
+                else:
+                    await self._pass(rest, patterns, until)
+
+    async def _stand(
+        self, changes: Changes, unfinished: Collection[str], pages: Pages, until: float
+    ) -> None:
+        """Greet who is new, and send on where there is more to send."""
+        rests = [rest for rest in changes.rests if rest.opened or rest.unfinished]
+        opened = dict.fromkeys([*changes.opened, *(id for rest in rests for id in rest.opened)])
+        works = [*((id, True) for id in opened), *((id, False) for id in sorted(unfinished))]
+
+        async def work(one: tuple[str, bool]) -> None:
+            id, new = one
+            await (self._greet(id) if new else self._bring_up(id, None, pages))
+
+        begun, _, why = await self._each(works, work, until)
+        if why is not None:
+            raise why
+        if begun < len(works):
+            left = Rest(
+                after="",
+                opened=tuple(id for id, new in works[begun:] if new),
+                unfinished=tuple(id for id, new in works[begun:] if not new),
+                rounds=max((rest.rounds for rest in rests), default=0),
+            )
+            await self._hand_on(left, "")
+        for rest in rests:
+            await self._parts.table.take_passing(rest.key)
 
     async def _followers(
         self, topics: Iterable[str], patterns: Sequence[tuple[str, str]], after: str
@@ -98,27 +127,27 @@ class Pushes:
         return dict(sorted(found.items()))
 
     async def _each(
-        self, ids: Sequence[str], work: Callable[[str], Awaitable[None]], until: float
-    ) -> tuple[str | None, int | None, BaseException | None]:
+        self, those: Sequence[T], work: Callable[[T], Awaitable[None]], until: float
+    ) -> tuple[int, int | None, BaseException | None]:
         """Do something for each, in order, so many at once, as long as there is time; and for the
-        first in any case. The last of those it was done for, where there are more; and the number
-        of the first for whom it failed, with why.
+        first in any case. For how many it was begun; and the number of the first for whom it
+        failed, with why.
         """
         begun, failed, why = 0, None, None
 
         async def go_on() -> None:
             nonlocal begun, failed, why
-            while begun < len(ids) and (begun == 0 or time.monotonic() < until):
+            while begun < len(those) and (begun == 0 or time.monotonic() < until):
                 number = begun
                 begun += 1
                 try:
-                    await _all([work(ids[number])])
+                    await _logged(work(those[number]))
                 except Exception as error:
                     if failed is None or number < failed:
                         failed, why = number, error
 
-        await asyncio.gather(*[go_on() for _ in range(min(AT_ONCE, len(ids)))])
-        return (ids[begun - 1] if begun < len(ids) else None), failed, why
+        await asyncio.gather(*[go_on() for _ in range(min(AT_ONCE, len(those)))])
+        return begun, failed, why
 
     async def _hand_on(self, rest: Rest, after: str) -> None:
         if rest.rounds >= MAX_ROUNDS:
@@ -140,9 +169,10 @@ class Pushes:
     ) -> None:
         wanted = await self._followers(rest.topics, patterns, rest.after)
         ids = [id for id in wanted if id not in unfinished]
-        last, failed, why = await self._each(
+        begun, failed, why = await self._each(
             ids, lambda id: self._bring_up(id, wanted[id], pages), until
         )
+        last = ids[begun - 1] if begun < len(ids) else None
         if why is not None and (last is None or not failed):
             raise why
         if last is not None:
@@ -207,11 +237,11 @@ class Pushes:
         told = [_Told(publication, at) for publication, at in rest.messages]
         topics = dict.fromkeys(publication.topic for publication, _ in rest.messages)
         ids = tuple(await self._followers(topics, patterns, rest.after))
-        last, _, why = await self._each(ids, lambda id: self._pass_to(id, told), until)
+        begun, _, why = await self._each(ids, lambda id: self._pass_to(id, told), until)
         if why is not None:
             log.warning("Messages of ephemeral topics did not reach all: %s", why)
-        if last is not None:
-            await self._hand_on(rest, last)
+        if begun < len(ids):
+            await self._hand_on(rest, ids[begun - 1])
 
     async def _pass_to(self, id: str, told: Sequence[_Told]) -> None:
         parts = self._parts
@@ -265,13 +295,11 @@ def _welcome(connection: Connection) -> bytes:
     return channel.welcome(TICK, connection.claims.expires_at)
 
 
-async def _all(works: Sequence[Awaitable[None]]) -> None:
-    """Do all of it, and raise what the first of them raised that the store's return would mend."""
-    failed: BaseException | None = None
-    for done in await asyncio.gather(*works, return_exceptions=True):
-        if isinstance(done, RingbackError) or not isinstance(done, Exception | None):
-            failed = failed or done
-        elif done is not None:
-            log.error("A connection could not be told.", exc_info=done)
-    if failed is not None:
-        raise failed
+async def _logged(work: Awaitable[None]) -> None:
+    """Do it, and raise what the store's return would mend; what else goes wrong is logged."""
+    try:
+        await work
+    except RingbackError:
+        raise
+    except Exception as error:
+        log.error("A connection could not be told.", exc_info=error)
