@@ -5,6 +5,7 @@ gives them: DynamoDB's requests are held against their policies here.
 import asyncio
 import fnmatch
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from ringback.lambdas.handler import LambdaHandler
 from ringback.lambdas.posts import Posts
 from ringback.lambdas.queues import Queues
 from ringback.sam import document, plan
+from tests.core.states import NOW, operation
 from tests.lambdas.cloud import KEYS, Context, On
 from tests.lambdas.events import authorizer, http
 from tests.lambdas.table import Table
@@ -26,8 +28,13 @@ from tests.sam.shop import rb as shop
 TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
 TEMPLATE = document(shop, plan(shop, "tests.sam.shop:rb"))
 
-Request = tuple[str, list[str], bool]
-"""An action, the partitions that it is about, and whether it asks an index."""
+EXPRESSIONS = {"SET", "REMOVE", "ADD", "if_not_exists", "list_append"}
+WORD = re.compile(r"(?<![:\w])#?[A-Za-z_]\w*")
+
+Request = tuple[str, list[str], bool, set[str]]
+"""An action, the partitions that it is about, whether it asks an index, and which attributes it
+updates.
+"""
 
 
 def requests(action: str, parameters: Mapping[str, Any]) -> list[Request]:
@@ -37,23 +44,29 @@ def requests(action: str, parameters: Mapping[str, Any]) -> list[Request]:
     def partition(item: Mapping[str, Any]) -> str:
         return str((item.get("Key") or item["Item"])["pk"]["S"])
 
+    def attributes(item: Mapping[str, Any]) -> set[str]:
+        names = item.get("ExpressionAttributeNames", {})
+        words = set(WORD.findall(item.get("UpdateExpression", "")))
+        return {names.get(word, word) for word in words} - EXPRESSIONS | {"pk", "sk"}
+
     if action == "query":
         values = parameters["ExpressionAttributeValues"]
         index = "IndexName" in parameters
-        return [(name, [] if index else [values[":pk"]["S"]], index)]
+        return [(name, [] if index else [values[":pk"]["S"]], index, set())]
     if action == "transact_write_items":
         names = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem"}
         items = [one for each in parameters["TransactItems"] for one in each.items()]
-        return [(names[verb], [partition(what)], False) for verb, what in items]
+        return [(names[verb], [partition(what)], False, attributes(what)) for verb, what in items]
     if action == "batch_get_item":
         (found,) = parameters["RequestItems"].values()
-        return [(name, [key["pk"]["S"] for key in found["Keys"]], False)]
+        return [(name, [key["pk"]["S"] for key in found["Keys"]], False, set())]
     if action == "batch_write_item":
         (found,) = parameters["RequestItems"].values()
-        return [(name, [partition(one) for each in found for one in each.values()], False)]
+        keys = [partition(one) for each in found for one in each.values()]
+        return [(name, keys, False, set())]
     if "Key" in parameters or "Item" in parameters:
-        return [(name, [partition(parameters)], False)]
-    return [(name, [], False)]
+        return [(name, [partition(parameters)], False, attributes(parameters))]
+    return [(name, [], False, set())]
 
 
 class Rights:
@@ -82,7 +95,7 @@ class Rights:
                 raise ConfigurationError(f"AWS refuses: {request}")
 
     def _allows(self, statement: Mapping[str, Any], request: Request) -> bool:
-        action, partitions, index = request
+        action, partitions, index, attributes = request
         resources = statement["Resource"]
         resources = resources if isinstance(resources, list) else [resources]
         if f"dynamodb:{action}" not in statement["Action"] or TABLE not in resources:
@@ -92,6 +105,9 @@ class Rights:
         condition = statement.get("Condition")
         if condition is None:
             return True
+        named = condition.get("ForAllValues:StringEquals")
+        if named is not None and attributes - set(named["dynamodb:Attributes"]):
+            return False
         patterns = condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
         return all(any(fnmatch.fnmatchcase(each, p) for p in patterns) for each in partitions)
 
@@ -185,6 +201,20 @@ def test_who_comes_in_is_said_with_reading_alone(world: World) -> None:
     )
     assert world.rights.asked == {"GetItem", "Query"}
     assert not world.rights.refused
+
+
+def test_who_comes_in_first_is_no_other_than_who_comes_later(world: World) -> None:
+    """Nothing but the authorizer was called since the stack was made."""
+    answer = world.call("AuthorizerFunction", authorizer())
+    assert answer["policyDocument"]["Statement"][0]["Effect"] == "Allow"
+    # What the catalogue is, it leaves to others.
+    assert [partitions for _, partitions, *_ in world.rights.refused] == [["fact#tasks"]]
+    world.call(None, http("GET", "/topics/a"))
+    first, other = (world.apps[each].started for each in ("AuthorizerFunction", None))
+    assert first.service.engine.epoch == other.service.engine.epoch
+    state = operation()
+    token = first.service.tokens.make(state)
+    assert other.service.tokens.opens(token, state.id, NOW) is not None
 
 
 def test_followers_are_told_without_a_right_to_operations(

@@ -36,7 +36,11 @@ WORK = {"Receive": RECEIVE, "Table": TABLE, **PAYLOADS, **TAKEN, "Send": SEND}
 EXPECTED: dict[str, dict[str, str]] = {
     "HttpFunction": {"Table": TABLE, **PAYLOADS, **UPLOADS, "Send": SEND},
     "SocketFunction": {"Table": TABLE, **PAYLOADS, "Send": SEND, "Push": PUSH},
-    "AuthorizerFunction": {"Know": "dynamodb:GetItem dynamodb:Query"},
+    "AuthorizerFunction": {
+        "Know": "dynamodb:GetItem dynamodb:Query",
+        "Begin": "dynamodb:UpdateItem",
+        "MakeSecret": "dynamodb:PutItem",
+    },
     "Work30Function": WORK,
     "Work60Function": WORK,
     "Work900Function": WORK,
@@ -168,6 +172,17 @@ def test_who_says_who_comes_in_reads_no_operation(template: dict[str, Any]) -> N
                 "topic#$revocations",
             ]
         }
+    }
+
+
+def test_who_says_who_comes_in_writes_what_a_table_begins_with(template: dict[str, Any]) -> None:
+    found = statements(template, "AuthorizerFunction")
+    assert found["Begin"]["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["meta"]},
+        "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "sk", "epoch"]},
+    }
+    assert found["MakeSecret"]["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["fact#secret"]}
     }
 
 

@@ -195,7 +195,7 @@ def functions(plan: Plan) -> Iterator[Function]:
         name="Authorizer",
         about="Says who it is that connects to the WebSocket API.",
         timeout=AUTHORIZER_TIMEOUT,
-        allow=[policies.knowing()],
+        allow=[policies.knowing(), *policies.beginning()],
         app=plan.decides,
         reserved=True,
     )

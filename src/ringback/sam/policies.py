@@ -89,6 +89,18 @@ def knowing() -> Statement:
     return _allow("Know", ("dynamodb:GetItem", "dynamodb:Query"), att("Table.Arn")) | _only(KNOWN)
 
 
+def beginning() -> list[Statement]:
+    """Make what a table has to have before anybody is let in: its epoch and its secret.
+
+    Both are made on the condition that there are none, which IAM cannot ask for; but whoever has
+    this right reads the secret anyway, and could sign with it whatever it likes.
+    """
+    epoch = _allow("Begin", ("dynamodb:UpdateItem",), att("Table.Arn")) | _only(["meta"])
+    epoch["Condition"]["ForAllValues:StringEquals"] = {"dynamodb:Attributes": ["pk", "sk", "epoch"]}
+    secret = _allow("MakeSecret", ("dynamodb:PutItem",), att("Table.Arn"))
+    return [epoch, secret | _only(["fact#secret"])]
+
+
 def _only(partitions: Sequence[str]) -> dict[str, Any]:
     return {"Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(partitions)}}}
 
