@@ -31,11 +31,12 @@ from ringback.core.model import (
     Query,
 )
 from ringback.core.topics import OPERATIONS
-from ringback.engines.sqlite import claims, commit, journal, logs, upkeep
+from ringback.engines.sqlite import claims, commit, journal, lists, logs, upkeep
 from ringback.engines.sqlite.file import STORE_ERRORS, opening_error, reason
 from ringback.engines.sqlite.hints import Neighbours, Watch
 from ringback.engines.sqlite.keys import KeySweep
 from ringback.engines.sqlite.merger import Merger
+from ringback.engines.sqlite.readers import Readers
 from ringback.engines.sqlite.writer import NOT_OPEN, RETRY_AFTER, Writer
 from ringback.errors import ConfigurationError, StoreUnavailable
 from ringback.ports import Hint, Relayed
@@ -78,6 +79,7 @@ class SqliteEngine:
         self._merger = Merger(self._writer)
         self._neighbours = Neighbours(self.folder, self._told, self._receive)
         self._reader: apsw.Connection | None = None
+        self._readers = Readers(self._connect_reader)
         self._watch: Watch | None = None
         self._listeners: list[Hint] = []
         self._receivers: list[Relayed] = []
@@ -111,6 +113,7 @@ class SqliteEngine:
         await self._merger.close()
         await self._writer.close()
         self._neighbours.close()
+        self._readers.close()
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -177,7 +180,7 @@ class SqliteEngine:
     # Listing
 
     async def list(self, query: Query) -> Sequence[OperationState]:
-        return await self._look(lambda connection: logs.listing(connection, query))
+        return await self._look(lambda connection: lists.listing(connection, query))
 
     async def _look(self, look: Callable[[apsw.Connection], T]) -> T:
         """Read what may take long, and so not on the event loop."""
@@ -187,11 +190,7 @@ class SqliteEngine:
 
     def _look_now(self, look: Callable[[apsw.Connection], T]) -> T:
         try:
-            connection = self._connect_reader()
-            try:
-                return look(connection)
-            finally:
-                connection.close()
+            return self._readers.use(look)
         except STORE_ERRORS as error:
             raise _unreadable(error) from error
 
@@ -201,7 +200,7 @@ class SqliteEngine:
         )
 
     async def count_queued_by_task(self) -> Mapping[str, int]:
-        return await self._look(logs.queued_by_task)
+        return await self._look(lists.queued_by_task)
 
     # Retention
 
@@ -309,6 +308,7 @@ class SqliteEngine:
             log.warning("The store cannot be read yet (%s): %s", reason(error), error)
             return
         failed.close(True)
+        self._readers.renew()
 
     def _data_version(self) -> int:
         if self._reader is None:

@@ -1,8 +1,7 @@
-"""Reading: states, logs and lists, on the reading connection."""
+"""Reading: states and logs, on the reading connection."""
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import apsw
@@ -14,7 +13,6 @@ from ringback.core.model import (
     OperationState,
     Page,
     Position,
-    Query,
 )
 from ringback.core.topics import OPERATIONS
 from ringback.engines.sqlite import rows
@@ -100,41 +98,3 @@ def _page(
     if not messages and offset < head.offset:
         gap, offset = True, head.offset
     return Page(messages=tuple(messages), position=Position(head.epoch, offset), gap=gap)
-
-
-def queued_by_task(connection: apsw.Connection) -> dict[str, int]:
-    """How many operations of each task are queued."""
-    found: Counter[str] = Counter()
-    for condition in ("lane IS NULL", "lane IS NOT NULL"):  # a partial index for each
-        found.update(
-            dict(
-                connection.execute(
-                    "SELECT task, count(*) FROM operations "  # noqa: S608 - only our own text
-                    f"WHERE status = 'queued' AND {condition} GROUP BY task"
-                )
-            )
-        )
-    return dict(found)
-
-
-def listing(connection: apsw.Connection, query: Query) -> list[OperationState]:
-    """The operations that match, newest first."""
-    where = ["1"]
-    values: list[Any] = []
-    for column, value in (
-        ("subject", query.subject),
-        ("status", None if query.status is None else query.status.value),
-        ("task", query.task),
-        ("parent", query.parent),
-    ):
-        if value is not None:
-            where.append(f"o.{column} = ?")
-            values.append(value)
-    if query.dead_letter is not None:
-        where.append("o.dead_letter" if query.dead_letter else "NOT o.dead_letter")
-    if query.after is not None:
-        where.append("o.id < ?")
-        values.append(query.after)
-    sql = rows.SELECT + f"WHERE {' AND '.join(where)} ORDER BY o.id DESC LIMIT ?"
-    found = connection.execute(sql, (*values, query.limit)).fetchall()
-    return [rows.decode(row) for row in found]

@@ -48,7 +48,7 @@ COLUMNS = [
 ]
 """Those that carry the field of the same name."""
 
-SELECT = (
+_SELECT = (
     f"SELECT {', '.join('o.' + name for name in COLUMNS)}, "  # noqa: S608 - our own names
     "p.value, "
     # Within the one statement, so that a large payload is of the same moment as its row.
@@ -57,8 +57,16 @@ SELECT = (
     "CASE WHEN o.result_large THEN "
     "(SELECT data FROM payloads WHERE operation = o.row AND kind = 'result') "
     "ELSE o.result END, o.row "
-    "FROM operations AS o JOIN policies AS p ON p.row = o.policy "
+    "FROM operations AS o"
 )
+
+
+def selecting(hint: str) -> str:
+    """``SELECT`` with ``INDEXED BY`` or ``NOT INDEXED``."""
+    return f"{_SELECT} {hint} JOIN policies AS p ON p.row = o.policy "
+
+
+SELECT = selecting("")
 
 NEW = [
     "id",

@@ -225,6 +225,13 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX journal_by_id ON journal (json_extract(CAST(attributes AS TEXT), '$.id'))
         WHERE json_extract(CAST(attributes AS TEXT), '$.id') IS NOT NULL;
     """,
+    """
+    -- For lists by status; see lists.py. Only what finished: it is written once.
+    CREATE INDEX operations_finished ON operations (subject, status, id)
+        WHERE subject IS NOT NULL AND finished_at IS NOT NULL;
+    CREATE INDEX operations_unsuccessful ON operations (status, id)
+        WHERE finished_at IS NOT NULL AND status <> 'succeeded';
+    """,
 )
 
 EPOCH_BYTES = 5
