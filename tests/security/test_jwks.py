@@ -231,6 +231,32 @@ async def test_without_keys_nobody_can_be_known(issuer: Issuer, status: int, bod
     assert caught.value.retry_after
 
 
+@pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1:1/keys", "keys", "http:"])
+async def test_keys_come_over_http_alone(url: str) -> None:
+    with pytest.raises(CapacityError):
+        await Authenticator(Settings(jwks_url=url), Clock()).claims(token(OLD, "RS256", kid="old"))
+
+
+async def test_an_answer_that_never_ends_is_not_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks, "TIMEOUT", 0.5)
+    gone = asyncio.Event()
+
+    async def drip(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        left = asyncio.ensure_future(receive())
+        while not left.done():
+            await send({"type": "http.response.body", "body": b" ", "more_body": True})
+            await asyncio.wait([left], timeout=0.05)
+        gone.set()
+
+    async with serve(drip, lifespan="off") as url:
+        wanted = Authenticator(Settings(jwks_url=url), Clock())
+        with pytest.raises(CapacityError):
+            await wanted.claims(token(OLD, "RS256", kid="old"))
+        await asyncio.wait_for(gone.wait(), 30)
+
+
 async def test_an_issuer_that_is_not_there_is_503_and_then_found(data: Path) -> None:
     issuer = Issuer()
     issuer.publish(OLD)

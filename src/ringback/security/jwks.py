@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+import urllib.request
+from http.client import HTTPException
 
-import httpx
 import msgspec
 from joserfc import jwk
 from joserfc.errors import JoseError
@@ -19,9 +21,13 @@ PAUSE = 10.0
 """Seconds between two fetches: a token that names an unknown key asks for one, and nobody
 shall be able to make us hammer the issuer."""
 TIMEOUT = 5.0
-"""Seconds for one fetch."""
+"""Seconds for the issuer to go on with its answer, and for the set to be read."""
 MAX_SIZE = 512 * 1024
 """Bytes of a set: hundreds of keys with their certificates."""
+CHUNK = 64 * 1024
+"""Bytes that are read at once."""
+HEADERS = {"Accept": "application/jwk-set+json, application/json", "User-Agent": "ringback"}
+"""With a name of our own: gateways turn away the library's, being every scraper's."""
 
 log = logging.getLogger("ringback.auth")
 
@@ -73,20 +79,41 @@ class RemoteKeys:
 
     async def _fetch(self, now: float) -> None:
         try:
-            async with (
-                httpx.AsyncClient(timeout=TIMEOUT) as client,
-                client.stream("GET", self._url) as answer,
-            ):
-                answer.raise_for_status()
-                body = b""
-                async for chunk in answer.aiter_bytes():
-                    body += chunk
-                    if len(body) > MAX_SIZE:
-                        raise ValueError(f"it has more than {MAX_SIZE} bytes")
-            self._keys = parse(body)
+            self._keys = parse(await asyncio.to_thread(_get, self._url))
             self._fetched_at = now
-        except (httpx.HTTPError, ValueError, RecursionError) as error:
+        except (OSError, HTTPException, ValueError, RecursionError) as error:
             log.warning("The issuer's keys at %s cannot be fetched: %s", self._url, error)
+
+
+def _get(url: str) -> bytes:
+    """What an ``http`` or ``https`` address answers with 200; redirects are not followed.
+
+    By the standard library: a function that verifies tokens would load a larger client for this
+    one request, at every cold start. Raises ``OSError``, ``HTTPException`` and ``ValueError``.
+    """
+    deadline = time.monotonic() + TIMEOUT
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),  # as the environment has them
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+    ):
+        opener.add_handler(handler)
+    request = urllib.request.Request(url, headers=HEADERS)  # noqa: S310 - it has no other handlers
+    answer = opener.open(request, timeout=TIMEOUT)
+    if answer is None:
+        raise ValueError("it is no http or https address")
+    with answer:
+        if answer.status != 200:
+            raise ValueError(f"the answer is {answer.status} {answer.reason}")
+        body = b""
+        while chunk := answer.read1(CHUNK):
+            body += chunk
+            if len(body) > MAX_SIZE:
+                raise ValueError(f"it has more than {MAX_SIZE} bytes")
+            if time.monotonic() > deadline:
+                raise ValueError(f"it took more than {TIMEOUT:g} seconds")
+        return body
 
 
 def parse(body: bytes) -> list[jwk.Key]:
