@@ -5,13 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
 from ringback.errors import ConfigurationError
 from ringback.sam import build as building
-from ringback.sam.build import NOT_THERE, PARTS_NOT_THERE, Build, application, needed
+from ringback.sam.build import (
+    NOT_THERE,
+    PARTS_NOT_THERE,
+    Build,
+    application,
+    imported,
+    needed,
+)
 
 SHOP = """
 from ringback import Ringback
@@ -92,7 +100,7 @@ def test_an_application_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("uploads", [True, False])
 def test_ringback_needs_less_than_a_server(project: Path, uploads: bool) -> None:
     names = {name.split(">")[0].split("<")[0] for name in needed(uploads=uploads)}
-    least = {"httpx", "joserfc", "msgspec", "pydantic", "starlette"}
+    least = {"joserfc", "msgspec", "pydantic", "starlette"}
     assert names == (least | {"obstore"} if uploads else least)
 
 
@@ -108,12 +116,44 @@ def test_the_code_serves_without_what_is_left_out(project: Path) -> None:
 
 
 def test_the_example_is_served_without_it_too() -> None:
-    assert served(ROOT / "examples", "ask_around_me.lambda_")[0] == "True"
+    own = {name.partition(".")[0] for name in imported((ROOT / "examples").rglob("*.py"))}
+    assert own & NOT_THERE == {"httpx"}
+    assert served(ROOT / "examples", "ask_around_me.lambda_", but=own)[0] == "True"
 
 
-def served(code: Path, module: str) -> list[str]:
+def test_what_the_application_imports_is_not_left_out(project: Path) -> None:
+    (project / "helpers" / "pages.py").write_text("def page():\n    import rich.table as t, os\n")
+    (project / "helpers" / "calls.py").write_text("from httpx._client import Client\n")
+    (project / "helpers" / "own.py").write_text("from .typer import x\nfrom . import uvloop\n")
+    (project / "helpers" / "template.py").write_text("{{ import websockets }}\n")
+    build = made(project / ".ringback-aws", uploads=False)
+    build.prepare()
+    names = {line.split(">")[0] for line in build.needed.read_text("utf-8").splitlines()}
+    assert names == {"httpx", "joserfc", "msgspec", "pydantic", "rich", "starlette"}
+
+
+@pytest.mark.parametrize(
+    ("line", "there"),
+    [
+        ("from ringback.client import Client", True),
+        ("from ringback import client", True),
+        ("import ringback.client.bucket", True),
+        ("from ringback import Ringback as clients", False),
+    ],
+)
+def test_the_client_is_there_for_who_imports_it(project: Path, line: str, there: bool) -> None:
+    (project / "helpers" / "calls.py").write_text(f"{line}\n")
+    build = made(project / ".ringback-aws")
+    build.prepare()
+    assert any(each.startswith("httpx") for each in build.needed.read_text().split()) == there
+    build.copy()
+    assert (build.code / "ringback" / "client").exists() == there
+
+
+def served(code: Path, module: str, but: Collection[str] = ()) -> list[str]:
     """What an interpreter prints that imports a handler's module, and lacks what Lambda lacks."""
-    program = SERVED.format(refused=set(NOT_THERE), code=str(code), module=module)
+    refused = set(NOT_THERE.difference(but))
+    program = SERVED.format(refused=refused, code=str(code), module=module)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -131,6 +171,14 @@ def test_modules_are_compiled_where_the_version_is_the_functions(project: Path) 
     assert f"__pycache__/shop.{sys.implementation.cache_tag}.pyc" in names
     assert f"ringback/__pycache__/app.{sys.implementation.cache_tag}.pyc" in names
     assert served(build.code, "shop")[0] == "True"
+    # Of the libraries that come along, what is loaded; of the application's own, all.
+    for name in ("pydantic/main.py", "pydantic/v1/main.py", "pycparser/lextab.py", "own/used.py"):
+        (build.code / name).parent.mkdir(parents=True, exist_ok=True)
+        (build.code / name).write_text("")
+    assert build.compile()
+    compiled = {each.parent.parent for each in build.code.rglob("*.pyc")}
+    assert {build.code / "pydantic", build.code / "own"} < compiled
+    assert not {build.code / "pydantic/v1", build.code / "pycparser"} & compiled
     other = made(project / ".ringback-aws", python="3.99")
     assert not other.compile()
     assert not list(build.code.rglob("*.pyc"))

@@ -6,16 +6,19 @@ What belongs here: what goes in, and how large it may be. What does not: uploadi
 
 from __future__ import annotations
 
+import ast
 import compileall
+import contextlib
+import importlib
 import importlib.util
 import py_compile
 import re
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,12 +29,24 @@ MOST = 250 * 1024 * 1024
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 GLIBC = "manylinux_2_28"
 """The newest that wheels are commonly built for and that Lambda's Amazon Linux 2023 runs."""
-NOT_THERE = frozenset({"apsw", "httptools", "rich", "typer", "uvicorn", "uvloop", "websockets"})
-"""What Ringback needs to serve, to keep data in files, and for its command line: none is done in
-Lambda. An application that needs one of them says so in its own requirements."""
+NOT_THERE = frozenset(
+    {"apsw", "httptools", "httpx", "rich", "typer", "uvicorn", "uvloop", "websockets"}
+)
+"""What Ringback needs to serve, to keep data in files, for its clients and its command line: none
+is done in Lambda. One that the application itself imports goes in."""
 FOR_UPLOADS = "obstore"
 """A third of all there is, and loaded for uploads alone."""
-PARTS_NOT_THERE = frozenset({"awscost", "awslocal", "cli", "demo", "sam"})
+PARTS_NOT_THERE = frozenset(
+    {"awscost", "awslocal", "cli", "demo", "engines/sqlite", "examples", "sam", "serve"}
+)
+CLIENT, OF_CLIENT = "ringback.client", "httpx"
+"""Goes in with what it needs where the application imports it."""
+LEFT_OUT = frozenset({".c", ".h", ".map", ".pyi"})
+"""Endings of files that no interpreter loads and no page needs."""
+LISTS = "sboms"
+"""The folder of lists of what a library was built from (PEP 770)."""
+LATER = frozenset({"anyio._backends._asyncio"})
+"""Modules that are loaded by name, once a route runs in a thread."""
 SKIPPED = frozenset({"build", "cdk.out", "dist", "docs", "ringback-data", "test", "tests"})
 """Folders beside an application that are not it, as hidden ones and environments are not."""
 REQUIREMENTS = "requirements.txt"
@@ -92,15 +107,30 @@ class Build:
         if self.code.exists():
             shutil.rmtree(self.code)
         self.code.mkdir(parents=True)
-        self.needed.write_text("\n".join(needed(uploads=self.uploads)) + "\n", "utf-8")
+        self.needed.write_text("\n".join(self._needed()) + "\n", "utf-8")
+
+    def _needed(self) -> list[str]:
+        return needed(uploads=self.uploads, imported=self._imported())
+
+    def _imported(self) -> set[str]:
+        """Top names of what the application imports, and what its client needs."""
+        names = imported(file for file, _ in application(self.handler, self.folder))
+        tops = {name.partition(".")[0] for name in names}
+        client = any(f"{name}.".startswith(f"{CLIENT}.") for name in names)
+        return {*tops, CLIENT, OF_CLIENT} if client else tops
 
     def copy(self) -> None:
         """Ringback and the application, as they are here."""
         package = Path(__file__).resolve().parent.parent
-        skipped = shutil.ignore_patterns("__pycache__")
+        skipped = shutil.ignore_patterns("__pycache__", *(f"*{ending}" for ending in LEFT_OUT))
         shutil.copytree(package, self.code / "ringback", ignore=skipped, dirs_exist_ok=True)
         for part in PARTS_NOT_THERE:
             shutil.rmtree(self.code / "ringback" / part, ignore_errors=True)
+        if CLIENT not in self._imported():
+            shutil.rmtree(self.code.joinpath(*CLIENT.split(".")))
+        for file in _all(self.code):
+            if file.suffix in LEFT_OUT or file.parent.name == LISTS:
+                file.unlink()
         for source, name in application(self.handler, self.folder):
             target = self.code / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -111,19 +141,34 @@ class Build:
         long, and a function can keep none of it. False where this interpreter is of another
         version than the functions'.
 
-        They are of unchecked hashes (PEP 552), since an archive's times say nothing.
+        Of the libraries that come with Ringback, only what it loads: the rest would be a tenth of
+        the code. They are of unchecked hashes (PEP 552), since an archive's times say nothing.
         """
         for compiled in [*self.code.rglob("__pycache__")]:
             shutil.rmtree(compiled)
         if self.python != f"{sys.version_info.major}.{sys.version_info.minor}":
             return False
-        compileall.compile_dir(
-            self.code,
-            quiet=2,  # what does not compile is a template of somebody's, and is no module
-            stripdir=str(self.code),
-            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        )
+        brought, loaded = _brought(self._needed()), self._loaded()
+        for file in sorted(self.code.rglob("*.py")):
+            name = _module(file.relative_to(self.code))
+            if name.partition(".")[0] in brought and name not in loaded:
+                continue
+            compileall.compile_file(
+                file,
+                quiet=2,  # what does not compile is a template of somebody's, and is no module
+                stripdir=str(self.code),
+                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+            )
         return True
+
+    def _loaded(self) -> set[str]:
+        """Modules that are loaded once all of Ringback is that is in the code, and what was
+        loaded before: the application, as a rule.
+        """
+        for file in sorted((self.code / "ringback").rglob("*.py")):
+            with contextlib.suppress(ImportError):  # where a server or a store is needed
+                importlib.import_module(_module(file.relative_to(self.code)))
+        return {*sys.modules, *LATER}
 
     def size(self) -> int:
         """Bytes unzipped. Raises ``ConfigurationError`` for more than Lambda takes."""
@@ -165,21 +210,67 @@ def _pip() -> list[str]:
     )
 
 
-def needed(*, uploads: bool) -> list[str]:
-    """What Ringback needs where it neither listens nor has a command line."""
+def needed(*, uploads: bool, imported: Collection[str] = ()) -> list[str]:
+    """What Ringback needs where it neither listens nor has a command line, and of the rest what
+    the application imports.
+    """
     try:
         listed = requires("ringback") or []
     except PackageNotFoundError:
         raise ConfigurationError(
             "Ringback is not installed here, so what it needs is not known. pip install it."
         ) from None
-    left_out = NOT_THERE if uploads else NOT_THERE | {FOR_UPLOADS}
+    left_out = (NOT_THERE if uploads else NOT_THERE | {FOR_UPLOADS}).difference(imported)
     found = []
     for requirement in listed:
         name = _NAME.match(requirement)
         if name and "extra ==" not in requirement and name[0].lower() not in left_out:
             found.append(requirement)
     return sorted(found)
+
+
+def imported(files: Iterable[Path]) -> set[str]:
+    """The names of what these files import, wherever in them they do; some are no modules."""
+    found: set[str] = set()
+    for file in files:
+        if file.suffix != ".py":
+            continue
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (SyntaxError, ValueError):  # a template of somebody's
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def _brought(requirements: Iterable[str]) -> set[str]:
+    """The top names of modules that these requirements bring, and theirs."""
+    found: set[str] = set()
+    wanted = [*requirements]
+    while wanted:
+        match = _NAME.match(wanted.pop())
+        name = _normal(match[0]) if match else ""
+        if name and name not in found:
+            found.add(name)
+            with contextlib.suppress(PackageNotFoundError):  # for another system, say
+                wanted += [each for each in requires(name) or [] if "extra ==" not in each]
+    places = packages_distributions().items()
+    return {top for top, names in places if found.issuperset(map(_normal, names))}
+
+
+def _normal(name: str) -> str:
+    """A distribution's name as all its spellings have it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _module(file: Path) -> str:
+    """The name of the module in a file of the code."""
+    parts = file.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def application(handler: str, into: Path) -> Iterator[tuple[Path, str]]:
