@@ -17,6 +17,7 @@ from ringback.errors import Conflict, OperationForgotten, PayloadTooLarge
 from tests import moto
 from tests.contract.acts import apply, finish, key, start, submit, take, whole_log
 from tests.core.states import NOW, operation
+from tests.serving import until
 
 
 def text(size: int) -> bytes:
@@ -116,6 +117,36 @@ async def test_an_item_that_is_too_large_as_a_whole(make: Callable[..., Any]) ->
         assert isinstance(both[0], PayloadTooLarge)
         assert not isinstance(both[1], BaseException), "it is not to blame"
         assert await engine.load(state.id) == state
+
+
+async def test_what_is_too_large_fails_nothing_beside(
+    make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several publishers' messages go in one transaction, and the work of others with them."""
+    async with make(bucket="") as engine:
+        state = await start(engine, input=text(MOST))
+        transact, free = engine.client.transact, asyncio.Event()
+
+        async def waiting(writes: Any) -> None:
+            await free.wait()
+            await transact(writes)
+
+        monkeypatch.setattr(engine.client, "transact", waiting)
+        first = asyncio.ensure_future(engine.publish([Publication("t", b"1")], NOW))
+        await until(lambda: engine._journal._appending is not None and not engine._journal._waiting)
+        report = Report(attempt=1, publications=(Publication("t", b"2"),))
+        large = Succeed(attempt=1, result=text(MOST), report=report)
+        both = [
+            asyncio.ensure_future(apply(engine, state, large)),
+            asyncio.ensure_future(engine.publish([Publication("t", b"3")], NOW)),
+        ]
+        await until(lambda: len(engine._journal._waiting) == 2)
+        free.set()
+        refused, stored = await asyncio.gather(*both, return_exceptions=True)
+        await first
+        assert isinstance(refused, PayloadTooLarge)
+        assert not isinstance(stored, BaseException)
+        assert [message.data for message in await whole_log(engine, "t")] == [b"1", b"3"]
 
 
 async def test_more_than_a_transaction_takes(engine: DynamoEngine) -> None:

@@ -168,7 +168,7 @@ class Journal:
             self._appending = asyncio.ensure_future(self._append_all())
         try:
             return await asyncio.shield(future)
-        except Cancelled:
+        except (Cancelled, PayloadTooLarge):
             await self._forget(unit)
             raise
 
@@ -189,7 +189,7 @@ class Journal:
         except Exception as error:
             self._head = None  # nobody knows whether it was written
             waiting = [unit for unit in batch if not unit.done.done()]
-            if isinstance(error, NotUnderstood) and len(waiting) > 1:
+            if isinstance(error, NotUnderstood | PayloadTooLarge) and len(waiting) > 1:
                 for unit in waiting:  # what one publisher sends must not fail another's
                     await self._try([unit])
                 return
