@@ -1,10 +1,16 @@
 """Fixtures for every test. What serves an application is in `tests/serving.py`."""
 
 import os
+import ssl
+import sys
 import tempfile
 from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import certifi
 import pytest
 from hypothesis import settings
 
@@ -57,6 +63,26 @@ def temporary_folder() -> Iterator[None]:
     ):
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", folder)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_clients() -> Iterator[None]:
+    """Spare httpx what takes longer than most that a test asks with it: to read the authorities'
+    certificates for each client, and to look for a package that is not there for each request.
+    """
+    make = ssl.create_default_context
+    files = {os.environ.get("SSL_CERT_FILE"), certifi.where()}
+    shared = cache(make)
+
+    def made(*given: Any, **options: Any) -> ssl.SSLContext:
+        plain = not given and options.keys() == {"cafile"} and options["cafile"] in files
+        return shared(**options) if plain else make(*given, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", made)
+        if find_spec("sniffio") is None:
+            patch.setitem(sys.modules, "sniffio", None)
         yield
 
 

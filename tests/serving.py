@@ -16,8 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,10 +27,10 @@ import uvicorn
 from ringback.edges.asgi import AsgiApp
 from ringback.serve.protocol import speaking_for
 from tests.ports import free_port
+from tests.waiting import START_LIMIT as START_LIMIT
+from tests.waiting import until as until
 
 ROOT = Path(__file__).resolve().parent.parent
-START_LIMIT = 60.0
-"""Seconds for a server to start on a busy machine."""
 STOP_LIMIT = 2
 """Seconds a stopping server waits for its connections, so that a forgotten stream ends a test
 with a failure of its own and not with its time-out."""
@@ -114,27 +113,6 @@ async def _run(server: uvicorn.Server, bound: socket.socket) -> None:
     # uvicorn exits the program when an application cannot start; here that fails a test.
     with contextlib.suppress(SystemExit):
         await server.serve(sockets=[bound])
-
-
-async def until(
-    condition: Callable[[], object] | Callable[[], Awaitable[object]],
-    limit: float = START_LIMIT,
-    every: float = 0.01,
-) -> Any:
-    """Wait until a condition (plain or async) holds, and return what it returned.
-
-    Raises `TimeoutError` after `limit` seconds.
-    """
-    deadline = time.monotonic() + limit
-    while True:
-        found = condition()
-        if isinstance(found, Awaitable):
-            found = await found
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{condition} did not hold within {limit} s.")
-        await asyncio.sleep(every)
 
 
 class ServerProcess:

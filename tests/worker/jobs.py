@@ -26,7 +26,7 @@ from ringback.errors import (
     QueueFull,
     UnknownOperation,
 )
-from tests.serving import until
+from tests.waiting import until
 
 Kind = Literal["loop", "thread", "process"]
 KINDS: tuple[Kind, ...] = ("loop", "thread", "process")
