@@ -30,6 +30,7 @@ from ringback.errors import (
     IdempotencyKeyReused,
     OperationForgotten,
     PayloadTooLarge,
+    StoreUnavailable,
     UnknownOperation,
 )
 
@@ -101,6 +102,9 @@ class Acceptance:
         except PayloadTooLarge:
             await self._payloads.forget([item])
             raise
+        except StoreUnavailable:
+            if (await self._client.find(insertion(item))).get(MARK) != item[MARK]:
+                raise
         return Accepted(state, False)
 
     async def _note(self, key: IdempotencyRecord, state: OperationState) -> Item | None:

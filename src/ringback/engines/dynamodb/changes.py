@@ -46,12 +46,18 @@ class Prepared(msgspec.Struct):
     """The operations that these make ready to be worked on."""
     changed: set[str]
     """What is to be hinted at."""
+    mark: dict[str, bytes]
+    """What the operation's item has of it, until it is changed again."""
     entry: bytes | None = None
     """The messages that stand in the operation's item."""
 
     def done(self, refused: Cancelled) -> bool:
         """Whether it was carried out before, and only the answer to that was lost."""
-        return entries.has(refused.reasons[0], self.entry)
+        return self.made(refused.reasons[0] or {})
+
+    def made(self, item: Item) -> bool:
+        """Whether an operation's item is what it makes of it, or has become so since."""
+        return item.get(MARK) == self.mark or entries.has(item, self.entry)
 
 
 class Changes:
@@ -65,7 +71,7 @@ class Changes:
     async def inserted(self, state: OperationState) -> Item:
         """The item of a new operation."""
         item = items.operation_item(state) | {"by": self._by}
-        item[MARK] = {"B": secrets.token_bytes(6)}
+        item[MARK] = _new_mark()
         item |= await self._payloads.store(state.id, "input", state.input)
         if state.result is not None:
             item |= await self._payloads.store(state.id, "result", state.result)
@@ -76,7 +82,7 @@ class Changes:
         before, after = change.before, change.after
         if before is None:
             raise Conflict(operation=after.id)
-        ready = Prepared(writes=[], stored=[], queued=[], changed=set())
+        ready = Prepared(writes=[], stored=[], queued=[], changed=set(), mark=_new_mark())
         try:
             await self._prepare(ready, before, change)
         except BaseException:
@@ -101,7 +107,8 @@ class Changes:
         if change.messages:
             ready.entry = entries.entry(after, change.messages)
         apart = bool(change.messages) and ready.entry is None
-        ready.writes.append(self._update(change, payloads, ready.entry, apart=apart))
+        attributes = payloads | {"by": self._by, MARK: ready.mark}
+        ready.writes.append(self._update(change, attributes, ready.entry, apart=apart))
         if apart:
             item = items.log_item(after, change.messages)
             data = bytes(item.pop("messages")["B"])
@@ -129,7 +136,7 @@ class Changes:
         )
         return {name: given for item in stored for name, given in item.items()}
 
-    def _update(self, change: Change, payloads: Item, entry: bytes | None, *, apart: bool) -> Write:
+    def _update(self, change: Change, besides: Item, entry: bytes | None, *, apart: bool) -> Write:
         before, after = change.before or change.after, change.after
         old, new = items.operation_item(before), items.operation_item(after)
         changed = {
@@ -143,12 +150,12 @@ class Changes:
                 gone.append("lease_until")
             else:
                 changed["lease_until"] = new["lease_until"]
-        changed |= payloads | {"by": self._by}
+        changed |= besides
         if apart:
             changed[entries.APART] = items.value(after.version)
         for name in ("input", "result"):
-            if name in payloads or name + "_s3" in payloads:
-                gone.append(name + "_s3" if name in payloads else name)
+            if name in besides or name + "_s3" in besides:
+                gone.append(name + "_s3" if name in besides else name)
         conditions = {
             "version": items.value(before.version),
             "status": items.value(before.status.value),
@@ -164,6 +171,10 @@ class Changes:
                 ":most": items.value(change.lease + SAME_LEASE),
             }
         return {"Update": {"Key": {"pk": new["pk"], "sk": new["sk"]}, **update}}
+
+
+def _new_mark() -> dict[str, bytes]:
+    return {"B": secrets.token_bytes(6)}
 
 
 def check_room(writes: Sequence[Write]) -> None:

@@ -33,6 +33,8 @@ CONFLICTS = 12
 CONFLICT_PAUSE = 0.02
 """Seconds before the second of them, at most; each further one may wait twice as long, up to
 fifty times that."""
+FOUND_WITHIN = 5.0
+"""Seconds for which it is looked whether what was not answered was written."""
 RETRY_AFTER = 2
 BATCH_GET = 100
 BATCH_WRITE = 25
@@ -288,6 +290,17 @@ class Client:
         await self.call(
             "dynamodb", "transact_write_items", TransactItems=items, ClientRequestToken=_token()
         )
+
+    async def find(self, write: Mapping[str, Any]) -> Item:
+        """What there is in the place of a write of which no answer came; empty if there is
+        nothing, or that cannot be found out either.
+        """
+        (what,) = write.values()
+        try:
+            looking = self.get(*key_of(what.get("Key") or what["Item"]))
+            return await asyncio.wait_for(looking, FOUND_WITHIN) or {}
+        except (StoreUnavailable, TimeoutError):
+            return {}
 
 
 class _Met(Exception):

@@ -53,7 +53,13 @@ from ringback.engines.dynamodb.queues import Queues
 from ringback.engines.dynamodb.streams import Stream
 from ringback.engines.dynamodb.topics import Topics
 from ringback.engines.dynamodb.upkeep import Upkeep
-from ringback.errors import Conflict, PayloadTooLarge, QueueFull, RingbackError
+from ringback.errors import (
+    Conflict,
+    PayloadTooLarge,
+    QueueFull,
+    RingbackError,
+    StoreUnavailable,
+)
 from ringback.ports import QUEUE, Hint, Relayed
 
 T = TypeVar("T")
@@ -190,6 +196,9 @@ class DynamoEngine(TableFunctions):
         except PayloadTooLarge:
             await self._payloads.forget(prepared.stored)
             raise
+        except StoreUnavailable:
+            if not prepared.made(await self.client.find(prepared.writes[0])):
+                raise
         self.queues.send(prepared.queued)
         self._depth.changed()
         self._hint(frozenset(prepared.changed))

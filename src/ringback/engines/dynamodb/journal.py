@@ -48,7 +48,7 @@ from ringback.engines.dynamodb.packs import (
 from ringback.engines.dynamodb.payloads import Payloads
 from ringback.engines.dynamodb.rows import Rows
 from ringback.engines.dynamodb.topics import Topics
-from ringback.errors import PayloadTooLarge, RingbackError
+from ringback.errors import PayloadTooLarge, RingbackError, StoreUnavailable
 
 MAX_BYTES = 3 * 1024 * 1024
 """Bytes in one transaction: it ends at 4 MB."""
@@ -94,6 +94,7 @@ class _Draft(msgspec.Struct):
     last: int
     keeps: dict[str, tuple[Keep, int, int]]
     """Of each topic: how it is kept, and how many messages and bytes come."""
+    entry: Item = {}
     rows: dict[str, float] = {}
     """Topics whose rows are written, and when the newest message of them is from."""
 
@@ -230,9 +231,19 @@ class Journal:
                 if met:
                     await pause(tried)
                 continue
+            except StoreUnavailable:
+                if not await self._is_there(draft.entry):
+                    raise
             await self._written(batch, draft)
             return
         raise busy()
+
+    async def _is_there(self, entry: Item) -> bool:
+        """Whether an entry was put though no answer says so: told that it was not, whoever
+        publishes would do so once more.
+        """
+        found = await self._client.find({"Put": {"Item": entry}})
+        return all(found.get(name) == entry[name] for name in ("by", "packs"))
 
     def _refused(self, batch: list[_Unit], draft: _Draft, refused: Cancelled) -> bool:
         """Learn from a refusal; whether another process was there first."""
@@ -302,7 +313,7 @@ class Journal:
             size = sum(each.size for each in messages)
             draft.keeps[topic] = (keeps[topic], len(messages), size)
         at = max(message.at for unit in batch for message in unit.messages)
-        entry = entry_item(head + 1, draft.last, packs, self._process, at)
+        entry = draft.entry = entry_item(head + 1, draft.last, packs, self._process, at)
         self._add(
             draft,
             [{"Put": {"Item": entry, "ConditionExpression": "attribute_not_exists(pk)"}}],
