@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]
-from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 from ringback import Ringback
@@ -31,6 +29,9 @@ def each(request: pytest.FixtureRequest, written: str) -> str:
 
 
 def test_cfn_lint_has_nothing_to_say(each: str) -> None:
+    # Here, as below: each worker of a run imports all that stands above, and these take a second.
+    from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]
+
     found = lint(each, config=ManualArgs(regions=[REGION]))
     assert not found, "\n".join(
         f"{match.linenumber}: {match.rule.id} {match.message}" for match in found
@@ -46,6 +47,8 @@ class _NoPolicies:
 
 def translated(written: str) -> dict[str, Any]:
     """The resources that SAM makes of a template."""
+    from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
+
     template = yaml_parse(written)
     # What `sam package` puts in the place of a folder.
     for found in template["Resources"].values():

@@ -1,4 +1,8 @@
-"""Whatever is asked, the server answers as `/openapi.json` says: schemathesis asks."""
+"""Whatever is asked, the server answers as `/openapi.json` says: schemathesis asks.
+
+`test_described.py` runs these. What is asked is made up while tests are collected, which takes
+seconds, and each worker of a run collects them all.
+"""
 
 import re
 from collections.abc import Iterator
