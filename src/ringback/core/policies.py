@@ -58,16 +58,16 @@ class TopicPolicy(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def parameters(self, topic: str) -> dict[str, str]:
         """What the pattern's expressions stand for in a topic that matches."""
-        found = _expression(self.pattern.text).fullmatch(topic)
-        if found is None:
-            return {}
-        names = _EXPRESSION.findall(self.pattern.text)
-        return dict(zip(names, found.groups(), strict=True))
+        expression, names = _expression(self.pattern.text)
+        found = expression.fullmatch(topic)
+        return {} if found is None else dict(zip(names, found.groups(), strict=True))
 
 
 @lru_cache(maxsize=1024)
-def _expression(pattern: str) -> re.Pattern[str]:
-    """A pattern as a regular expression. It is the application's own, and no caller's."""
+def _expression(pattern: str) -> tuple[re.Pattern[str], list[str]]:
+    """A pattern as a regular expression, and the names of its groups. It is the application's own,
+    and no caller's.
+    """
     parts: list[str] = []
     at = 0
     for found in _EXPRESSION.finditer(pattern):
@@ -75,7 +75,7 @@ def _expression(pattern: str) -> re.Pattern[str]:
         parts.append("(.+)" if found[0].startswith("{+") else "([^/]+)")
         at = found.end()
     parts.append(_literal(pattern[at:]))
-    return re.compile("".join(parts), re.DOTALL)
+    return re.compile("".join(parts), re.DOTALL), _EXPRESSION.findall(pattern)
 
 
 def _literal(text: str) -> str:
@@ -141,8 +141,8 @@ class Topics:
 
         Raises as ``policy`` does, and ``Unauthenticated`` or ``Forbidden``.
         """
-        policy = self.policy(topic)
-        if not self._lets(policy, action, claims, topic):
+        policy = self._known.get(topic) or self.policy(topic)
+        if not self._obeys(getattr(policy, action), policy, action, claims, topic):
             raise _refused(action, claims, topic)
         return policy
 

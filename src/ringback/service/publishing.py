@@ -62,9 +62,19 @@ class Publisher:
             encoded = declared.validated(encoded)
         return _bounded(policy, Publication(topic, encoded, attributes, policy.keep))
 
-    def received(self, topic: str, body: bytes, attributes: bytes | None = None) -> Publication:
-        """A message from the JSON that a client sent; raises the same, and ``MalformedRequest``."""
-        policy = self._policy(topic)
+    def received(
+        self,
+        topic: str,
+        body: bytes,
+        attributes: bytes | None = None,
+        policy: TopicPolicy | None = None,
+    ) -> Publication:
+        """A message from the JSON that a client sent; raises the same, and ``MalformedRequest``.
+
+        ``policy``: of the topic, where it was asked for.
+        """
+        if policy is None:
+            policy = self._policy(topic)
         try:
             if not body.isascii():
                 body.decode()  # RFC 8259 §8.1; what stays encoded is not looked at below
@@ -91,6 +101,10 @@ class Publisher:
         stored = [each for each in publications if each.keep is not None]
         positions = iter(await self._engine.publish(stored, now) if stored else ())
         return [None if each.keep is None else next(positions) for each in publications]
+
+    def pass_on(self, publication: Publication) -> None:
+        """The same for one to an ephemeral topic, as of now."""
+        self._engine.relay([publication], self._clock())
 
     def relay(self, publications: Sequence[Publication], now: float) -> None:
         """Tell those to ephemeral topics to whoever follows now."""

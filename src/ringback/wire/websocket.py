@@ -29,6 +29,8 @@ _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
 _MASKED = 0x80
 _MASK_BYTES = 4
 
+_WHOLE_TEXT = _FIN | _TEXT
+"""What a text begins with that is in one frame and not compressed."""
 _LANES_FROM = 1024
 """Bytes from which unmasking by lanes is faster than as one number; both were measured."""
 
@@ -146,6 +148,9 @@ class Decoder:
             self._more(data[:at], events)
         while end - at >= 2:
             first, second = data[at], data[at + 1]
+            if first == _WHOLE_TEXT and (stop := self._short(data, at, events)):
+                at = stop
+                continue
             self._check(first, second)
             length, body = second & 0x7F, at + 2 + _MASK_BYTES
             if length > MAX_CONTROL:
@@ -173,6 +178,33 @@ class Decoder:
                 self._take(_unmask(data[body:stop], mask), events)
             at = stop
         self._head = data[at:]
+
+    def _short(self, data: bytes, at: int, events: list[Event]) -> int:
+        """Take what nearly all there is looks like: a short text in ASCII, in one frame that has
+        come as a whole. Where it ends; 0 if it is anything else, right or wrong.
+        """
+        length, body = data[at + 1] - _MASKED, at + 2 + _MASK_BYTES
+        if length == 126 and len(data) >= body:
+            length, body = data[at + 2] << 8 | data[at + 3], body + 2
+            if length <= MAX_CONTROL:
+                return 0
+        elif length > MAX_CONTROL:
+            return 0
+        stop = body + length
+        if (
+            self._kind
+            or length < 0
+            or stop > len(data)
+            or length >= _LANES_FROM
+            or length > self._max_frame
+            or length > self._max_message
+        ):
+            return 0
+        text = _as_number(data[body:stop], data[body - _MASK_BYTES : body])
+        if not text.isascii():
+            return 0
+        events.append(Text(text))
+        return stop
 
     def _check(self, first: int, second: int) -> None:
         """What the first two bytes of a frame tell (5.2, 5.4, 5.5)."""

@@ -30,14 +30,14 @@ Work = Coroutine[Any, Any, None]
 def begin_publish(session: Caller, action: channel.Publish) -> Work | None:
     """Check and publish a message. To an ephemeral topic that takes no waiting."""
     publisher = session.context.service.publisher
-    publisher.topics.check("publish", session.claims, action.topic)
+    policy = publisher.topics.check("publish", session.claims, action.topic)
     rates = session.context.publications
     if rates.limited:
         rates.check(caller(session.claims.subject, session.address), time.monotonic())
-    publication = publisher.received(action.topic, bytes(action.data))
+    publication = publisher.received(action.topic, bytes(action.data), policy=policy)
     if publication.keep is not None:
         return _publish(session, action.id, publication)
-    publisher.relay([publication], session.context.service.clock())
+    publisher.pass_on(publication)
     _published(session, action.id, publication, None)
     return None
 

@@ -98,10 +98,11 @@ class RawConnection(Raw):
         """Returns how many bytes of messages there were."""
         size = 0
         for event in events:
+            if type(event) is websocket.Text:  # nearly all there is
+                size += len(event.data)
+                self.session.receive(event.data)
+                continue
             match event:
-                case websocket.Text(data):
-                    size += len(data)
-                    self.session.receive(data)
                 case websocket.Ping(data):
                     if not self._closing:
                         self.write(websocket.pong(data))

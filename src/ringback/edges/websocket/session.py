@@ -220,7 +220,8 @@ class Session:
     def reply(self, id: str | None, result: object) -> None:
         """Answer an action that was carried out."""
         self.useful()
-        self._excess = max(0, self._excess - 1)
+        if self._excess:
+            self._excess -= 1
         if id is not None:
             self.send(channel.reply(id, result))
 
@@ -258,11 +259,6 @@ class Session:
             self._backlog.append(frame)
             return
         self._begin(frame)
-        self._pause_if_busy()
-
-    def _pause_if_busy(self) -> None:
-        if self.busy:
-            self.link.pause()
 
     def _begin(self, frame: bytes | str) -> None:
         try:
@@ -287,15 +283,17 @@ class Session:
             if isinstance(action, channel.Authenticate | channel.Subscribe):
                 self._ordered = task
             task.add_done_callback(self._carried_out)
+            if self.busy:
+                self.link.pause()
 
     def _begun(self, action: channel.Action) -> Work | None:
         """Begin an action; what is left to do of it, if it takes waiting."""
         match action:
+            case channel.Publish():  # first, being what comes by the thousand
+                return begin_publish(self, action)
             case channel.Ping():
                 self.send(channel.pong(action.id))
                 return None
-            case channel.Publish():
-                return begin_publish(self, action)
             case channel.Subscribe():
                 return self.subscriptions.subscribe(action)
             case channel.Unsubscribe():
