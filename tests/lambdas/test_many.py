@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from ringback import Ringback
-from ringback.lambdas import pushes
+from ringback.core.commands import Report, Succeed
+from ringback.core.model import Demand
+from ringback.lambdas import line, pushes
 from ringback.lambdas.handler import LambdaHandler
 from ringback.lambdas.posts import Posts
 from tests.lambdas.cloud import KEYS, Context, On
@@ -27,6 +29,11 @@ class World:
         self.table = Table()
         rb = Ringback(open_topics=True, **self.table.settings())
         rb.topic("live/{x}", durable=False)
+
+        @rb.task
+        async def double(x: int) -> int:
+            return 2 * x
+
         self.handler = LambdaHandler(On(rb, self.table), None)
         self.told: Counter[tuple[str, Any]] = Counter()
         self.calls = 0
@@ -40,13 +47,18 @@ class World:
         monkeypatch.setattr(Posts, "post", post)
 
     def follow(self, connection: str, *filters: str) -> None:
-        events: list[tuple[str, str | None]] = [("CONNECT", None)]
-        events += [("MESSAGE", json.dumps({"action": "subscribe", "filter": f})) for f in filters]
-        for kind, body in events:
-            client = {"identity": {"sourceIp": "127.0.0.1"}}
-            context = {"connectionId": connection, "eventType": kind, **client}
-            event = {"requestContext": context, "headers": {"Host": "localhost"}, "body": body}
-            assert self.handler(event, Context(29.0))["statusCode"] == 200
+        self._socket(connection, "CONNECT", None)
+        for filter in filters:
+            self.act(connection, action="subscribe", filter=filter)
+
+    def act(self, connection: str, **action: str) -> None:
+        self._socket(connection, "MESSAGE", json.dumps(action))
+
+    def _socket(self, connection: str, kind: str, body: str | None) -> None:
+        client = {"identity": {"sourceIp": "127.0.0.1"}}
+        context = {"connectionId": connection, "eventType": kind, **client}
+        event = {"requestContext": context, "headers": {"Host": "localhost"}, "body": body}
+        assert self.handler(event, Context(29.0))["statusCode"] == 200
 
     def publish(self, topic: str, data: str) -> None:
         answer = self.handler(http("POST", f"/topics/{topic}", json.dumps(data)), Context(29.0))
@@ -94,5 +106,48 @@ def test_there_is_an_end_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
         world.push({("c0", "kept"), ("c1", "kept")})
         assert not any(item["pk"]["S"].startswith("rest#") for item in world.table.items())
         assert ("c2", "kept") not in world.told
+    finally:
+        world.handler.close()
+
+
+def test_a_log_that_is_too_long_for_one_call_is_told_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch)
+    monkeypatch.setattr(line, "BUDGET", -1.0)
+    monkeypatch.setattr(line, "LOG_PAGE", 2)
+    told: list[dict[str, Any]] = []
+
+    async def post(posts: Posts, connection: str, data: bytes) -> bool:
+        told.append(json.loads(data))
+        return True
+
+    async def work() -> None:
+        functions = world.handler._functions
+        assert functions is not None
+        service = functions._service
+        demands = [Demand("double", 1)]
+        (state,) = (await service.engine.claim("w", demands, 1, service.clock())).operations
+        for number in range(3):
+            state = await service.apply(state, Report(attempt=1, parts=(b"%d" % number,)))
+        await service.apply(state, Succeed(attempt=1, result=b"2"))
+
+    try:
+        answer = world.handler(http("POST", "/tasks/double", '{"x": 1}'), Context(29.0))
+        accepted = json.loads(answer["body"])
+        assert world.handler._runner is not None
+        world.handler._runner.run(work())
+        world.follow("c0")
+        asyncio.run(world.table.read())
+        monkeypatch.setattr(Posts, "post", post)
+        topic = f"operations/{accepted['id']}"
+        world.act("c0", action="subscribe", filter=topic, token=accepted["token"], after="earliest")
+        calls = 0
+        while told[-1]["type"] != "end":
+            calls += 1
+            world.handler({"Records": asyncio.run(world.table.read())}, Context(60.0))
+        assert calls >= 2
+        offsets = [each["position"] for each in told if each["type"] == "message"]
+        assert (len(offsets), offsets) == (5, sorted(set(offsets)))
     finally:
         world.handler.close()

@@ -196,8 +196,9 @@ class Line:
         for text in tuple(self.followed):
             if not text.startswith(OPERATIONS):
                 continue
-            if operations is None or text in operations or not self.followed[text].looked:
-                await self._tell(text)
+            told = operations is not None and text not in operations and self.followed[text].looked
+            if not told and not await self._tell(text):
+                return False
         return True
 
     async def _over(self) -> bool:
@@ -315,8 +316,10 @@ class Line:
 
     # Operations
 
-    async def _tell(self, topic: str) -> None:
-        """Send the changes of an operation; where it has ended, that it has."""
+    async def _tell(self, topic: str) -> bool:
+        """Send the changes of an operation; where it has ended, that it has. Whether these are all
+        there are.
+        """
         followed = self.followed[topic]
         error: RingbackError | None = None
         try:
@@ -326,9 +329,10 @@ class Line:
         if ended:
             await self.send(channel.end(topic, error))
             await self.drop(topic)
+        return ended is not None
 
-    async def _changes(self, topic: str, followed: Followed) -> bool:
-        """Whether there will be no more."""
+    async def _changes(self, topic: str, followed: Followed) -> bool | None:
+        """Whether there will be no more; None if there are more, and no time for them."""
         service, table = self._parts.service, self._parts.table
         self._check(followed.bearer)
         operation = topic[len(OPERATIONS) :]
@@ -349,6 +353,10 @@ class Line:
                     state = await table.load(operation)
             else:
                 break
+            stands = Followed(Stage.REPLAYING, str(after), bearer=followed.bearer, looked=False)
+            self.followed[topic] = stands
+            if self._spent:
+                return None
         self.followed[topic] = Followed(
             Stage.REPLAYING, str(after), bearer=followed.bearer, looked=True
         )
