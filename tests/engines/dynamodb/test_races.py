@@ -128,6 +128,31 @@ async def test_a_message_on_its_way_in_is_waited_for(
     assert ([message.data for message in page.messages], page.gap) == ([b"2"], False)
 
 
+@pytest.mark.parametrize("way", ["read", "replay", "many", "follow"])
+async def test_a_message_that_never_comes_is_a_gap(
+    engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Whoever reads goes on in the end, and is told."""
+    (before,) = await engine.publish([Publication("t/1", b"1")], NOW)
+    (lost,) = await engine.publish([Publication("t/1", b"2")], NOW)
+    await engine.client.delete(*pack_key("t/1", lost.offset))
+
+    async def pause(tried: int) -> None:
+        """No time passes."""
+
+    monkeypatch.setattr(feeds, "pause", pause)
+    if way == "many":
+        monkeypatch.setattr(feeds, "WALK", 0)
+    match way:
+        case "read":
+            page = await engine.read("t/1", before, 10)
+        case "follow":
+            page = await engine.follow(before, 10)
+        case _:
+            page = await engine.replay(parse("t/+"), before, 10)
+    assert (page.messages, page.gap, page.missed, page.position) == ((), True, ("t/1",), lost)
+
+
 async def test_a_key_whose_process_died_before_its_operation_was_stored(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

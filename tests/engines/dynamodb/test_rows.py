@@ -90,3 +90,15 @@ async def test_a_bound_that_is_declared_later_holds_for_what_was_there(make: Mak
         for at in range(5):
             await publish(engine, 50 + at, few)
         assert 8 <= len((await engine.read("t", None, 100)).messages) <= 9
+
+
+async def test_what_went_before_a_position_is_no_gap_behind_it(make: Make) -> None:
+    """Both stand in one entry of the journal, of which a part is gone."""
+    brief = Keep(age=10.0)
+    async with make() as engine:
+        both = [Publication("brief", b"1", keep=brief), Publication("t", b"2", keep=HOUR)]
+        positions = await engine.publish(both, NOW)
+        await sweep(engine, NOW + 100)
+        page = await engine.follow(positions[0], 10)
+        assert ([each.data for each in page.messages], page.gap) == ([b"2"], False)
+        assert (await engine.follow(BEGINNING, 10)).missed == ("brief",)

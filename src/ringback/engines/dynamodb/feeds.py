@@ -25,6 +25,7 @@ from ringback.engines.dynamodb.packs import (
     JOURNAL,
     Packed,
     entry_packs,
+    last_named,
     messages_of,
     pack_key,
 )
@@ -71,7 +72,7 @@ class Feeds:
         entries = await self._journal.newest(NEWEST)
         newest = self._end_of(entries)
         offset, foreign = _start(epoch, newest, after)
-        named = _last_named(entries).get(topic, 0)
+        named = last_named(entries).get(topic, 0)
         tried = 0
         while True:
             found, whole = await self._of_topic(topic, offset, limit)
@@ -85,7 +86,7 @@ class Feeds:
         if found and not kept and not whole:  # all that was read is about to be deleted
             found, _ = await self._of_topic(topic, trimmed, limit)
             kept = found
-        gap = foreign or (after is not None and offset < trimmed)
+        gap = foreign or (after is not None and (offset < trimmed or not seen))
         page = await self._page(epoch, kept, newest, limit)
         return msgspec.structs.replace(page, gap=gap, missed=(topic,) if gap else ())
 
@@ -160,15 +161,18 @@ class Feeds:
         newest = self._end_of(entries)
         offset, foreign = _start(epoch, newest, after) if after is not None else (0, False)
         names: list[str] = []
+        lost: list[str] = []
         if newest - offset >= WALK:
             names = [name_of(row) for row in await self._topics.candidates(filter)]
         if newest - offset < WALK * max(1, len(names)):
-            found, _, end, _ = await self._walk(offset, newest, limit, filter)
+            found, gone, end, _ = await self._walk(offset, newest, limit, filter)
+            lost = list(gone)
         else:
-            found, end = await self._seek(names, offset, limit, _last_named(entries)), newest
+            found, lost = await self._seek(names, offset, limit, last_named(entries))
+            end = newest
         missed: list[str] = []
         if after is not None:
-            missed = await self._missed(filter, offset)
+            missed = list(dict.fromkeys([*await self._missed(filter, offset), *lost]))
         page = await self._page(epoch, found, end, limit)
         return msgspec.structs.replace(
             page, gap=foreign or bool(missed), missed=tuple(missed[:MISSED_SHOWN])
@@ -186,33 +190,32 @@ class Feeds:
 
     async def _seek(
         self, names: Sequence[str], offset: int, limit: int, named: Mapping[str, int]
-    ) -> list[_Found]:
+    ) -> tuple[list[_Found], list[str]]:
         """Messages of topics, each asked for; in the order of their numbers. ``named``: up to which
-        number the newest entries know some.
+        number the newest entries know some. With them: topics of which these are not there.
         """
         tried = 0
         while True:
             answers = await asyncio.gather(*[self._of_topic(name, offset, limit) for name in names])
             rows = await self._client.get_all([(TOPICS, name) for name in names])
-            seen = all(
-                not whole or named.get(name, 0) <= max(_trimmed(rows, name), _end(found, offset))
+            lost = [
+                name
                 for name, (found, whole) in zip(names, answers, strict=True)
-            )
-            if seen or tried == ON_THE_WAY:
+                if whole and named.get(name, 0) > max(_trimmed(rows, name), _end(found, offset))
+            ]
+            if not lost or tried == ON_THE_WAY:
                 break
             await pause(tried)
             tried += 1
         ends = [found[-1].packed.number for found, whole in answers if not whole and found]
         end = min(ends, default=1 << 62)
-        return sorted(
-            (
-                each
-                for found, _ in answers
-                for each in found
-                if each.packed.number <= end and _is_kept(rows, each)
-            ),
-            key=lambda each: each.packed.number,
-        )
+        kept = [
+            each
+            for found, _ in answers
+            for each in found
+            if each.packed.number <= end and _is_kept(rows, each)
+        ]
+        return sorted(kept, key=lambda each: each.packed.number), lost
 
     async def _walk(
         self, offset: int, newest: int, limit: int, filter: AnyFilter | None
@@ -235,7 +238,9 @@ class Feeds:
                 whole = whole and int(entry["sk"]["S"]) <= end + 1
                 end = items.integer(entry, "last")
                 packs += [
-                    each for each in entry_packs(entry) if filter is None or filter.matches(each[0])
+                    each
+                    for each in entry_packs(entry)
+                    if each[1] > offset and (filter is None or filter.matches(each[0]))
                 ]
                 self._remember(end)
                 if len(packs) >= wanted - len(found):
@@ -375,15 +380,6 @@ def _start(epoch: str, newest: int, after: Position | None) -> tuple[int, bool]:
     if after.epoch != epoch or after.offset > newest:
         return 0, True
     return after.offset, False
-
-
-def _last_named(entries: Sequence[Item]) -> dict[str, int]:
-    """Of topics that entries name, the newest number."""
-    found: dict[str, int] = {}
-    for entry in entries:
-        for topic, last in entry_packs(entry):
-            found[topic] = max(last, found.get(topic, 0))
-    return found
 
 
 def _end(found: Sequence[_Found], offset: int) -> int:

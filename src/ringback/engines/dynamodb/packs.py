@@ -129,6 +129,15 @@ def entry_packs(entry: Item) -> list[tuple[str, int]]:
     return _ENTRY.decode(bytes(entry["packs"]["B"]))
 
 
+def last_named(entries: Sequence[Item]) -> dict[str, int]:
+    """Of topics that entries name, the newest number."""
+    found: dict[str, int] = {}
+    for entry in entries:
+        for topic, last in entry_packs(entry):
+            found[topic] = max(last, found.get(topic, 0))
+    return found
+
+
 def id_of(attributes: bytes | None) -> str | None:
     """The id that a message's publisher gave it."""
     if attributes is None or b'"id"' not in attributes:
