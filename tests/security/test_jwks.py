@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -238,7 +239,7 @@ async def test_keys_come_over_http_alone(url: str) -> None:
 
 
 async def test_an_answer_that_never_ends_is_not_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jwks, "TIMEOUT", 0.5)
+    monkeypatch.setattr(jwks, "LONGEST", 0.5)
     gone = asyncio.Event()
 
     async def drip(scope: Any, receive: Any, send: Any) -> None:
@@ -255,6 +256,39 @@ async def test_an_answer_that_never_ends_is_not_awaited(monkeypatch: pytest.Monk
         with pytest.raises(CapacityError):
             await wanted.claims(token(OLD, "RS256", kid="old"))
         await asyncio.wait_for(gone.wait(), 30)
+
+
+async def test_a_head_that_never_ends_keeps_neither_the_caller_nor_the_process(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(jwks, "LONGEST", 0.2)
+    over = asyncio.Event()
+
+    async def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nX: ")
+        await over.wait()
+        writer.close()
+        await writer.wait_closed()
+
+    def fetching() -> list[threading.Thread]:
+        return [each for each in threading.enumerate() if each.name == "ringback-keys"]
+
+    async with await asyncio.start_server(begin, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        wanted = Authenticator(Settings(jwks_url=f"http://127.0.0.1:{port}/keys"), Clock())
+        with pytest.raises(CapacityError):
+            await wanted.claims(token(OLD, "RS256", kid="old"))
+        assert "more than 0.2 seconds" in caplog.text
+        assert fetching()
+        assert all(each.daemon for each in fetching())
+        over.set()
+        assert await until(lambda: not fetching())
+
+
+def test_authorities_are_there_where_the_system_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.setenv(name, "/nowhere")
+    assert jwks._trust().cert_store_stats()["x509_ca"]
 
 
 async def test_an_issuer_that_is_not_there_is_503_and_then_found(data: Path) -> None:

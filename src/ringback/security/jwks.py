@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import ssl
+import threading
 import time
 import urllib.request
+from concurrent.futures import Future
 from http.client import HTTPException
 
 import msgspec
@@ -21,7 +25,9 @@ PAUSE = 10.0
 """Seconds between two fetches: a token that names an unknown key asks for one, and nobody
 shall be able to make us hammer the issuer."""
 TIMEOUT = 5.0
-"""Seconds for the issuer to go on with its answer, and for the set to be read."""
+"""Seconds for an address of the issuer to take the connection, and to go on with its answer."""
+LONGEST = PAUSE
+"""Seconds for the whole: the next fetch finds no earlier one that is waited for."""
 MAX_SIZE = 512 * 1024
 """Bytes of a set: hundreds of keys with their certificates."""
 CHUNK = 64 * 1024
@@ -79,10 +85,30 @@ class RemoteKeys:
 
     async def _fetch(self, now: float) -> None:
         try:
-            self._keys = parse(await asyncio.to_thread(_get, self._url))
+            async with asyncio.timeout(LONGEST):
+                body = await _got(self._url)
+            self._keys = parse(body)
             self._fetched_at = now
         except (OSError, HTTPException, ValueError, RecursionError) as error:
-            log.warning("The issuer's keys at %s cannot be fetched: %s", self._url, error)
+            cause = str(error) or f"it took more than {LONGEST:g} seconds"
+            log.warning("The issuer's keys at %s cannot be fetched: %s", self._url, cause)
+
+
+def _got(url: str) -> asyncio.Future[bytes]:
+    """``_get`` in a daemon thread: an issuer whose answer never ends, or a name server, would keep
+    the process from stopping, and threads that others want.
+    """
+    got: Future[bytes] = Future()
+    got.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            got.set_result(_get(url))
+        except BaseException as error:
+            got.set_exception(error)
+
+    threading.Thread(target=run, name="ringback-keys", daemon=True).start()
+    return asyncio.wrap_future(got)
 
 
 def _get(url: str) -> bytes:
@@ -91,12 +117,12 @@ def _get(url: str) -> bytes:
     By the standard library: a function that verifies tokens would load a larger client for this
     one request, at every cold start. Raises ``OSError``, ``HTTPException`` and ``ValueError``.
     """
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + LONGEST
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),  # as the environment has them
         urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPSHandler(context=_trust() if url[:6].lower() == "https:" else None),
     ):
         opener.add_handler(handler)
     request = urllib.request.Request(url, headers=HEADERS)  # noqa: S310 - it has no other handlers
@@ -112,8 +138,22 @@ def _get(url: str) -> bytes:
             if len(body) > MAX_SIZE:
                 raise ValueError(f"it has more than {MAX_SIZE} bytes")
             if time.monotonic() > deadline:
-                raise ValueError(f"it took more than {TIMEOUT:g} seconds")
+                raise ValueError(f"it took more than {LONGEST:g} seconds")
         return body
+
+
+def _trust() -> ssl.SSLContext:
+    """The system's authorities. Where Python finds none, as python.org's on macOS, those that come
+    with the client's library.
+    """
+    context = ssl.create_default_context()
+    places = ssl.get_default_verify_paths()
+    if not (places.cafile or places.capath or context.cert_store_stats()["x509_ca"]):
+        with contextlib.suppress(ImportError):
+            import certifi
+
+            context.load_verify_locations(certifi.where())
+    return context
 
 
 def parse(body: bytes) -> list[jwk.Key]:
