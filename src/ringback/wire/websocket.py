@@ -1,8 +1,8 @@
 """WebSocket frames (RFC 6455), the server's side, once the handshake is done.
 
 Bytes in, events out (``Decoder``); payloads in, frames out (the functions below it). The opening
-is in ``handshake``, compression in ``deflate``. When to answer what, time-outs and the closing
-dance are the edge's.
+is in ``handshake``, compression in ``deflate``, masks in ``masking``. When to answer what,
+time-outs and the closing dance are the edge's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import zlib
 import msgspec
 
 from ringback.wire.deflate import Inflater, compress
+from ringback.wire.masking import LANES_FROM, MASK_BYTES, as_number, unmask
 
 MAX_CONTROL = 125
 """Bytes of a control frame's payload (5.5)."""
@@ -27,12 +28,9 @@ TOO_BIG = 1009
 _FIN, _RSV1, _RSV2_3 = 0x80, 0x40, 0x30
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
 _MASKED = 0x80
-_MASK_BYTES = 4
 
 _WHOLE_TEXT = _FIN | _TEXT
 """What a text begins with that is in one frame and not compressed."""
-_LANES_FROM = 1024
-"""Bytes from which unmasking by lanes is faster than as one number; both were measured."""
 
 
 class Text(msgspec.Struct, frozen=True, gc=False):
@@ -152,20 +150,20 @@ class Decoder:
                 at = stop
                 continue
             self._check(first, second)
-            length, body = second & 0x7F, at + 2 + _MASK_BYTES
+            length, body = second & 0x7F, at + 2 + MASK_BYTES
             if length > MAX_CONTROL:
                 body += 2 if length == 126 else 8
                 if end < body:
                     break
-                length = self._extended(data[at + 2 : body - _MASK_BYTES])
+                length = self._extended(data[at + 2 : body - MASK_BYTES])
             elif end < body:
                 break
             stop = body + length
-            mask = data[body - _MASK_BYTES : body]
+            mask = data[body - MASK_BYTES : body]
             if first & 0x08:
                 if end < stop:
                     break
-                events.append(_control(first & 0x0F, _unmask(data[body:stop], mask)))
+                events.append(_control(first & 0x0F, unmask(data[body:stop], mask)))
                 if first & 0x0F == _CLOSE:
                     self._finish()
                     return
@@ -175,7 +173,7 @@ class Decoder:
                     self._left, self._mask = length, mask
                     self._more(data[body:], events)
                     return
-                self._take(_unmask(data[body:stop], mask), events)
+                self._take(unmask(data[body:stop], mask), events)
             at = stop
         self._head = data[at:]
 
@@ -183,7 +181,7 @@ class Decoder:
         """Take what nearly all there is looks like: a short text in ASCII, in one frame that has
         come as a whole. Where it ends; 0 if it is anything else, right or wrong.
         """
-        length, body = data[at + 1] - _MASKED, at + 2 + _MASK_BYTES
+        length, body = data[at + 1] - _MASKED, at + 2 + MASK_BYTES
         if length == 126 and len(data) >= body:
             length, body = data[at + 2] << 8 | data[at + 3], body + 2
             if length <= MAX_CONTROL:
@@ -195,12 +193,12 @@ class Decoder:
             self._kind
             or length < 0
             or stop > len(data)
-            or length >= _LANES_FROM
+            or length >= LANES_FROM
             or length > self._max_frame
             or length > self._max_message
         ):
             return 0
-        text = _as_number(data[body:stop], data[body - _MASK_BYTES : body])
+        text = as_number(data[body:stop], data[body - MASK_BYTES : body])
         if not text.isascii():
             return 0
         events.append(Text(text))
@@ -252,9 +250,9 @@ class Decoder:
         """The next bytes of a data frame that comes in pieces."""
         mask = self._mask
         self._left -= len(data)
-        if turned := len(data) % _MASK_BYTES:
+        if turned := len(data) % MASK_BYTES:
             self._mask = mask[turned:] + mask[:turned]
-        self._take(_unmask(data, mask), events)
+        self._take(unmask(data, mask), events)
 
     def _take(self, data: bytes, events: list[Event]) -> None:
         """Add to the message. Its last bytes end it."""
@@ -332,28 +330,6 @@ def _control(opcode: int, data: bytes) -> Event:
 def is_close_code(code: int) -> bool:
     """Whether a close frame may carry it: 7.4, and 1012 to 1014 of IANA's registry."""
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
-
-
-def _as_number(data: bytes, mask: bytes) -> bytes:
-    size = len(data)
-    masks = (mask * ((size + 3) >> 2))[:size]
-    return (int.from_bytes(data, "little") ^ int.from_bytes(masks, "little")).to_bytes(
-        size, "little"
-    )
-
-
-_XOR = [_as_number(bytes(range(256)), bytes((mask,)) * _MASK_BYTES) for mask in range(256)]
-"""For each byte of a mask, what it makes of every byte."""
-
-
-def _unmask(data: bytes, mask: bytes) -> bytes:
-    """XOR with the mask over and over (5.3), without a step of Python for each byte."""
-    if len(data) < _LANES_FROM:
-        return _as_number(data, mask)
-    unmasked = bytearray(len(data))
-    for lane in range(_MASK_BYTES):
-        unmasked[lane::_MASK_BYTES] = data[lane::_MASK_BYTES].translate(_XOR[mask[lane]])
-    return bytes(unmasked)
 
 
 def _frame(first: int, payload: bytes) -> bytes:
