@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,10 +11,9 @@ import pytest
 from ringback.core.commands import Cancel, Expire, Report
 from ringback.core.filters import parse
 from ringback.core.lifecycle import accept
-from ringback.core.model import HELD, Keep, Kind, Policy, Publication, Status
+from ringback.core.model import HELD, Keep, Policy, Publication, Status
 from ringback.engines.dynamodb import DynamoEngine, feeds
 from ringback.engines.dynamodb.accepting import ABANDONED
-from ringback.engines.dynamodb.client import TRIES
 from ringback.engines.dynamodb.packs import pack_key
 from ringback.engines.dynamodb.payloads import MOST
 from ringback.errors import (
@@ -24,9 +23,9 @@ from ringback.errors import (
     StoreUnavailable,
     UnknownOperation,
 )
-from tests.contract.acts import DAY, apply, finish, key, start, sweep, take, whole_log
+from tests.contract.acts import DAY, apply, finish, key, start, sweep, take
 from tests.core.states import NOW, operation
-from tests.engines.dynamodb.proxy import BROKEN, Proxy, refusal
+from tests.engines.dynamodb.proxy import Proxy, refusal
 
 Make = Callable[..., DynamoEngine]
 LIMIT = 30.0
@@ -246,81 +245,6 @@ async def test_a_key_of_what_no_item_takes_is_free_again(make: Make) -> None:
         with pytest.raises(PayloadTooLarge, match="400 KB"):
             await engine.accept(accept(state), key("a"))
         assert not (await engine.accept(accept(operation()), key("a", "smaller"))).replayed
-
-
-async def test_who_goes_away_has_it_stored(engine: DynamoEngine) -> None:
-    """In between there is the record of a key, and no operation."""
-    state = operation()
-    accepting = asyncio.ensure_future(engine.accept(accept(state), key("a")))
-    await asyncio.sleep(0)
-    accepting.cancel()
-    await engine.flush()
-    assert await engine.load(state.id) == state
-
-
-async def test_what_was_forgotten_is_so_though_not_all_of_it_is_gone(
-    make: Make, between: Proxy
-) -> None:
-    """Asked again, it would be gone, and who asked would not know by whom."""
-    async with make(options=between.options()) as engine:
-        states = [await start(engine, input=b"x" * 20_000) for _ in range(2)]
-        for state in states:
-            await finish(engine, state)
-        lost = ["PutItem"]
-
-        def lose(action: str) -> None:
-            if action in lost:
-                lost.remove(action)
-                raise ConnectionError("the answer is lost")
-
-        between.after = lose
-        await engine.forget(states[0].id, NOW)
-        assert not lost
-        between.fail(TRIES, BROKEN, "Query")
-        await engine.forget(states[1].id, NOW)
-        assert await sweep(engine, NOW + 1) == 0
-        for state in states:
-            (note,) = await engine.client.query(
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": {"S": f"op#{state.id}"}},
-            )
-            assert not note.keys() & {"stage", "place", "input_s3"}
-
-
-@pytest.mark.parametrize("written", [True, False], ids=["written", "not written"])
-async def test_what_no_answer_comes_to_is_looked_for(
-    engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch, written: bool
-) -> None:
-    """Whoever is told that it is not stored would store it once more."""
-    running = await start(engine)
-    transact, state = engine.client.transact, operation(task="other")
-    small = Report(attempt=1, parts=(b"1",))
-    large = Report(attempt=1, parts=(b'"%s"' % (b"x" * 1000),))
-    told = Report(attempt=1, progress=0.5, publications=(Publication("t", b"1"),))
-
-    async def lost(writes: Any) -> None:
-        if written:
-            await transact(writes)
-        raise StoreUnavailable
-
-    monkeypatch.setattr(engine.client, "transact", lost)
-    for report in (small, large, told):
-        if written:
-            running = await apply(engine, running, report)
-            continue
-        with pytest.raises(StoreUnavailable):
-            await apply(engine, running, report)
-    doing: list[Awaitable[Any]] = [
-        engine.accept(accept(state), None),
-        engine.publish([Publication("t", b"2")], NOW),
-    ]
-    answers = await asyncio.gather(*doing, return_exceptions=True)
-    assert [isinstance(answer, StoreUnavailable) for answer in answers] == [not written] * 2
-    parts = [m for m in await whole_log(engine, running.topic) if m.kind is Kind.PART]
-    messages = [message.data for message in await whole_log(engine, "t")]
-    assert (len(parts), messages) == ((2, [b"1", b"2"]) if written else (0, []))
-    assert await engine.count_queued() == written
-    assert await engine.load(running.id) == running
 
 
 async def test_what_belongs_to_a_forgotten_operation_goes_though_somebody_dies(

@@ -37,9 +37,9 @@ from ringback.core.model import (
     Status,
 )
 from ringback.core.topics import OPERATIONS
-from ringback.engines.dynamodb import relays
+from ringback.engines.dynamodb import items, relays, schema
 from ringback.engines.dynamodb.accepting import Acceptance
-from ringback.engines.dynamodb.changes import Changes, check_room
+from ringback.engines.dynamodb.changes import Changes, Prepared, check_room
 from ringback.engines.dynamodb.claims import Claims
 from ringback.engines.dynamodb.client import RETRY_AFTER, Cancelled, Client, NoObject
 from ringback.engines.dynamodb.depth import Depth
@@ -66,6 +66,8 @@ T = TypeVar("T")
 
 MAX_QUEUED = 1_000_000
 """Queued operations beyond which a new one is refused."""
+UNANSWERED = 100
+"""Changes that are remembered because no answer came: as many as a worker runs operations."""
 IN_LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
 """The variable that says so: there the stream is read by functions of its own."""
 
@@ -111,6 +113,8 @@ class DynamoEngine(TableFunctions):
         self._listeners: list[Hint] = []
         self._receivers: list[Relayed] = []
         self._begun: set[asyncio.Future[Any]] = set()
+        self._unanswered: dict[str, tuple[Change, Prepared]] = {}
+        """By operation, the change of which nobody knows whether it is stored."""
 
     async def __aenter__(self) -> Self:
         await self.client.__aenter__()
@@ -178,9 +182,40 @@ class DynamoEngine(TableFunctions):
         return self._begin(self._commit(change))
 
     async def _commit(self, change: Change) -> None:
-        for caused in change.operations:
-            await self._meta.know(caused.task)
-        prepared = await self._changes.prepared(change)
+        prepared = await self._stored_before(change)
+        if prepared is None:
+            for caused in change.operations:
+                await self._meta.know(caused.task)
+            prepared = await self._changes.prepared(change)
+            await self._store(change, prepared)
+        self.queues.send(prepared.queued)
+        self._depth.changed()
+        self._hint(frozenset(prepared.changed))
+        if change.before is not None:
+            try:
+                await self._logs.trim(change.before.version, change.after)
+            except (RingbackError, RuntimeError) as error:  # the change is stored all the same
+                log.warning("The log of %s is trimmed later: %s", change.after.id, error)
+
+    async def _stored_before(self, change: Change) -> Prepared | None:
+        """The writes of this very change, if they were carried out when no answer came. A worker
+        reports the same until it is stored.
+        """
+        told, prepared = self._unanswered.get(change.after.id, (None, None))
+        if told is None or prepared is None:
+            return None
+        made = False
+        if (told.before, told.messages, told.publications) == (
+            change.before,
+            change.messages,
+            change.publications,
+        ):
+            key = schema.operation_key(change.after.id), items.OPERATION
+            made = prepared.made(await self.client.get(*key) or {})
+        self._unanswered.pop(change.after.id, None)
+        return prepared if made else None
+
+    async def _store(self, change: Change, prepared: Prepared) -> None:
         publications = [each for each in change.publications if each.keep is not None]
         try:
             if publications:
@@ -197,16 +232,12 @@ class DynamoEngine(TableFunctions):
             await self._payloads.forget(prepared.stored)
             raise
         except StoreUnavailable:
-            if not prepared.made(await self.client.find(prepared.writes[0])):
-                raise
-        self.queues.send(prepared.queued)
-        self._depth.changed()
-        self._hint(frozenset(prepared.changed))
-        if change.before is not None:
-            try:
-                await self._logs.trim(change.before.version, change.after)
-            except (RingbackError, RuntimeError) as error:  # the change is stored all the same
-                log.warning("The log of %s is trimmed later: %s", change.after.id, error)
+            if prepared.made(await self.client.find(prepared.writes[0])):
+                return
+            if len(self._unanswered) >= UNANSWERED:
+                self._unanswered.pop(next(iter(self._unanswered)))
+            self._unanswered[change.after.id] = change, prepared
+            raise
 
     def claim(
         self, worker: str, demands: Sequence[Demand], limit: int, now: float
