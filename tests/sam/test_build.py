@@ -150,6 +150,28 @@ def test_the_client_is_there_for_who_imports_it(project: Path, line: str, there:
     assert (build.code / "ringback" / "client").exists() == there
 
 
+def test_what_the_requirements_load_is_not_left_out(project: Path) -> None:
+    build = made(project / ".ringback-aws")
+    build.prepare()
+    for name, text in {
+        "acme/__init__.py": "from ringback.client import Client",
+        "acme/__init__.pyi": "read by lazy_loader",
+        "acme/sboms/__init__.py": "",
+        "acme-1.dist-info/sboms/all.json": "{}",
+        "msgspec/__init__.pyi": "",
+        "ringback/cli/__init__.py": "import ringback.sam",
+    }.items():
+        (build.code / name).parent.mkdir(parents=True, exist_ok=True)
+        (build.code / name).write_text(text)
+    (project / "helpers" / "local.py").write_text("from ringback.engines.sqlite import x")
+    build.copy()
+    files = {each.relative_to(build.code).as_posix() for each in build.code.rglob("*.*")}
+    assert {"acme/__init__.pyi", "acme/sboms/__init__.py", "ringback/client/messages.py"} < files
+    assert "ringback/engines/sqlite/engine.py" in files
+    assert not {"acme-1.dist-info/sboms/all.json", "msgspec/__init__.pyi"} & files
+    assert not {"ringback/cli/__init__.py", "ringback/sam/__init__.py"} & files
+
+
 def served(code: Path, module: str, but: Collection[str] = ()) -> list[str]:
     """What an interpreter prints that imports a handler's module, and lacks what Lambda lacks."""
     refused = set(NOT_THERE.difference(but))

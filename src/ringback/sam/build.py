@@ -37,12 +37,14 @@ is done in Lambda. One that the application itself imports goes in."""
 FOR_UPLOADS = "obstore"
 """A third of all there is, and loaded for uploads alone."""
 PARTS_NOT_THERE = frozenset(
-    {"awscost", "awslocal", "cli", "demo", "engines/sqlite", "examples", "sam", "serve"}
+    {"awscost", "awslocal", "cli", "client", "demo", "engines/sqlite", "examples", "sam", "serve"}
 )
+"""Of Ringback itself, likewise."""
 CLIENT, OF_CLIENT = "ringback.client", "httpx"
-"""Goes in with what it needs where the application imports it."""
+"""Goes in with what it needs."""
 LEFT_OUT = frozenset({".c", ".h", ".map", ".pyi"})
-"""Endings of files that no interpreter loads and no page needs."""
+"""Endings of files of Ringback and of what it needs that nothing loads. Others may load theirs:
+lazy_loader, say, reads stubs."""
 LISTS = "sboms"
 """The folder of lists of what a library was built from (PEP 770)."""
 LATER = frozenset({"anyio._backends._asyncio"})
@@ -113,23 +115,34 @@ class Build:
         return needed(uploads=self.uploads, imported=self._imported())
 
     def _imported(self) -> set[str]:
-        """Top names of what the application imports, and what its client needs."""
-        names = imported(file for file, _ in application(self.handler, self.folder))
-        tops = {name.partition(".")[0] for name in names}
-        client = any(f"{name}.".startswith(f"{CLIENT}.") for name in names)
-        return {*tops, CLIENT, OF_CLIENT} if client else tops
+        """Names of what the application imports, and of Ringback what its requirements do, once
+        they are installed; of all that they are in, too. And what the client needs.
+        """
+        own = (file for file, _ in application(self.handler, self.folder))
+        names = imported(own) | imported(self._callers())
+        names |= {name[: dot.start()] for name in names for dot in re.finditer(r"\.", name)}
+        return names | {OF_CLIENT} if CLIENT in names else names
+
+    def _callers(self) -> Iterator[Path]:
+        """Files in the code that speak of Ringback and are not its own."""
+        for file in self.code.rglob("*.py"):
+            own = file.is_relative_to(self.code / "ringback")
+            if not own and b"ringback" in file.read_bytes():
+                yield file
 
     def copy(self) -> None:
         """Ringback and the application, as they are here."""
         package = Path(__file__).resolve().parent.parent
+        wanted, brought = self._imported(), _brought(self._needed())
         skipped = shutil.ignore_patterns("__pycache__", *(f"*{ending}" for ending in LEFT_OUT))
         shutil.copytree(package, self.code / "ringback", ignore=skipped, dirs_exist_ok=True)
         for part in PARTS_NOT_THERE:
-            shutil.rmtree(self.code / "ringback" / part, ignore_errors=True)
-        if CLIENT not in self._imported():
-            shutil.rmtree(self.code.joinpath(*CLIENT.split(".")))
+            if f"ringback.{part}".replace("/", ".") not in wanted:
+                shutil.rmtree(self.code / "ringback" / part, ignore_errors=True)
         for file in _all(self.code):
-            if file.suffix in LEFT_OUT or file.parent.name == LISTS:
+            top = file.relative_to(self.code).parts[0]
+            said = top.endswith(".dist-info") and file.parent.name == LISTS
+            if said or (top in brought and file.suffix in LEFT_OUT):
                 file.unlink()
         for source, name in application(self.handler, self.folder):
             target = self.code / name
