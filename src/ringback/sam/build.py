@@ -47,8 +47,8 @@ LEFT_OUT = frozenset({".c", ".h", ".map", ".pyi"})
 lazy_loader, say, reads stubs."""
 LISTS = "sboms"
 """The folder of lists of what a library was built from (PEP 770)."""
-LATER = frozenset({"anyio._backends._asyncio"})
-"""Modules that are loaded by name, once a route runs in a thread."""
+LATER = ("anyio._backends._asyncio", "cryptography.hazmat.backends.openssl.backend")
+"""Modules that are loaded by name: once a route runs in a thread, and for a signature by ES256."""
 SKIPPED = frozenset({"build", "cdk.out", "dist", "docs", "ringback-data", "test", "tests"})
 """Folders beside an application that are not it, as hidden ones and environments are not."""
 REQUIREMENTS = "requirements.txt"
@@ -178,10 +178,11 @@ class Build:
         """Modules that are loaded once all of Ringback is that is in the code, and what was
         loaded before: the application, as a rule.
         """
-        for file in sorted((self.code / "ringback").rglob("*.py")):
+        files = sorted((self.code / "ringback").rglob("*.py"))
+        for name in [*(_module(file.relative_to(self.code)) for file in files), *LATER]:
             with contextlib.suppress(ImportError):  # where a server or a store is needed
-                importlib.import_module(_module(file.relative_to(self.code)))
-        return {*sys.modules, *LATER}
+                importlib.import_module(name)
+        return {*sys.modules}
 
     def size(self) -> int:
         """Bytes unzipped. Raises ``ConfigurationError`` for more than Lambda takes."""
