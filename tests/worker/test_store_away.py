@@ -10,8 +10,9 @@ import apsw
 import pytest
 
 from ringback import Operation, Ringback, Status
-from ringback.core.model import Demand
-from ringback.engines.sqlite import writer
+from ringback.core.model import Change, Demand
+from ringback.core.model import Kind as EventKind
+from ringback.engines.sqlite import SqliteEngine, writer
 from ringback.errors import StoreUnavailable
 from ringback.worker.upkeep import Upkeep
 from tests.serving import until
@@ -201,3 +202,51 @@ async def test_stopping_while_it_is_away_does_not_hang(data: Path, tmp_path: Pat
             return (await rb.get(accepted.id)).attempt == 2
 
         await until(tried_again, LIMIT)
+
+
+class Unanswering(SqliteEngine):
+    """Refuses the first of the reports, and keeps what parts are in each."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.parts: list[list[bytes]] = []
+        self.go_on = asyncio.Event()
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        parts = [each.data for each in change.messages if each.kind is EventKind.PART]
+        if parts:
+            self.parts.append(parts)
+        if len(self.parts) == 1:
+            return asyncio.ensure_future(self._refuse())
+        return super().commit(change)
+
+    async def _refuse(self) -> None:
+        await self.go_on.wait()
+        raise StoreUnavailable
+
+
+async def test_a_report_without_an_answer_is_repeated_as_it_was(data: Path) -> None:
+    """It may be stored all the same: together with what came since, it would be stored twice."""
+    engine = Unanswering(data)
+    rb = Ringback(data=data)
+
+    @rb.task
+    async def report(op: Operation) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(op.send(1))
+            await until(lambda: engine.parts, LIMIT)
+            group.create_task(op.send(2))
+            group.create_task(op.send(3))
+            group.create_task(leave())
+
+    async def leave() -> None:
+        engine.go_on.set()
+
+    async with rb.running(engine=engine):
+        state = await rb.wait((await rb.submit("report")).id, LIMIT)
+        assert state.status is Status.SUCCEEDED
+        assert [part["data"] for part in await parts_of(rb, state.id)] == [1, 2, 3]
+    first, second, *others = engine.parts
+    assert first == second
+    assert len(first) == 1
+    assert sum(map(len, others)) == 2

@@ -88,6 +88,9 @@ class RunningAttempt:
         self._loop = asyncio.get_running_loop()
         self._turn: asyncio.Lock | None = None
         self._pending: Pending | None = None
+        self._unsure: Report | None = None
+        """A report that may be stored though no answer said so. It is repeated as it was, and not
+        together with what came since: then the store knows it again."""
         self._message = state.progress_message
         """The newest message of the function's own."""
         self._outspoken = False
@@ -121,7 +124,8 @@ class RunningAttempt:
 
     async def send(self, part: Any) -> None:
         pending = self._waiting()
-        if self.state.part_count + len(pending.parts) >= MAX_PARTS:
+        unsure = len(self._unsure.parts) if self._unsure is not None else 0
+        if self.state.part_count + unsure + len(pending.parts) >= MAX_PARTS:
             raise LimitExceeded(
                 f"An operation sends at most {MAX_PARTS} partial results. Send larger ones, or "
                 "publish to a topic.",
@@ -200,6 +204,8 @@ class RunningAttempt:
             report = self._report()
             self._pending = None
             try:
+                if self._unsure is not None:
+                    await self._unstored(self._unsure)
                 if isinstance(command, Succeed):
                     if report is not None or self._events:
                         command = msgspec.structs.replace(
@@ -291,26 +297,37 @@ class RunningAttempt:
             self._turn = asyncio.Lock()
         async with self._turn:
             self._cancel_flush()
-            report = self._report()
-            if report is None:
+            unsure, report = self._unsure, self._report()
+            if unsure is None and report is None:
                 return
             self._check_open()
-            taken, self._pending = self._pending, None
-            self._flushed_at = self._loop.time()
-            self.writing = True
-            try:
-                self.state = await self._service.apply(self.state, report)
-            except GONE:
-                self.stop(Reason.LOST)
-                raise LeaseLost(operation=self.id, attempt=self.attempt) from None
-            except BaseException:
-                if taken is not None:
-                    self._pending = taken.followed_by(self._pending)
-                raise
-            finally:
-                self.writing = False
+            if unsure is not None:
+                await self._store(unsure)
+            if report is not None:
+                taken, self._pending = self._pending, None
+                try:
+                    await self._store(report)
+                except BaseException:
+                    if taken is not None and self._unsure is None:
+                        self._pending = taken.followed_by(self._pending)
+                    raise
         if self.state.cancel_requested and self.reason is None:
             self.stop(Reason.CANCELLED)
+
+    async def _store(self, report: Report) -> None:
+        self._flushed_at = self._loop.time()
+        self.writing = True
+        try:
+            self.state = await self._service.apply(self.state, report)
+            self._unsure = None
+        except StoreUnavailable:
+            self._unsure = report
+            raise
+        except GONE:
+            self.stop(Reason.LOST)
+            raise LeaseLost(operation=self.id, attempt=self.attempt) from None
+        finally:
+            self.writing = False
 
     async def _unstored(self, command: Command) -> str:
         """Commit a command; why it is too large for the store, or nothing."""
