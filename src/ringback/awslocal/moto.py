@@ -36,6 +36,7 @@ from urllib.parse import parse_qs
 from ringback.awslocal.moto_expiry import expire
 from ringback.awslocal.moto_streams import STREAM, Streams
 from ringback.awslocal.moto_units import READS, WRITES, Meter
+from ringback.awslocal.moto_updates import quicken
 from ringback.errors import ConfigurationError
 
 MISSING = 'This needs moto: pip install "ringback[aws-local]"'
@@ -203,6 +204,7 @@ def mend() -> None:
         (Table, "query", query_partition),
     ):
         setattr(kind, name, mended)
+    quicken()
 
 
 def _attribute(given: dict[str, Any]) -> dict[str, Any]:
