@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.docs.blocks import blocks
 from tests.docs.session import Session
@@ -25,17 +25,21 @@ HANDED = """
 __all__ = ["pytestmark"]
 
 
-@pytest.fixture
-def page() -> Iterator[Page]:
-    path = chromium.find()
-    if path is None:
-        pytest.skip(f"no Chromium is installed. {chromium.CURE}")
+@pytest.fixture(scope="module")
+def browser(browser_path: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=chromium.ARGUMENTS)
-        opened = browser.new_page()
+        opened = playwright.chromium.launch(executable_path=browser_path, args=chromium.ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Of a visitor who has never been here."""
+    with browser.new_context() as context:
+        opened = context.new_page()
         opened.set_default_timeout(LIMIT)
         yield opened
-        browser.close()
 
 
 def test_the_page_of_the_quickstart(page: Page, tmp_path: Path) -> None:
