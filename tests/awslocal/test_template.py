@@ -1,13 +1,15 @@
 """Any SAM or CloudFormation template comes to records with nothing left to resolve."""
 
 import json
+import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ringback.awslocal.model import JwtAuthorizer, LambdaAuthorizer, Stack
-from ringback.awslocal.template import read
+from ringback.awslocal.template import archives, read
 from ringback.errors import ConfigurationError
 
 HERE = Path(__file__).parent
@@ -148,6 +150,53 @@ def test_a_folder_of_code_that_is_not_there_is_told_at_once(tmp_path: Path) -> N
     ((name, why),) = stack.left_out
     assert (name, "nowhere" in why) == ("F", True)
     assert "F" in stack.functions
+
+
+def zipped(path: Path, files: dict[str, str], mode: int = 0o644) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = (0o100000 | mode) << 16
+            archive.writestr(entry, text)
+
+
+def test_code_in_an_archive_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zipped(tmp_path / "code.zip", {"app.py": "handler = 1", "../out.py": "", "/etc/x": ""})
+    zipped(tmp_path / "layer.zip", {"python/lib.py": "", "bootstrap": "#!/bin/sh\n"}, 0o755)
+    (tmp_path / "bad.zip").write_text("no archive")
+    zipped(tmp_path / "large.zip", {"large": "x" * 2000})
+    monkeypatch.setattr(archives, "MOST", 1000)
+
+    def function(code: str, **said: Any) -> dict[str, Any]:
+        properties = {"Handler": "app.handler", "Runtime": "python3.13", "CodeUri": code, **said}
+        return {"Type": "AWS::Serverless::Function", "Properties": properties}
+
+    def layer(code: str) -> dict[str, Any]:
+        return {"Type": "AWS::Serverless::LayerVersion", "Properties": {"ContentUri": code}}
+
+    stack = stack_of(
+        tmp_path,
+        {
+            "A": function("code.zip", Layers=[{"Ref": "L"}, {"Ref": "M"}]),
+            "B": function("code.zip"),
+            "Bad": function("bad.zip"),
+            "Large": function("large.zip"),
+            "L": layer("layer.zip"),
+            "M": layer("bad.zip"),
+        },
+        Transform="AWS::Serverless-2016-10-31",
+    )
+    code = stack.functions["A"].code
+    assert stack.functions["B"].code == code
+    assert (code / "app.py").read_text() == "handler = 1"
+    assert {"app.py", "out.py", "etc"} == {each.name for each in code.iterdir()}, "all within it"
+    (of_layer,) = stack.functions["A"].layers
+    assert os.access(of_layer / "bootstrap", os.X_OK)
+    told = dict(stack.left_out)
+    assert "no folder" not in str(told)
+    assert "bad.zip cannot be unpacked" in told["Bad"]
+    assert "large.zip has 2000 bytes unzipped" in told["Large"]
+    assert sum("bad.zip" in why for why in told.values()) == 2
 
 
 def refuse(tmp_path: Path, value: Any, **rest: Any) -> str:

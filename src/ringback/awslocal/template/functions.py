@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ringback.awslocal.model import Function
+from ringback.awslocal.template.archives import Archives, new_folder
 from ringback.awslocal.template.context import Context
 from ringback.awslocal.template.documents import code_of
 
@@ -19,15 +17,20 @@ RUNTIMES = ("python", "provided")
 
 def functions(context: Context) -> Iterator[Function]:
     asynchronous = dict(_asynchronous(context))
-    layers = dict(_layers(context))
+    archives = Archives()
+    layers = dict(_layers(context, archives))
     for name, properties in context.of("AWS::Lambda::Function"):
         code = _code(properties.get("Code"), name, context)
         if code is None or properties.get("PackageType") == "Image":
             context.left_out.append((name, "a function without code on this machine"))
             continue
-        if not code.is_dir():
+        try:
+            code = archives.folder(code)
+        except ValueError as error:
+            context.left_out.append((name, str(error)))
+        if not code.exists():
             # It is kept, and fails when it is called: what builds it may be still to be run.
-            context.left_out.append((name, f"its code is to be in {code}, which is no folder yet"))
+            context.left_out.append((name, f"its code is to be in {code}, where nothing is yet"))
         runtime = str(properties.get("Runtime", ""))
         if not runtime.startswith(RUNTIMES):
             context.left_out.append((name, f"a function in {runtime}: only Python runs here"))
@@ -75,16 +78,21 @@ def _whole(value: Any) -> int | None:
 def _code(code: Any, name: str, context: Context) -> Path | None:
     """The code's folder; code in the template itself is put into one."""
     if isinstance(code, dict) and "ZipFile" in code:
-        folder = Path(tempfile.mkdtemp(prefix=f"ringback-{name}-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        folder = new_folder(name)
         (folder / "index.py").write_text(str(code["ZipFile"]), encoding="utf-8")
         return folder
     return code_of(code, context.folder)
 
 
-def _layers(context: Context) -> Iterator[tuple[str, Path | None]]:
+def _layers(context: Context, archives: Archives) -> Iterator[tuple[str, Path | None]]:
     for name, properties in context.of("AWS::Lambda::LayerVersion"):
-        yield context.attributes.ref(name), code_of(properties.get("Content"), context.folder)
+        code = code_of(properties.get("Content"), context.folder)
+        try:
+            folder = None if code is None else archives.folder(code)
+        except ValueError as error:
+            context.left_out.append((name, str(error)))
+            folder = None
+        yield context.attributes.ref(name), folder
 
 
 def _asynchronous(context: Context) -> Iterator[tuple[str, dict[str, Any]]]:
