@@ -17,6 +17,7 @@ import uvicorn
 from ringback.app import Ringback, Running
 from ringback.edges.asgi import AsgiApp
 from ringback.errors import ConfigurationError
+from ringback.serve.collecting import rare_collections
 from ringback.serve.listening import listen, url_of
 from ringback.serve.protocol import speaking_for
 from ringback.serve.stopping import Stop
@@ -72,7 +73,8 @@ async def serve(
                     await server.until_started(serving)
                     url = url_of(settings.host, sockets)
                     ready(Started(url=url, running=running, supervisor=supervisor))
-                    await _either(serving, stop.asked.wait())
+                    with rare_collections():
+                        await _either(serving, stop.asked.wait())
                 finally:
                     await _stop(server, serving, running, supervisor, settings.grace)
                 await serving

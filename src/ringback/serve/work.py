@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ringback.app import Ringback, Running
+from ringback.serve.collecting import rare_collections
 from ringback.serve.stopping import Stop
 
 
@@ -22,4 +23,5 @@ async def work(
     with stop.listening():
         async with rb.running(worker=True) as running:
             ready(running)
-            await stop.asked.wait()
+            with rare_collections():
+                await stop.asked.wait()
