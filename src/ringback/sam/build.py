@@ -9,11 +9,12 @@ from __future__ import annotations
 import ast
 import compileall
 import contextlib
-import importlib
 import importlib.util
+import json
 import py_compile
 import re
 import shutil
+import subprocess
 import sys
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -49,6 +50,17 @@ LISTS = "sboms"
 """The folder of lists of what a library was built from (PEP 770)."""
 LATER = ("anyio._backends._asyncio", "cryptography.hazmat.backends.openssl.backend")
 """Modules that are loaded by name: once a route runs in a thread, and for a signature by ES256."""
+LOADING = """
+import contextlib, importlib, json, sys
+given = json.load(sys.stdin)
+sys.path[:] = given["path"]
+for name in given["names"]:
+    with contextlib.suppress(Exception, SystemExit):  # where a server or AWS is needed
+        importlib.import_module(name)
+print()
+print("loaded:", *sys.modules)
+"""
+"""Imports modules, and prints the names of all that are loaded then."""
 SKIPPED = frozenset({"build", "cdk.out", "dist", "docs", "ringback-data", "test", "tests"})
 """Folders beside an application that are not it, as hidden ones and environments are not."""
 REQUIREMENTS = "requirements.txt"
@@ -175,14 +187,26 @@ class Build:
         return True
 
     def _loaded(self) -> set[str]:
-        """Modules that are loaded once all of Ringback is that is in the code, and what was
-        loaded before: the application, as a rule.
+        """Modules that are loaded once the application is, and all of Ringback that is in the code.
+
+        In an interpreter of its own: this one has also what only building takes.
         """
         files = sorted((self.code / "ringback").rglob("*.py"))
-        for name in [*(_module(file.relative_to(self.code)) for file in files), *LATER]:
-            with contextlib.suppress(ImportError):  # where a server or a store is needed
-                importlib.import_module(name)
-        return {*sys.modules}
+        modules = [_module(file.relative_to(self.code)) for file in files]
+        names = [self.handler.rpartition(".")[0], *modules, *LATER]
+        done = subprocess.run(  # noqa: S603 - our own words
+            [sys.executable, "-c", LOADING],
+            input=json.dumps({"names": names, "path": sys.path}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for line in done.stdout.splitlines():
+            if line.startswith("loaded: "):
+                return set(line.split()[1:])
+        raise ConfigurationError(
+            f"What the code loads could not be found out: {done.stderr.strip()[-300:]}"
+        )
 
     def size(self) -> int:
         """Bytes unzipped. Raises ``ConfigurationError`` for more than Lambda takes."""
