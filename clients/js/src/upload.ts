@@ -16,8 +16,8 @@ const QUICK = 1_000;
 const PATIENCE = 120_000;
 /** Times that all of it is sent at once, which begins anew after a cut; then it goes in pieces. */
 const AT_ONCE = 3;
-/** Problems that pass when one asks where to go on. */
-const GO_ON = ["offset-mismatch", "upload-busy", "upload-stalled"];
+/** Of offset-mismatch, upload-busy and upload-stalled, whose names may be lost with the answer. */
+const GO_ON = [408, 409];
 
 /** What of the file's operation is needed here. */
 type Sending<R, P> = FollowedOperation<R, P> & { sent: number };
@@ -161,7 +161,7 @@ async function send(
       const error = asError(caught);
       // What stands before the server may take less at once: API Gateway and Lambda some 4 MB.
       const isLarge = error.status === 413 && piece > PIECE.least;
-      const again: boolean = isLarge || GO_ON.includes(error.code) || passes(error);
+      const again: boolean = isLarge || GO_ON.includes(error.status) || passes(error);
       if (!again) throw error;
       piece = Math.max(PIECE.least, piece / 2);
       if (isLarge) most = piece;

@@ -55,6 +55,18 @@ test("cuts are gone on from", async () => {
   expect(cuts).toBe(2);
 });
 
+test.each([408, 409])("a refusal whose words are lost is gone on from: %i", async (status) => {
+  let lost = 0;
+  const losing: typeof fetch = async (input, init) => {
+    const answer = await fetch(input, init);
+    if (init?.method !== "PATCH" || lost++) return answer;
+    return new Response(null, { status });
+  };
+  const upload = client({ fetch: losing }).upload<number>(file(2_500_000), { name: "files/e" });
+  expect(await upload.result()).toBe(2_500_000);
+  expect(lost).toBeGreaterThan(1);
+});
+
 test("another page goes on where the first was stopped", async () => {
   const stop = new AbortController();
   const first = client().upload(file(4_000_000), { name: "files/c", signal: stop.signal });
