@@ -22,20 +22,13 @@ settings.register_profile("untimed", deadline=None, max_examples=examples(100))
 settings.load_profile("untimed")
 
 
-FIRST = (
-    "tests/clients/test_js.py",
-    "tests/worker/test_leases.py",
-    "tests/worker/test_drain.py",
-    "tests/worker/test_store_away.py",
-)
-"""The file that takes longest by far, and long ones that would come last: those at the end of a
-run are waited for alone. They wait more than they compute, and so are in nobody's way before."""
+LONGEST = "tests/clients/test_js.py"
+"""The file that takes longest by far: begun last, it would be waited for alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
-    ranks = {name: rank for rank, name in enumerate(FIRST)}
-    items.sort(key=lambda item: ranks.get(item.nodeid.partition("::")[0], len(ranks)))
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -31,10 +31,10 @@ async def test_a_lease_is_renewed_while_the_function_runs(
     """Another worker watches all the time, and would take what looks abandoned."""
     first, second = Ringback(data=data, open_topics=True), Ringback(data=data)
     for rb in (first, second):
-        rb.task(name="linger", run_in=kind, lease=1.0)(twin("linger", kind))
+        rb.task(name="linger", run_in=kind, lease=2.5)(twin("linger", kind))
     async with first.running(), second.running():
         ids = [
-            (await first.submit("linger", {"started": tmp_path / str(n), "seconds": 4})).id
+            (await first.submit("linger", {"started": tmp_path / str(n), "seconds": 6})).id
             for n in range(4)
         ]
         states = [await first.wait(each, LIMIT) for each in ids]
