@@ -10,7 +10,5 @@ export default defineConfig({
     hookTimeout: 120_000,
     // They wait for servers more than they compute.
     maxWorkers: 3,
-    // A process for each file takes as long to start as its tests take to compute.
-    isolate: false,
   },
 });

@@ -2,5 +2,5 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   resolve: { conditions: ["ringback-source"] },
-  test: { include: ["test/**/*.test.{ts,tsx}"], environment: "node", isolate: false },
+  test: { include: ["test/**/*.test.{ts,tsx}"], environment: "node" },
 });
