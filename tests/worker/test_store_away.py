@@ -211,6 +211,7 @@ class Unanswering(SqliteEngine):
         super().__init__(folder)
         self.parts: list[list[bytes]] = []
         self.go_on = asyncio.Event()
+        self.again = asyncio.Event()
 
     def commit(self, change: Change) -> asyncio.Future[None]:
         parts = [each.data for each in change.messages if each.kind is EventKind.PART]
@@ -218,7 +219,13 @@ class Unanswering(SqliteEngine):
             self.parts.append(parts)
         if len(self.parts) == 1:
             return asyncio.ensure_future(self._refuse())
+        if len(self.parts) == 2:
+            return asyncio.ensure_future(self._late(change))
         return super().commit(change)
+
+    async def _late(self, change: Change) -> None:
+        await self.again.wait()
+        await super().commit(change)
 
     async def _refuse(self) -> None:
         await self.go_on.wait()
@@ -238,6 +245,10 @@ async def test_a_report_without_an_answer_is_repeated_as_it_was(data: Path) -> N
             group.create_task(op.send(2))
             group.create_task(op.send(3))
             group.create_task(leave())
+            await until(lambda: len(engine.parts) == 2, LIMIT)
+            group.create_task(op.send(4))
+            await asyncio.sleep(0)  # it has been reported
+            engine.again.set()
 
     async def leave() -> None:
         engine.go_on.set()
@@ -245,8 +256,8 @@ async def test_a_report_without_an_answer_is_repeated_as_it_was(data: Path) -> N
     async with rb.running(engine=engine):
         state = await rb.wait((await rb.submit("report")).id, LIMIT)
         assert state.status is Status.SUCCEEDED
-        assert [part["data"] for part in await parts_of(rb, state.id)] == [1, 2, 3]
+        assert [part["data"] for part in await parts_of(rb, state.id)] == [1, 2, 3, 4]
     first, second, *others = engine.parts
     assert first == second
     assert len(first) == 1
-    assert sum(map(len, others)) == 2
+    assert sum(map(len, others)) == 3

@@ -297,13 +297,12 @@ class RunningAttempt:
             self._turn = asyncio.Lock()
         async with self._turn:
             self._cancel_flush()
-            unsure, report = self._unsure, self._report()
-            if unsure is None and report is None:
-                return
-            self._check_open()
-            if unsure is not None:
-                await self._store(unsure)
+            if self._unsure is not None:
+                self._check_open()
+                await self._store(self._unsure)
+            report = self._report()  # with what came meanwhile
             if report is not None:
+                self._check_open()
                 taken, self._pending = self._pending, None
                 try:
                     await self._store(report)
