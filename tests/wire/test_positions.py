@@ -24,7 +24,7 @@ def test_what_is_packed_is_unpacked(
 @given(st.text())
 def test_any_text_is_some_position(text: str) -> None:
     topics, operations, _ = unpack(text)
-    assert topics.offset >= 0
+    assert topics is None or topics.offset >= 0
     assert all(name.startswith("operations/") for name in operations)
 
 
@@ -39,3 +39,8 @@ def test_what_is_no_position_is_a_foreign_one() -> None:
         {"operations/x": Position("e", 5)},
         False,
     )
+
+
+def test_from_the_oldest_message_goes_with_operations_that_go_on() -> None:
+    assert unpack("earliest") == (None, {}, False)
+    assert unpack("earliest,operations/x:e-5") == (None, {"operations/x": Position("e", 5)}, False)

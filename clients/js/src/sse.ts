@@ -105,7 +105,9 @@ export class SseTransport implements Transport {
 
   async #open(all: Entry[]): Promise<void> {
     const { positions, http, probing } = this.#context;
-    const carried = all.filter((entry) => positions.entries.has(entry) && positions.of(entry));
+    const carried = all.filter(
+      (entry) => positions.entries.has(entry) && placed(positions.of(entry)),
+    );
     if (!carried.length) {
       if (probing) this.#fail(null);
       return;
@@ -260,6 +262,12 @@ export class SseTransport implements Transport {
     });
   }
 }
+
+/**
+ * Whether it is somewhere that can be told from where others are: one that was added a moment ago,
+ * and is to begin with what is kept, has to be brought up first.
+ */
+const placed = (at: string | null): boolean => at !== null && at !== "earliest";
 
 /** Those that a stream cannot take up with the others from where they are. */
 function unlevel({ higher, isOperation }: Kit, entries: Entry[]): Entry[] {

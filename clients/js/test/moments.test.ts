@@ -183,6 +183,36 @@ describe("what is added while a stream begins is followed", () => {
   );
 });
 
+describe("what is to begin with all that is kept is brought up before a stream has it", () => {
+  test.each(Array.from({ length: 40 }, (_, i) => i))(
+    "added %s moments after another was",
+    async (moments) => {
+      const kept = ["e-1", "e-2"].map((position) => message("b", position));
+      const { client, streams } = streaming(({ pathname, searchParams }) => {
+        if (pathname.startsWith("/operations/"))
+          return { ...OPERATION, status: "running", part_count: 0, version: 1, position: "e-1" };
+        const earliest = searchParams.get("after") === "earliest";
+        return page("e-2", earliest ? kept : []);
+      });
+      client.follow(ID);
+      const seen: unknown[] = [];
+      const first = client.subscribe("a", () => {});
+      for (let i = 0; i < moments; i++) await null;
+      const options = { after: "earliest", onGap: () => seen.push("a gap") } as const;
+      const second = client.subscribe("b", ({ data }) => seen.push(data), options);
+      await Promise.all([first.ready, second.ready]);
+      const both = (): Stream | undefined => streams.find(({ filters }) => filters.includes("b"));
+      await until(both);
+      expect(streams.map(({ after }) => after)).not.toContainEqual(
+        expect.stringContaining("earliest"),
+      );
+      both()?.say(`id: e-3\ndata: ${JSON.stringify(message("b", "e-3"))}\n\n`);
+      await until(() => seen.length === 3);
+      expect(seen).toEqual(["e-1", "e-2", "e-3"]);
+    },
+  );
+});
+
 test("a stream that was cut among last values has not brought them", async () => {
   const { client, streams } = streaming(() => page("e-5", [message("a", "e-3")]));
   const seen: unknown[] = [];

@@ -202,6 +202,11 @@ async def test_a_finished_operation_is_a_snapshot_and_the_rest_goes_on(
             await publish(http, "log/z", "later")
             await again.until(1)
             assert again.kinds == ["message"], "nothing twice"
+        after = f"earliest,{own}"
+        mixed = Source(http.base_url, "log/+", topic, after=after, token=told["token"])
+        async with mixed:
+            await mixed.until(5)
+            assert (mixed.data, "gap" in mixed.kinds) == ([0, 1, 2, "on", "later"], False)
         await rb.started.service.engine.forget(told["id"], time.time() + 1)
         gone = Source(http.base_url, "log/+", topic, last_id=at, token=told["token"])
         async with gone:

@@ -26,8 +26,6 @@ from ringback.ids import is_id
 from ringback.service import Service
 from ringback.wire.positions import unpack
 
-EARLIEST = "earliest"
-"""As a position: from the oldest message that is kept."""
 MAX_ECHO = 64
 """Characters of what is no id that the answer repeats."""
 
@@ -116,11 +114,10 @@ class Subscriptions:
         if not text:
             return {}
         found.begins = False
-        if text == EARLIEST:
-            return {}
         found.after, operations, retained = unpack(text)
         # Of another life of the store all that is kept comes, after a gap.
-        found.retained = retained and found.after.epoch == self._service.engine.epoch
+        known = found.after is not None and found.after.epoch == self._service.engine.epoch
+        found.retained = retained and known
         return operations
 
     def _add(self, found: Subscription, filter: Filter) -> None:
