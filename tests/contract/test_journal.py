@@ -154,6 +154,34 @@ async def test_whoever_follows_is_told_what_went_before_it_was_read(engine: Full
     assert (page.messages, page.gap) == ((), False)
 
 
+@pytest.mark.parametrize("text", ["t/a", "t/+"])
+async def test_what_goes_while_it_is_read_is_no_silent_loss(
+    home: Home, engine: FullEngine, text: str
+) -> None:
+    """A log that is cut all the time, read as fast as can be: each page goes on, or is a gap."""
+    filter, keep = parse(text), Keep(count=8)
+    counts = iter(range(10**6))
+
+    async def publish_all() -> None:
+        for _ in range(some(home, 200)):
+            batch = [Publication("t/a", b"%d" % next(counts), keep=keep) for _ in range(20)]
+            await engine.publish(batch, NOW)
+
+    after = (await publish(engine, "t/b"))[0]
+    publishing = asyncio.create_task(publish_all())
+    expected = 0
+    while not publishing.done():
+        page = await engine.replay(filter, after, 100)
+        found = [int(message.data) for message in page.messages]
+        if found and not page.gap:
+            assert found[0] == expected
+        assert found == list(range(found[0], found[0] + len(found))) if found else True
+        if found:
+            after, expected = page.position, found[-1] + 1
+        await asyncio.sleep(0)
+    await publishing
+
+
 async def test_the_newest_of_retained_topics(engine: FullEngine) -> None:
     kept = Keep(age=10.0, retained=True)
     positions = await publish(engine, "a/2", "a/1", "a/1", "b", keep=kept)

@@ -9,7 +9,8 @@ a reader who had less is told of a gap.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import apsw
@@ -99,22 +100,36 @@ def remove(cursor: apsw.Cursor, row: int, last: int, count: int, size: int) -> N
     )
 
 
+@contextmanager
+def _moment(connection: apsw.Connection) -> Iterator[None]:
+    """All that is read is of one moment: what is cut from a log between two statements would be
+    neither among its messages nor a gap.
+    """
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:  # a failure may have ended it
+            connection.execute("COMMIT")
+
+
 def read(
     connection: apsw.Connection, epoch: str, topic: str, after: Position | None, limit: int
 ) -> Page:
     """Messages of one topic; see ``ports.Engine.read``."""
-    newest = _head(connection)
-    row, trimmed = _topic(connection, topic)
-    if after is None:
-        after = Position(epoch, trimmed)
-    offset, gap = _start(epoch, newest, after)
-    gap = gap or offset < trimmed
-    found = connection.execute(
-        "SELECT number, ?, at, attributes, data FROM journal WHERE topic = ? AND number > ? "
-        "ORDER BY number LIMIT ?",
-        (topic, row, offset, min(limit, MAX_PAGE)),
-    )
-    return _page(epoch, found, newest, gap=gap, missed=(topic,) if gap else ())
+    with _moment(connection):
+        newest = _head(connection)
+        row, trimmed = _topic(connection, topic)
+        if after is None:
+            after = Position(epoch, trimmed)
+        offset, gap = _start(epoch, newest, after)
+        gap = gap or offset < trimmed
+        found = connection.execute(
+            "SELECT number, ?, at, attributes, data FROM journal WHERE topic = ? AND number > ? "
+            "ORDER BY number LIMIT ?",
+            (topic, row, offset, min(limit, MAX_PAGE)),
+        )
+        return _page(epoch, found, newest, gap=gap, missed=(topic,) if gap else ())
 
 
 def replay(
@@ -123,20 +138,22 @@ def replay(
     """Messages of all topics that match; see ``ports.Journal.replay``."""
     if isinstance(filter, Filter) and filter.exact:
         return read(connection, epoch, filter.text, after, limit)
-    newest = _head(connection)
-    topics = [
-        (row, name, trimmed)
-        for row, name, trimmed in _candidates(connection, filter)
-        if filter.matches(name)
-    ]
-    topics += _unknown(connection, filter, {name for _, name, _ in topics})
-    offset, gap = _start(epoch, newest, after) if after is not None else (0, False)
-    missed = [name for _, name, trimmed in topics if offset < trimmed] if after is not None else []
-    rows = msgspec.json.encode([row for row, _, _ in topics]).decode()
-    # Either the journal is walked from here on, or each topic's place in it is looked up.
-    walk = newest - offset < WALK * len(topics)
-    found = connection.execute(_WALKING if walk else _SEEKING, (rows, offset, min(limit, MAX_PAGE)))
-    return _page(epoch, found, newest, gap=gap or bool(missed), missed=missed)
+    with _moment(connection):
+        newest = _head(connection)
+        topics = [
+            (row, name, trimmed)
+            for row, name, trimmed in _candidates(connection, filter)
+            if filter.matches(name)
+        ]
+        topics += _unknown(connection, filter, {name for _, name, _ in topics})
+        offset, gap = _start(epoch, newest, after) if after is not None else (0, False)
+        missed = [each[1] for each in topics if offset < each[2]] if after is not None else []
+        rows = msgspec.json.encode([row for row, _, _ in topics]).decode()
+        # Either the journal is walked from here on, or each topic's place in it is looked up.
+        walk = newest - offset < WALK * len(topics)
+        sought = (rows, offset, min(limit, MAX_PAGE))
+        found = connection.execute(_WALKING if walk else _SEEKING, sought)
+        return _page(epoch, found, newest, gap=gap or bool(missed), missed=missed)
 
 
 def follow(connection: apsw.Connection, epoch: str, after: Position | None, limit: int) -> Page:
