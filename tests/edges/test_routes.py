@@ -35,6 +35,7 @@ METHODS = {
     "/openapi.json": "GET, HEAD, OPTIONS",
     "/asyncapi.json": "GET, HEAD, OPTIONS",
     "/healthz": "GET, HEAD, OPTIONS",
+    "/metrics": "GET, HEAD, OPTIONS",
     "/ringback.js": "GET, HEAD, OPTIONS",
     "/ringback.js.map": "GET, HEAD, OPTIONS",
     "/ringback/part.js": "GET, HEAD, OPTIONS",

@@ -14,6 +14,10 @@ ADMIN_SCOPE = "ringback:admin"
 """The OAuth scope (RFC 6749 §3.3) that sees and redrives every subject's operations."""
 
 
+METRICS_SCOPE = "ringback:metrics"
+"""The scope that reads what the process does, and nothing else: for who watches over it."""
+
+
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a caller."""
 

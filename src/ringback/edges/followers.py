@@ -15,7 +15,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from ringback.core.access import Claims
 from ringback.core.model import Message
@@ -61,6 +61,9 @@ class Connection:
         self._held_size = 0
         """Bytes of those."""
         self._room: asyncio.Future[None] | None = None
+
+    kind: ClassVar[str]
+    """By which it is counted: the transport's name."""
 
     # What the hub writes
 
@@ -112,7 +115,7 @@ class Connection:
             self._leave()
 
     def _leave(self) -> None:
-        self._hub.leave(self)
+        self._hub.cut += self._hub.leave(self)
         # And again: if this was the last of its past, it is attached in this very turn.
         asyncio.get_running_loop().call_soon(self._hub.leave, self)
         self.overflow()

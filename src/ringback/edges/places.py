@@ -32,6 +32,10 @@ SPREAD = 0.8
 class Kept(Protocol):
     """A connection, as far as it is looked after."""
 
+    @property
+    def kind(self) -> str:
+        """By which it is counted: the transport's name."""
+
     def tick(self, now: float) -> None: ...
 
     def farewell(self, reconnect_after: float) -> None: ...
@@ -65,6 +69,10 @@ class Keeper:
         if self._task is not None and not any(self._turns):
             self._task.cancel()
             self._task = None
+
+    def count(self) -> Counter[str]:
+        """How many there are of each kind."""
+        return Counter(connection.kind for connection in self._all())
 
     def farewell(self, grace: float) -> None:
         """Tell all to come back, each after another part of the grace period."""

@@ -60,6 +60,8 @@ class Hub(Bells):
         self._reading: asyncio.Task[None] | None = None
         self._passing: list[Message] = []
         """Ephemeral messages of this turn of the event loop."""
+        self.cut = 0
+        """Connections that were cut so far because they did not read fast enough."""
         self._presences = Presences(lambda said: self._pass_on([said], time.time()))
         self._silence = engine.listen_relayed(self._pass_on)
 
@@ -112,10 +114,12 @@ class Hub(Bells):
         if self._groups.remove(follower, filter) and self._is_counted(filter):
             self._presences.leave(filter.text, follower.subject)
 
-    def leave(self, follower: Follower) -> None:
-        """Have it get nothing any more."""
-        for filter in self._groups.filters(follower):
+    def leave(self, follower: Follower) -> bool:
+        """Have it get nothing any more; whether it got something."""
+        filters = self._groups.filters(follower)
+        for filter in filters:
             self.detach(follower, filter)
+        return bool(filters)
 
     def presence(self, topic: str) -> Presence:
         """Who follows a topic in this process."""

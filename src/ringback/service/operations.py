@@ -330,7 +330,7 @@ class Service:
                     raise StaleVersion(version=state.version) from None
                 continue
             if change.publications:
-                self.publisher.relay(change.publications, change.after.updated_at)
+                self.publisher.committed(change.publications, change.after.updated_at)
             return change.after
         raise Conflict(operation=state.id)
 

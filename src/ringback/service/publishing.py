@@ -47,6 +47,10 @@ class Publisher:
             development=development,
         )
         """What is declared, and who may."""
+        self.stored = 0
+        """Messages that this process has published to durable topics so far."""
+        self.passed_on = 0
+        """The same, to ephemeral ones."""
         self._declared = {id(each.policy): each for each in declared}
 
     def publication(self, topic: str, data: Any, attributes: bytes | None = None) -> Publication:
@@ -97,20 +101,28 @@ class Publisher:
         one. Raises ``StoreUnavailable``.
         """
         now = self._clock()
-        self.relay(publications, now)
+        self._relay(publications, now)
         stored = [each for each in publications if each.keep is not None]
         positions = iter(await self._engine.publish(stored, now) if stored else ())
+        self.stored += len(stored)
         return [None if each.keep is None else next(positions) for each in publications]
 
     def pass_on(self, publication: Publication) -> None:
         """The same for one to an ephemeral topic, as of now."""
+        self.passed_on += 1
         self._engine.relay([publication], self._clock())
 
-    def relay(self, publications: Sequence[Publication], now: float) -> None:
-        """Tell those to ephemeral topics to whoever follows now."""
+    def committed(self, publications: Sequence[Publication], now: float) -> None:
+        """What was published with an operation's change is stored: pass on what is not."""
+        self.stored += len(publications) - self._relay(publications, now)
+
+    def _relay(self, publications: Sequence[Publication], now: float) -> int:
+        """Tell those to ephemeral topics to whoever follows now; how many they are."""
         passing = [each for each in publications if each.keep is None]
         if passing:
             self._engine.relay(passing, now)
+            self.passed_on += len(passing)
+        return len(passing)
 
 
 def _bounded(policy: TopicPolicy, publication: Publication) -> Publication:

@@ -20,6 +20,7 @@ from ringback.edges.http.message import (
     Send,
     problem_response,
 )
+from ringback.edges.http.metrics import MetricsRoutes
 from ringback.edges.http.operations import Operations
 from ringback.edges.http.presence import PresenceRoutes
 from ringback.edges.http.rates import Rates
@@ -92,6 +93,7 @@ class HttpEdge:
         self._uploads = UploadRoutes(service, uploads, self._gate, self._submit.rates)
         self._revocations = RevocationRoutes(service, self._gate)
         self._presence = PresenceRoutes(service, hub, self._gate)
+        self._metrics = MetricsRoutes(service, hub, self._gate, self.keeper, streams)
         self._topics = TopicRoutes(
             service,
             hub,
@@ -202,6 +204,8 @@ class HttpEdge:
                 )
             case ["revocations"]:
                 return self._methods(request, POST=self._revocations.revoke)
+            case ["metrics"]:
+                return self._methods(request, GET=self._metrics.show)
             case ["ws"]:
                 return self._methods(request, GET=_speaks_websocket)
             case ["openapi.json"]:

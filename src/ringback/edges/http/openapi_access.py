@@ -1,13 +1,15 @@
-"""The paths of ``/openapi.json`` about callers: who follows, and ending what tokens allow."""
+"""The paths of ``/openapi.json`` about who follows, how much, and ending what tokens allow."""
 
 from __future__ import annotations
 
+from ringback.core.access import ADMIN_SCOPE, METRICS_SCOPE
 from ringback.edges.http.openapi_paths import BEARER, parameter
 from ringback.edges.http.openapi_schemas import Json, content, problems
 from ringback.errors import (
     Forbidden,
     InvalidInput,
     MalformedRequest,
+    NotFound,
     PayloadTooLarge,
     Unauthenticated,
     UnknownTopic,
@@ -43,6 +45,25 @@ ACCESS_PATHS: dict[str, Json] = {
                     ),
                 },
                 **problems(Unauthenticated, Forbidden, UnknownTopic, InvalidInput),
+            },
+        }
+    },
+    "/metrics": {
+        "get": {
+            "operationId": "show_metrics",
+            "summary": "What this process does, for Prometheus",
+            "description": f"Takes the scope `{METRICS_SCOPE}` or `{ADMIN_SCOPE}`.",
+            "tags": ["access"],
+            "security": [{}, BEARER],
+            "responses": {
+                "200": {
+                    "description": "Connections, messages, what is queued, and the process itself.",
+                    "content": {
+                        kind: {"schema": {"type": "string"}}
+                        for kind in ("text/plain", "application/openmetrics-text")
+                    },
+                },
+                **problems(Unauthenticated, Forbidden, NotFound),
             },
         }
     },

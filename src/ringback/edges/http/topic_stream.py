@@ -28,6 +28,7 @@ class _Stream(Stream[Subscription]):
     if not TYPE_CHECKING:  # the slots are the subclasses': two bases cannot both have some
         __slots__ = ()
 
+    kind = "sse"
     reconnect = RECONNECT
 
     all: Streaming

@@ -35,6 +35,11 @@ class Streams:
         """Whether all places are taken."""
         return self._open >= self._limit
 
+    @property
+    def open(self) -> int:
+        """How many are."""
+        return self._open
+
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:
         """Hold a place. Raises ``QueueFull`` when all are taken."""

@@ -83,6 +83,7 @@ class _Stream(Stream[Wanted]):
     if not TYPE_CHECKING:  # the slots are the subclasses': two bases cannot both have some
         __slots__ = ()
 
+    kind = "mercure"
     reconnect = RECONNECT
 
     ended: Callable[[], None]

@@ -26,6 +26,7 @@ class AsgiConnection(Queued):
     __slots__ = ("_code", "_may_read", "_reason", "_send", "_sending", "session")
 
     format: Frames
+    kind = "websocket"
 
     def __init__(
         self,

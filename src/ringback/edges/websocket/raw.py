@@ -35,6 +35,7 @@ class RawConnection(Raw):
     __slots__ = ("_closing", "_decoder", "_paused", "_silent", "_unread", "session")
 
     format: Frames
+    kind = "websocket"
 
     def __init__(
         self,
