@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from ringback.cli import remembered
-from ringback.cli.load import load
 from ringback.cli.target import Search, Where
 from ringback.client.answers import Fields
 from ringback.core.access import ANONYMOUS
@@ -51,6 +50,8 @@ class LocalTarget:
         """With the application, where it is named; else with what the store knows of it."""
         async with AsyncExitStack() as stack:
             if where.app is not None:
+                from ringback.cli.load import load  # and all that serves, which no store needs
+
                 rb, _ = load(where.app)
                 rb.configure(data=where.data, engine=where.engine)
                 running = await stack.enter_async_context(rb.running(worker=False))
