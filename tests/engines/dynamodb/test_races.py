@@ -269,3 +269,18 @@ async def test_what_belongs_to_a_forgotten_operation_goes_though_somebody_dies(
 
 async def _fail(*_: object, **__: object) -> None:
     raise KeyError
+
+
+@pytest.mark.parametrize("text", ["t/+", "t/1"])
+async def test_what_is_removed_and_not_deleted_yet_hides_nothing(
+    engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """Whoever asks for what is kept gets it, though all that is read first counts as gone: who cut
+    the log died before it deleted that, or is about to.
+    """
+    monkeypatch.setattr(feeds, "WALK", 0)
+    monkeypatch.setattr(engine._topics, "_delete", lambda *of: asyncio.sleep(0))
+    for number in range(4):
+        await engine.publish([Publication("t/1", b"%d" % number, keep=Keep(count=2))], NOW)
+    page = await engine.replay(parse(text), None, 1)
+    assert ([message.data for message in page.messages], page.gap) == ([b"2"], False)

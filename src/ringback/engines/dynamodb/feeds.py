@@ -160,15 +160,17 @@ class Feeds:
         entries = await self._journal.newest(NEWEST)
         newest = self._end_of(entries)
         offset, foreign = _start(epoch, newest, after) if after is not None else (0, False)
-        names: list[str] = []
-        lost: list[str] = []
+        starts: dict[str, int] = {}
         if newest - offset >= WALK:
-            names = [name_of(row) for row in await self._topics.candidates(filter)]
-        if newest - offset < WALK * max(1, len(names)):
+            starts = {  # what is removed may be there still
+                name_of(row): max(offset, items.integer(row, "trimmed"))
+                for row in await self._topics.candidates(filter)
+            }
+        if newest - offset < WALK * max(1, len(starts)):
             found, gone, end, _ = await self._walk(offset, newest, limit, filter)
             lost = list(gone)
         else:
-            found, lost = await self._seek(names, offset, limit, last_named(entries))
+            found, lost = await self._seek(starts, limit, last_named(entries))
             end = newest
         missed: list[str] = []
         if after is not None:
@@ -189,33 +191,36 @@ class Feeds:
         return missed
 
     async def _seek(
-        self, names: Sequence[str], offset: int, limit: int, named: Mapping[str, int]
+        self, starts: Mapping[str, int], limit: int, named: Mapping[str, int]
     ) -> tuple[list[_Found], list[str]]:
-        """Messages of topics, each asked for; in the order of their numbers. ``named``: up to which
-        number the newest entries know some. With them: topics of which these are not there.
+        """Messages of topics, each after its number; in the order of their numbers. ``named``: up
+        to which number the newest entries know some. With them: topics of which these are missing.
         """
         tried = 0
         while True:
-            answers = await asyncio.gather(*[self._of_topic(name, offset, limit) for name in names])
-            rows = await self._client.get_all([(TOPICS, name) for name in names])
+            of = starts.items()
+            answers = await asyncio.gather(*[self._of_topic(*each, limit) for each in of])
+            rows = await self._client.get_all([(TOPICS, name) for name in starts])
             lost = [
                 name
-                for name, (found, whole) in zip(names, answers, strict=True)
-                if whole and named.get(name, 0) > max(_trimmed(rows, name), _end(found, offset))
+                for (name, start), (found, whole) in zip(of, answers, strict=True)
+                if whole and named.get(name, 0) > max(_trimmed(rows, name), _end(found, start))
             ]
+            ends = [found[-1].packed.number for found, whole in answers if not whole and found]
+            end = min(ends, default=1 << 62)
+            kept = [
+                each
+                for found, _ in answers
+                for each in found
+                if each.packed.number <= end and _is_kept(rows, each)
+            ]
+            if ends and not kept:  # all that was read is about to be deleted
+                starts = {name: max(start, _trimmed(rows, name)) for name, start in of}
+                continue
             if not lost or tried == ON_THE_WAY:
-                break
+                return sorted(kept, key=lambda each: each.packed.number), lost
             await pause(tried)
             tried += 1
-        ends = [found[-1].packed.number for found, whole in answers if not whole and found]
-        end = min(ends, default=1 << 62)
-        kept = [
-            each
-            for found, _ in answers
-            for each in found
-            if each.packed.number <= end and _is_kept(rows, each)
-        ]
-        return sorted(kept, key=lambda each: each.packed.number), lost
 
     async def _walk(
         self, offset: int, newest: int, limit: int, filter: AnyFilter | None
