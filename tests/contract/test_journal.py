@@ -144,6 +144,31 @@ async def test_a_foreign_position_is_a_gap(engine: FullEngine, text: str) -> Non
         assert (await engine.follow(foreign, 10)).gap
 
 
+async def test_a_foreign_position_is_one_of_any_topic(engine: FullEngine) -> None:
+    """What was removed of this store says nothing about what was lost with another."""
+    await publish(engine, *["a/1"] * 50, keep=Keep(count=10))
+    await publish(engine, "a/2", "b")
+    for foreign in (Position("elsewhere", 1), Position(engine.epoch, 99)):
+        for filter in (parse("a/+"), AnyOf((parse("a/+"), parse("b")))):
+            page = await engine.replay(filter, foreign, 100)
+            assert (page.gap, page.missed) == (True, ())
+        page = await engine.follow(foreign, 100)
+        assert (page.gap, page.missed) == (True, ())
+
+
+async def test_all_topics_are_named_that_lost_something(home: Home, engine: FullEngine) -> None:
+    """Were they many: whoever may see only one of them looks for that."""
+    start = (await publish(engine, "begun"))[0]
+    names = [f"a/{number:03}" for number in range(some(home, 150, 120))]
+    for first in range(0, len(names), home.topics):
+        for _ in range(3):
+            await publish(engine, *names[first : first + home.topics], keep=Keep(count=1))
+    page = await engine.replay(parse("a/+"), start, 1000)
+    assert (page.gap, sorted(page.missed)) == (True, names)
+    page = await engine.follow(start, 1000)
+    assert (page.gap, sorted(page.missed)) == (True, names)
+
+
 async def test_whoever_follows_is_told_what_went_before_it_was_read(engine: FullEngine) -> None:
     start = (await engine.follow(None, 1)).position
     await publish(engine, *["t"] * 50, "u", keep=Keep(count=10))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ringback import errors, service
 from ringback.core.model import Kind, Position
+from ringback.core.topics import MAX_NAMED
 from ringback.core.view import timestamp
 from ringback.errors import MalformedRequest, RingbackError, UnknownAction
 from ringback.security import jwt
@@ -254,3 +255,11 @@ def test_any_snapshot(topic: str, data: object) -> None:
         "position": "e-1",
         "data": data,
     }
+
+
+def test_a_gap_names_all_topics_or_none() -> None:
+    """Were it some of many, the others would not be loaded anew."""
+    names = [f"t/{number}" for number in range(MAX_NAMED + 1)]
+    some = json.loads(channel.gap(Position("e", 1), names[1:]))
+    assert some["topics"] == names[1:]
+    assert "topics" not in json.loads(channel.gap(Position("e", 1), names))

@@ -270,8 +270,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Messages between the position asked for and the first one here are gone, or the
     position is of another epoch: what the reader knows is stale."""
     missed: tuple[str, ...] = ()
-    """The topics of which messages are gone, as far as that is known; not all, if there are many.
-    Empty beside a gap: it may be any."""
+    """The topics of which messages are gone: all of them. Empty beside a gap: it may be any."""
 
     @property
     def start(self) -> Position:

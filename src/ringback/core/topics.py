@@ -23,6 +23,9 @@ OPERATIONS = "operations/"
 RESERVED = (OPERATIONS, "$")
 """Beginnings of names that an application cannot publish to."""
 
+MAX_NAMED = 100
+"""Topics that one gap names."""
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*:")  # RFC 3986 §3.1, but for the wildcard +
 _SEGMENT = re.compile(r"[^\x00-\x20\x7f/+#*\ud800-\udfff]+")
 
@@ -49,6 +52,13 @@ def check_name(topic: str) -> str:
 def is_iri(segments: Sequence[str]) -> bool:
     """Whether segments begin as an IRI's do, with a scheme and then none."""
     return len(segments) > 2 and not segments[1] and _SCHEME.fullmatch(segments[0]) is not None
+
+
+def named(lost: Sequence[str]) -> Sequence[str]:
+    """The topics that lost messages, as a gap names them: none of many, for it may be any then.
+    Were only some of them named, nobody would load the others anew.
+    """
+    return lost if len(lost) <= MAX_NAMED else ()
 
 
 def check_publishable(topic: str) -> str:

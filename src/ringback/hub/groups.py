@@ -176,8 +176,11 @@ class Groups:
         if not topics:
             for follower in tuple(self._of):  # one that cannot take it leaves
                 follower.write(follower.format.gap((), position))
+        lost: dict[Follower, dict[str, None]] = {}
         for topic in topics:
             for group in self._matching(topic):
-                for follower, guard in tuple(group.members.items()):
+                for follower, guard in group.members.items():
                     if guard is None or lets(guard, topic):
-                        follower.write(follower.format.gap((topic,), position))
+                        lost.setdefault(follower, {})[topic] = None
+        for follower, names in lost.items():
+            follower.write(follower.format.gap(tuple(names), position))

@@ -16,7 +16,7 @@ import msgspec
 
 from ringback.core.filters import MAX_FILTER_LENGTH
 from ringback.core.model import Kind, Position
-from ringback.core.topics import MAX_TOPIC_LENGTH
+from ringback.core.topics import MAX_TOPIC_LENGTH, named
 from ringback.core.view import timestamp
 from ringback.errors import MalformedRequest, RingbackError, UnknownAction
 
@@ -302,7 +302,7 @@ def gap(position: Position, topics: Sequence[str] = (), filter: str | None = Non
     told: dict[str, object] = {"type": "gap", "position": str(position)}
     if filter is not None:
         told["filter"] = filter
-    if topics:
+    if topics := named(topics):
         told["topics"] = list(topics)
     return _encode(told)
 

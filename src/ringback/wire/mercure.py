@@ -24,7 +24,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import msgspec
 
 from ringback.core.model import Message, Position
-from ringback.core.topics import MAX_TOPIC_SEGMENTS, check_publishable, is_iri
+from ringback.core.topics import MAX_TOPIC_SEGMENTS, check_publishable, is_iri, named
 from ringback.errors import InvalidInput, MalformedRequest, PayloadTooLarge
 
 HUB = "/.well-known/mercure"
@@ -337,7 +337,7 @@ def standing(position: Position) -> bytes:
 
 def gap(topics: Sequence[str], position: Position) -> bytes:
     """That updates are lost."""
-    lost = msgspec.json.encode({"topics": [topic_of(topic) for topic in topics]})
+    lost = msgspec.json.encode({"topics": [topic_of(topic) for topic in named(topics)]})
     return b"id: %b\nevent: gap\ndata: %b\n\n" % (id_of(position).encode(), lost)
 
 

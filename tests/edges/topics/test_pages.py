@@ -191,6 +191,9 @@ async def test_what_is_gone_is_told(data: Path) -> None:
         assert [message["data"] for message in found["messages"]][-1] == 19
         answer = await http.get("/topics/log/a?after=elsewhere-3")
         assert answer.json()["gap"] is True
+        answer = await http.get("/topics?filter=short/%2B&filter=log/%2B&after=elsewhere-3")
+        found = answer.json()
+        assert (found["gap"], found["missed"]) == (True, []), "whatever was removed here"
         headers = {"Prefer": "wait=20"}
         answer = await http.get("/topics/log/a?after=no+position", headers=headers)
         assert answer.json()["gap"] is True, "and is not waited for"

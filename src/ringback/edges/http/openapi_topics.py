@@ -62,7 +62,7 @@ _PAGE: Json = {
         "missed": {
             "type": "array",
             "items": TEXT,
-            "description": "The topics of which some are, where that is known.",
+            "description": "The topics of which some are; empty: it may be any.",
         },
     },
     "additionalProperties": False,

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from ringback.core.model import BEGINNING, Message, Position
+from ringback.core.topics import named
 from ringback.core.view import timestamp
 from ringback.wire import sse
 from ringback.wire.positions import pack
@@ -28,7 +29,7 @@ class Events:
         return b"id: %b-%d\n%b" % (position.epoch.encode(), position.offset, body_of(message))
 
     def gap(self, topics: Sequence[str], position: Position) -> bytes:
-        return sse.event("gap", gap_data(topics, position), str(position))
+        return sse.event("gap", gap_data(named(topics), position), str(position))
 
     def lost(self, topics: Sequence[str]) -> bytes:
         """That messages of operations' logs are gone; where the stream stands is not changed."""
@@ -79,7 +80,7 @@ class PackedEvents(Events):
 
     def gap(self, topics: Sequence[str], position: Position) -> bytes:
         self._stand(position)
-        return sse.event("gap", gap_data(topics, position), self.id)
+        return sse.event("gap", gap_data(named(topics), position), self.id)
 
     def heartbeat(self, position: Position) -> bytes:
         self._stand(position)

@@ -10,6 +10,7 @@ import msgspec
 
 from ringback.core.filters import AnyFilter, AnyOf
 from ringback.core.model import Message, Page, Position
+from ringback.core.topics import named
 from ringback.edges.http import fields
 from ringback.edges.http.message import (
     JSON,
@@ -158,13 +159,14 @@ class TopicPages:
         """The next page with something in it that the caller may see, or how far was looked; also
         whether that is the end.
         """
-        gap, missed = False, dict[str, None]()
+        gap = unknown = False
+        missed: dict[str, None] = {}
         size, pages = limit, 0
         while True:
             page = await self._service.engine.replay(filter, after, size)
             known = [topic for topic in page.missed if sees(topic)]
             if page.gap and (known or not page.missed):
-                gap = True
+                gap, unknown = True, unknown or not page.missed
                 missed |= dict.fromkeys(known)
             messages = tuple(m for m in page.messages if sees(m.topic) and takes(m))
             pages += 1
@@ -175,7 +177,8 @@ class TopicPages:
         if len(messages) > limit:
             messages = messages[:limit]
             position = messages[-1].position
-        found = Page(messages=messages, position=position, gap=gap, missed=tuple(missed))
+        lost = () if unknown else tuple(missed)  # where it may be any, no name says more
+        found = Page(messages=messages, position=position, gap=gap, missed=lost)
         return found, not page.messages
 
     async def _wait(
@@ -238,5 +241,5 @@ def _body(page: Page, passing: Sequence[Message]) -> bytes:
         messages,
         str(page.position).encode(),
         b"true" if page.gap else b"false",
-        msgspec.json.encode(page.missed),
+        msgspec.json.encode(named(page.missed)),
     )

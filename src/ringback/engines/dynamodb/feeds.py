@@ -32,8 +32,8 @@ from ringback.engines.dynamodb.packs import (
 from ringback.engines.dynamodb.payloads import Payloads
 from ringback.engines.dynamodb.topics import TOPICS, Topics, name_of, retained
 
-MISSED_SHOWN = 100
-"""Names of topics with a gap that a page carries."""
+MAX_MISSED = 1000
+"""Topics that lost messages and are known to who follows all of them; of more, it may be any."""
 WALK = 20
 """Numbers of the journal that are walked in the time in which one topic's are asked for."""
 ENTRIES = 100
@@ -146,10 +146,11 @@ class Feeds:
         offset, foreign = _start(epoch, newest, after)
         found, missed, end, whole = await self._walk(offset, newest, limit, None)
         page = await self._page(epoch, found, end, limit)
-        if not whole or foreign:
-            missed |= dict.fromkeys(await self._topics.trimmed_beyond(offset, MISSED_SHOWN))
-        gap = foreign or bool(missed)
-        return msgspec.structs.replace(page, gap=gap, missed=tuple(missed)[:MISSED_SHOWN])
+        if not whole and not foreign:
+            missed |= dict.fromkeys(await self._topics.trimmed_beyond(offset, MAX_MISSED + 1))
+        known = not foreign and len(missed) <= MAX_MISSED
+        names = tuple(missed) if known else ()
+        return msgspec.structs.replace(page, gap=foreign or bool(missed), missed=names)
 
     async def replay(
         self, epoch: str, filter: AnyFilter, after: Position | None, limit: int
@@ -173,12 +174,10 @@ class Feeds:
             found, lost = await self._seek(starts, limit, last_named(entries))
             end = newest
         missed: list[str] = []
-        if after is not None:
+        if after is not None and not foreign:  # of which nobody knows what was lost with it
             missed = list(dict.fromkeys([*await self._missed(filter, offset), *lost]))
         page = await self._page(epoch, found, end, limit)
-        return msgspec.structs.replace(
-            page, gap=foreign or bool(missed), missed=tuple(missed[:MISSED_SHOWN])
-        )
+        return msgspec.structs.replace(page, gap=foreign or bool(missed), missed=tuple(missed))
 
     async def _missed(self, filter: AnyFilter, offset: int) -> list[str]:
         """Topics of which messages after a number are gone, as it is once they were read."""

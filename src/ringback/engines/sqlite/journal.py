@@ -27,8 +27,8 @@ MAX_PAGE = 1000
 SLACK = 8
 """A log is cut when it is over its bound by one part in so many: to remove one message for each
 that comes would double what publishing costs."""
-MISSED_SHOWN = 100
-"""Names of topics with a gap that a page carries."""
+MAX_MISSED = 1000
+"""Topics that lost messages and are known to who follows all of them; of more, it may be any."""
 WALK = 20
 """Numbers of the journal that are walked in the time in which one topic's are found."""
 
@@ -153,7 +153,8 @@ def replay(
         walk = newest - offset < WALK * len(topics)
         sought = (rows, offset, min(limit, MAX_PAGE))
         found = connection.execute(_WALKING if walk else _SEEKING, sought)
-        return _page(epoch, found, newest, gap=gap or bool(missed), missed=missed)
+        # Of a position of another store nobody knows which topics lost something.
+        return _page(epoch, found, newest, gap=gap or bool(missed), missed=() if gap else missed)
 
 
 def follow(connection: apsw.Connection, epoch: str, after: Position | None, limit: int) -> Page:
@@ -166,12 +167,13 @@ def follow(connection: apsw.Connection, epoch: str, after: Position | None, limi
     page = _page(epoch, found, newest, gap=gap)
     if page.position.offset - offset == len(page.messages) and not gap:
         return page  # nothing was removed of what lies between
+    if gap:
+        return page
     missed = connection.execute(
-        "SELECT name FROM topics WHERE trimmed > ? LIMIT ?", (offset, MISSED_SHOWN)
+        "SELECT name FROM topics WHERE trimmed > ? LIMIT ?", (offset, MAX_MISSED + 1)
     ).fetchall()
-    return msgspec.structs.replace(
-        page, gap=gap or bool(missed), missed=tuple(name for (name,) in missed)
-    )
+    names = tuple(name for (name,) in missed) if len(missed) <= MAX_MISSED else ()
+    return msgspec.structs.replace(page, gap=bool(missed), missed=names)
 
 
 def retained(
@@ -301,7 +303,7 @@ def _page(
         messages=messages,
         position=messages[-1].position if messages else Position(epoch, newest),
         gap=gap,
-        missed=tuple(missed[:MISSED_SHOWN]),
+        missed=tuple(missed),
     )
 
 
