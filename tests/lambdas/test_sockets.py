@@ -15,6 +15,7 @@ from websockets.typing import Subprotocol
 from ringback import Ringback
 from ringback.core.connections import LEASE, Connection
 from ringback.ids import new_id
+from ringback.lambdas import line
 from ringback.wire.channel import PROTOCOL
 from tests.edges.websocket.talking import LIMIT, Talk
 from tests.lambdas.cloud import Cloud, Store, cloud, until
@@ -73,6 +74,26 @@ def stored(home: Cloud) -> bytes:
         return b"".join(row.data for row in store.rows.values())
     assert isinstance(store, Table)
     return repr([each for each in store.items() if each["pk"]["S"].startswith("socket#")]).encode()
+
+
+@pytest.mark.parametrize("home", ["memory"], indirect=True)
+async def test_what_is_replayed_whole_is_no_gap(
+    home: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were it as many messages as are replayed at most."""
+    monkeypatch.setattr(line, "MAX_REPLAY", 5)
+    async with talk(home) as ada:
+        start = (await ada.do("publish", topic="begun", data=0))["position"]
+        for number in range(5):
+            await ada.do("publish", topic="a", data=number)
+        await ada.do("subscribe", filter="a", after=start)
+        heard = await ada.until("current")
+        assert [each.get("data") for each in heard[:-1]] == [0, 1, 2, 3, 4]
+        monkeypatch.setattr(line, "MAX_REPLAY", 2)
+        monkeypatch.setattr(line, "LOG_PAGE", 2)
+        await ada.do("subscribe", filter="a", after=start)
+        heard = await ada.until("current")
+        assert [each.get("data", each["type"]) for each in heard[:-1]] == [0, 1, "gap"]
 
 
 async def messages(talk: Talk, count: int) -> list[Any]:

@@ -206,6 +206,7 @@ class Hub(Bells):
         the last message that came it has everything up to there, whichever filter it matched.
         """
         replayed = passed = 0
+        spent = False
         format = format or follower.format
         filter: AnyFilter = AnyOf(tuple(filters)) if len(filters) != 1 else next(iter(filters))
         sees = self.seen_through(filters)
@@ -232,7 +233,11 @@ class Hub(Bells):
                     joiner.position = NOWHERE
                 continue
             await room()
-            page = await self._engine.replay(filter, joiner.position, PAGE)
+            page = await self._engine.replay(filter, joiner.position, 1 if spent else PAGE)
+            if spent and page.messages:  # else it was all that there is, and nothing is left out
+                joiner.position = self.position
+                follower.write(format.gap((), self.position))
+                continue
             if page.gap:
                 missed = [topic for topic in page.missed if sees(topic)]
                 if missed or not page.missed:
@@ -242,9 +247,7 @@ class Hub(Bells):
             await _send(follower, format, seen, room)
             replayed += len(seen)
             passed += len(messages) - len(seen)
-            if limit is not None and messages and replayed + passed / PASSED_FOR_ONE >= limit:
-                joiner.position = self.position
-                follower.write(format.gap((), self.position))
+            spent = limit is not None and replayed + passed / PASSED_FOR_ONE >= limit
             if not page.messages and page.position.epoch != self.position.epoch:
                 await self._read_on()
         _write(follower, format, lacked)

@@ -271,14 +271,17 @@ class Line:
         """Send the past of a subscription, up to where all that are current stand, and make it
         one of them; whether it got there.
         """
-        filter = parsed(text)
-        guard, takes = self._guard(filter), self._takes()
-        sees = self._parts.context.hub.seen_through({filter: guard})
+        filter, takes = parsed(text), self._takes()
+        sees = self._parts.context.hub.seen_through({filter: self._guard(filter)})
         table, sent = self._parts.table, 0
+        most = min(MAX_REPLAY, self._parts.service.settings.max_replay)
         at = position_of(self.followed[text].after or "")
         while True:
             upto = self.after or BEGINNING
-            page = await table.replay(filter, at, LOG_PAGE)
+            page = await table.replay(filter, at, LOG_PAGE if sent < most else 1)
+            if sent >= most and page.messages and page.messages[0].position.offset <= upto.offset:
+                await self.send(channel.gap(upto, (), text))
+                break
             if page.gap:
                 missed = [topic for topic in page.missed if sees(topic)]
                 if missed or not page.missed:
@@ -292,9 +295,6 @@ class Line:
                     await self._message(message, text)
                     sent += 1
                 at = message.position
-            if not level and sent >= min(MAX_REPLAY, self._parts.service.settings.max_replay):
-                await self.send(channel.gap(upto, (), text))
-                level = True
             if level:
                 break
             self.followed[text] = Followed(Stage.REPLAYING, str(at))
