@@ -83,7 +83,10 @@ class Hub(Bells):
             self._starting = asyncio.Lock()
         async with self._starting:
             if self._tail is None:
+                self._told = False
                 self._tail = Tail((await self._engine.follow(None, 1)).position)
+                if self._told:  # something came while it was asked: perhaps behind the answer
+                    self._look()
 
     def rest(self) -> None:
         """Forget how far the journal was followed, if nobody does now: whoever is next need not
@@ -296,16 +299,20 @@ class Hub(Bells):
 
     def _ring(self, changed: frozenset[str]) -> None:
         super()._ring(changed)
-        if self._tail is None or self.closing:
+        if self.closing:
             return
         if EVERYTHING in changed or any(
             topic != QUEUE and not topic.startswith("operations/") for topic in changed
         ):
             self._told = True
-            if self._reading is None:
-                self._reading = asyncio.get_running_loop().create_task(
-                    self._read(), name="ringback-tail"
-                )
+            if self._tail is not None:
+                self._look()
+
+    def _look(self) -> None:
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().create_task(
+                self._read(), name="ringback-tail"
+            )
 
     async def _read(self) -> None:
         """Read and hand on until there is nothing more, and nobody said that there is."""
