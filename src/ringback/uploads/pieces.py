@@ -3,7 +3,8 @@
     {id}/declared                     exists from the declaration on, so that no upload is lost
     {id}/{generation}/{offset}        pieces; each begins where the one before it ends
     {id}/{generation}/begun           from generation 1 on: the bytes start anew
-    {id}/file                         the whole
+    {id}/file                         the whole; of what was put straight to the store, each copy
+                                      that was checked has a name of its own, file-…
 
 A piece is put whole and only where there is none, so a piece once stored never changes, and of
 two requests that write at one offset, in whatever processes, one is refused. The pieces of the
@@ -159,7 +160,7 @@ class Pieces:
 
     async def drop_pieces(self, upload: str) -> None:
         """Delete all but the file, and that it was declared."""
-        await self._delete(upload, lambda name: name not in (FILE, DECLARED))
+        await self._delete(upload, lambda name: name != DECLARED and not name.startswith(FILE))
 
     async def drop(self, upload: str) -> None:
         """Delete all there is of an upload."""

@@ -1,7 +1,8 @@
 """Uploads that a client puts into S3 itself, by a signed URL: they need not pass through here.
 
-What the URL lets somebody write is an object of its own, which is copied before it is looked at:
-so the bytes a handler reads are those that were checked, whoever still has the URL.
+What the URL lets somebody write is an object of its own, which is copied before it is looked at,
+each time to another: so the bytes a handler reads are those that were checked, whoever still has
+the URL, and however many functions are told of what is put.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import contextlib
 import functools
 import hashlib
+import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -78,7 +80,9 @@ class Presigned:
         """Check what was put, and start the operation. Raises ``ChecksumMismatch`` and
         ``MalformedRequest``, after which it may be put anew, and ``UploadEnded``.
         """
-        put, name = f"{upload.id}/{PUT}", f"{upload.id}/{FILE}"
+        # Copied to one name, the copy of another function would take the place of what was checked.
+        upload = upload.model_copy(update={"file": f"{FILE}-{secrets.token_hex(8)}"})
+        put, name = f"{upload.id}/{PUT}", upload.key
         with reaching():
             try:
                 size = (await self._objects.head_async(put))["size"]
@@ -90,25 +94,33 @@ class Presigned:
                 return await service.engine.load(upload.id)  # another was faster
         if size != upload.size:
             why = f"the file has {amount(size)} instead of {amount(upload.size)}"
+            await self._delete(name)
             await tell(service, state, 0.0, f"{why}: it is to be sent again")
             raise MalformedRequest(f"{why[0].upper()}{why[1:]}. Put it again.", offset=0)
         state = await tell(service, state, 1.0, f"received {amount(size)}, checking")
         digest = await self._digest(name)
         if upload.sha256 and upload.sha256 != digest:
+            await self._delete(name)
             await tell(service, state, 0.0, "the checksum is wrong: the file is to be sent again")
             raise ChecksumMismatch(declared=upload.sha256, received=digest, offset=0)
         record = upload.model_copy(update={"sha256": digest}).model_dump_json().encode()
         try:
             state = await service.apply(state, Start(record))
         except TransitionError:
+            await self._delete(name)
             raise UploadEnded(operation=upload.id) from None
+        if state.input != record:  # another function was faster, with a copy of its own
+            await self._delete(name)
         await self.drop(upload.id)
         return state
 
     async def drop(self, upload: str) -> None:
         """Delete what was put, as it is not looked at any more."""
+        await self._delete(f"{upload}/{PUT}")
+
+    async def _delete(self, name: str) -> None:
         with reaching(), contextlib.suppress(FileNotFoundError):
-            await self._objects.delete_async(f"{upload}/{PUT}")
+            await self._objects.delete_async(name)
 
     async def _digest(self, name: str) -> str:
         digest = hashlib.sha256()

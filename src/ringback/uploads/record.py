@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from pydantic import BaseModel, ConfigDict
 
 from ringback.errors import ConfigurationError, LimitExceeded
-from ringback.uploads.store import FILE, Store, known, make_known, open_store
+from ringback.uploads.store import Store, known, make_known, open_store
 
 READ_LIMIT = 64 * 1024 * 1024
 """Bytes that ``read`` takes into memory unless told otherwise."""
@@ -43,11 +43,13 @@ class Upload(BaseModel):
     """SHA-256 of the bytes, in hex; in a handler always there."""
     store: str = ""
     """Which store holds the bytes; opaque."""
+    file: str = "file"
+    """Which of the upload's objects they are; opaque."""
 
     @property
     def key(self) -> str:
         """The name of the object in the store."""
-        return f"{self.id}/{FILE}"
+        return f"{self.id}/{self.file}"
 
     @property
     def path(self) -> Path:
@@ -61,7 +63,7 @@ class Upload(BaseModel):
                 "Uploads are kept in an object store here, so there is no path. Use "
                 "upload.chunks(), upload.read() or upload.open()."
             )
-        return folder / self.id / FILE
+        return folder / self.id / self.file
 
     async def read(self, limit: int = READ_LIMIT) -> bytes:
         """All bytes. Raises ``LimitExceeded`` if they are more than ``limit``."""
