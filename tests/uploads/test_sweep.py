@@ -127,6 +127,27 @@ async def test_or_as_one_that_was_redriven(client: httpx.AsyncClient, data: Path
     await until(gone(data, upload))
 
 
+async def test_or_as_one_that_was_redriven_from_that(client: httpx.AsyncClient, data: Path) -> None:
+    upload = await declared(client, "letters/twice", b"a letter")
+    await upload.put(b"a letter")
+    assert (await upload.ended())["dead_letter"] is True
+    all_of_them = [upload]
+    for _ in range(2):
+        own, headers = all_of_them[-1].body["links"]["self"], all_of_them[-1].headers
+        again = Declared(client, await client.post(f"{own}/redrive", headers=headers))
+        await again.ended()
+        noted = data / "uploads" / upload.id / "redriven" / again.id
+        await until(noted.exists)
+        all_of_them.append(again)
+    for each in all_of_them[:2]:
+        await client.delete(each.body["links"]["self"], headers=each.headers)
+    await asyncio.sleep(1)  # some looks
+    assert (data / "uploads" / upload.id / "file").read_bytes() == b"a letter"
+    last = all_of_them[2]
+    await client.delete(last.body["links"]["self"], headers=last.headers)
+    await until(gone(data, upload))
+
+
 async def test_what_was_declared_but_never_accepted(served: Served, data: Path) -> None:
     """A process that dies in between leaves a declaration of no operation."""
     long_ago = 1_000_000_000.0

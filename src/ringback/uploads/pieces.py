@@ -5,6 +5,7 @@
     {id}/{generation}/begun           from generation 1 on: the bytes start anew
     {id}/file                         the whole; of what was put straight to the store, each copy
                                       that was checked has a name of its own, file-…
+    {id}/redriven/{operation}         which operations were made to do its work again
 
 A piece is put whole and only where there is none, so a piece once stored never changes, and of
 two requests that write at one offset, in whatever processes, one is refused. The pieces of the
@@ -38,6 +39,7 @@ READ = 1024 * 1024
 """Bytes read and hashed at once when pieces are joined."""
 DECLARED = "declared"
 BEGUN = "begun"
+REDRIVEN = "redriven"
 OFFSET_DIGITS = 18
 
 
@@ -159,12 +161,26 @@ class Pieces:
         await self._delete(upload, lambda name: name.isdecimal() and int(name) <= stored.generation)
 
     async def drop_pieces(self, upload: str) -> None:
-        """Delete all but the file, and that it was declared."""
-        await self._delete(upload, lambda name: name != DECLARED and not name.startswith(FILE))
+        """Delete all but the file, that it was declared, and who else reads it."""
+        kept = (DECLARED, REDRIVEN)
+        await self._delete(upload, lambda name: name not in kept and not name.startswith(FILE))
 
     async def drop(self, upload: str) -> None:
         """Delete all there is of an upload."""
         await self._delete(upload, lambda name: True)
+
+    async def note_redriven(self, upload: str, operation: str) -> None:
+        """Note that an operation does an upload's work again."""
+        name = f"{upload}/{REDRIVEN}/{operation}"
+        with reaching():
+            await self._objects.put_async(name, b"", use_multipart=False)
+            await self._sync(name, new_folders=True)
+
+    async def redriven(self, upload: str) -> set[str]:
+        """The operations of which that was noted."""
+        with reaching():
+            found = await self._objects.list(f"{upload}/{REDRIVEN}").collect_async()
+        return {each["path"].rpartition("/")[2] for each in found}
 
     async def ids(self) -> list[str]:
         """The ids of all uploads there is something of. Nothing else in the store is looked at."""

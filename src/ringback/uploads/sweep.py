@@ -15,7 +15,7 @@ import msgspec
 
 from ringback.core.commands import Fail
 from ringback.core.lifecycle import NOBODY
-from ringback.core.model import OperationState, Query
+from ringback.core.model import OperationState, Query, Status
 from ringback.errors import (
     LeaseLost,
     OperationForgotten,
@@ -102,6 +102,8 @@ class Sweep:
                 await self._pieces.drop(upload)
             return LOOK_EVERY
         if complete(state):
+            if _was_redriven(state):
+                await self._redriven(upload)  # noted, while there is a way to find them
             if upload not in self._tidy:
                 await self._pieces.drop_pieces(upload)
                 self._tidy.add(upload)
@@ -139,9 +141,32 @@ class Sweep:
         return LOOK_EVERY
 
     async def _redriven(self, upload: str) -> bool:
-        """Whether an operation that was made to do this one's work again is still there."""
-        query = Query(parent=upload, limit=MAX_CHILDREN)
-        return any(
-            child.task in self._tasks and Upload.model_validate_json(child.input).id == upload
-            for child in await self._service.engine.list(query)
-        )
+        """Whether an operation that was made to do this one's work again is still there, or one
+        that was made to do that one's. All are noted: of one that is forgotten nobody knows any
+        more whose work it did, and so not of those that do its work again.
+        """
+        noted = await self._pieces.redriven(upload)
+        left, found = [upload, *noted], False
+        while left:
+            query = Query(parent=left.pop(), limit=MAX_CHILDREN)
+            for child in await self._service.engine.list(query):
+                if child.task not in self._tasks:
+                    continue
+                if Upload.model_validate_json(child.input).id != upload:
+                    continue
+                found = True
+                if child.id not in noted:
+                    await self._pieces.note_redriven(upload, child.id)
+                    noted.add(child.id)
+                    left.append(child.id)
+        return found
+
+
+def _was_redriven(state: OperationState) -> bool:
+    """Whether another was made to do its work again: that is all that changes one that failed."""
+    return (
+        state.status is Status.FAILED
+        and not state.dead_letter
+        and state.finished_at is not None
+        and state.updated_at > state.finished_at
+    )
