@@ -284,3 +284,12 @@ async def test_what_is_removed_and_not_deleted_yet_hides_nothing(
         await engine.publish([Publication("t/1", b"%d" % number, keep=Keep(count=2))], NOW)
     page = await engine.replay(parse(text), None, 1)
     assert ([message.data for message in page.messages], page.gap) == ([b"2"], False)
+
+
+async def test_what_is_published_first_is_first_were_it_large(engine: DynamoEngine) -> None:
+    """Its data is on its way to S3 when the next is there already."""
+    large = b'"' + b"x" * 100_000 + b'"'
+    sent = [large, b"1", large, b"2", b"3"]
+    await asyncio.gather(*[engine.publish([Publication("t", data)], NOW) for data in sent])
+    page = await engine.read("t", None, 10)
+    assert [message.data for message in page.messages] == sent

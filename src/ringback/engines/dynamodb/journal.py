@@ -117,6 +117,8 @@ class Journal:
         self._rows = Rows(client)
         self._process = process
         self._told = told
+        self._coming: dict[str, asyncio.Future[None]] = {}
+        """Of topics, the newest that is yet to wait with the others: its data is being stored."""
         self._waiting: list[_Unit] = []
         self._appending: asyncio.Task[None] | None = None
         self._head: int | None = None
@@ -154,7 +156,31 @@ class Journal:
 
         Raises ``Cancelled``, with the reasons of ``writes``, when a condition of those is refused.
         """
-        messages = await packed(self._payloads, [(each, now) for each in publications])
+        topics = {each.topic for each in publications}
+        earlier = {self._coming[topic] for topic in topics if topic in self._coming}
+        come: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._coming |= dict.fromkeys(topics, come)
+        try:
+            try:
+                messages = await packed(self._payloads, [(each, now) for each in publications])
+            finally:
+                if earlier:  # what was published first is first, were it large
+                    await asyncio.wait(earlier)
+            unit = await self._queue(publications, messages, writes)
+        finally:
+            come.set_result(None)
+            for topic in topics:
+                if self._coming.get(topic) is come:
+                    del self._coming[topic]
+        try:
+            return await asyncio.shield(unit.done)
+        except (Cancelled, PayloadTooLarge):
+            await self._forget(unit)
+            raise
+
+    async def _queue(
+        self, publications: Sequence[Publication], messages: list[Packed], writes: Sequence[Write]
+    ) -> _Unit:
         future: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
         unit = _Unit(list(publications), messages, list(writes), future)
         if unit.items() + 1 > MAX_TRANSACTION or unit.size > MAX_BYTES:
@@ -167,11 +193,7 @@ class Journal:
         self._waiting.append(unit)
         if self._appending is None:
             self._appending = asyncio.ensure_future(self._append_all())
-        try:
-            return await asyncio.shield(future)
-        except (Cancelled, PayloadTooLarge):
-            await self._forget(unit)
-            raise
+        return unit
 
     async def _forget(self, unit: _Unit) -> None:
         await self._payloads.remove([each.where for each in unit.messages if each.where])
