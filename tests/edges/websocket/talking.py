@@ -151,6 +151,7 @@ def application(data: Path | None, **settings: Any) -> Ringback:
     rb.topic("small/{name}", max_message=100, subscribe="anyone", publish="anyone")
     rb.topic("room/{name}", subscribe="anyone", publish="anyone", presence="anyone")
     rb.topic("granted/{+name}")
+    rb.topic("short/{name}", count=4, subscribe="anyone", publish="anyone")
     held: dict[str, asyncio.Event] = {}
 
     @rb.task(public=True)

@@ -68,6 +68,18 @@ async def test_a_replay_names_its_filter_and_ends_with_current(server: Server) -
         assert [message["data"] for message in (await talk.until("current"))[:-1]] == [3, 4]
 
 
+async def test_all_that_is_kept_is_no_gap_though_a_topic_has_lost_its_oldest(
+    server: Server,
+) -> None:
+    await server.publish("short/a", "a")
+    await server.publish("short/b", *range(20))
+    async with server.talk() as talk:
+        await talk.do("subscribe", filter="short/+", after="earliest")
+        *messages, _ = await talk.until("current")
+        assert [each["type"] for each in messages] == ["message"] * len(messages)
+        assert [messages[0]["data"], messages[-1]["data"]] == ["a", 19]
+
+
 async def test_to_subscribe_again_begins_anew(server: Server) -> None:
     await server.publish("open/a", 1)
     async with server.talk() as talk:

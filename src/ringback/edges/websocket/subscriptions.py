@@ -94,7 +94,8 @@ class Subscriptions:
             return
         self._put(subscription)
         session.reply(action.id, {"position": str(page.start)})
-        self._replay(subscription, page.start)
+        # Not after that: what another topic lost behind it, before anybody asked, would be a gap.
+        self._replay(subscription, None)
 
     async def _from_last_values(
         self, action: channel.Subscribe, subscription: Subscription
@@ -222,13 +223,13 @@ class Subscriptions:
             self._session.link, subscription.filter, subscription.guard
         )
 
-    def _replay(self, subscription: Subscription, after: Position) -> None:
+    def _replay(self, subscription: Subscription, after: Position | None) -> None:
         subscription.task = asyncio.get_running_loop().create_task(
             self._bring_up(subscription, after)
         )
 
-    async def _bring_up(self, subscription: Subscription, after: Position) -> None:
-        """Send what came after a position, and have the subscription current."""
+    async def _bring_up(self, subscription: Subscription, after: Position | None) -> None:
+        """Send what came after a position, None: what is kept; have the subscription current."""
         session, filter = self._session, subscription.filter
         hub, link = session.context.hub, session.link
         if self._turn is None:
