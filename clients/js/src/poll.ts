@@ -24,6 +24,12 @@ interface Polled<T> {
   readonly early: boolean;
 }
 
+/** Up to where messages are gone that came before these: these are for whoever has not had them. */
+function start(messages: Page["messages"]): string | undefined {
+  const first = messages.find(({ position }) => position)?.position;
+  return first?.replace(/\d+$/, (number) => String(BigInt(number) - 1n));
+}
+
 /** One loop for all topics, and one for each operation. */
 export class PollTransport implements Transport {
   readonly #context: Context;
@@ -126,7 +132,8 @@ export class PollTransport implements Transport {
         );
         if (this.#stop.signal.aborted) return;
         const { messages, gap, missed, position } = page.data as Page;
-        if (gap) positions.gap({ topics: missed.length ? missed : null, position });
+        const lost = missed.length ? missed : null;
+        if (gap) positions.gap({ topics: lost, position: start(messages) ?? position });
         for (const message of messages) positions.message(message);
         positions.mark(position);
         idle = messages.length ? PAUSES[0] : Math.min(PAUSES[1], idle * 1.5);

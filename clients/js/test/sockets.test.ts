@@ -1,0 +1,107 @@
+/** What goes over a WebSocket, frame by frame: against a server that says when. */
+
+import { afterEach, expect, test } from "vitest";
+import { type Client, connect, type Options } from "../src/index.js";
+import { until } from "./serving.js";
+
+interface Action {
+  readonly action: string;
+  readonly id: string;
+  readonly filter: string;
+  readonly after?: string;
+}
+
+/** One connection that was opened; it answers what it is told to. */
+class Socket {
+  static all: Socket[] = [];
+  readonly readyState = 1;
+  readonly actions: Action[] = [];
+  onmessage: ((event: { data: string }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+
+  constructor() {
+    Socket.all.push(this);
+    setTimeout(() => this.say({ type: "welcome", heartbeat: 25 }));
+  }
+
+  send(text: string): void {
+    this.actions.push(JSON.parse(text));
+  }
+
+  close(): void {}
+
+  say(frame: object): void {
+    this.onmessage?.({ data: JSON.stringify(frame) });
+  }
+
+  /** What it was asked to subscribe to. */
+  get subscribed(): Action[] {
+    return this.actions.filter(({ action }) => action === "subscribe");
+  }
+
+  /** Answer the newest subscription. */
+  reply(position: string): void {
+    this.say({ type: "reply", id: this.subscribed.at(-1)?.id, result: { position } });
+  }
+
+  message(topic: string, position: string, filter?: string): void {
+    const at = "2030-01-01T00:00:00.000Z";
+    this.say({ type: "message", topic, position, at, data: position, ...(filter && { filter }) });
+  }
+}
+
+let clients: Client[] = [];
+afterEach(() => {
+  for (const each of clients) each.close();
+  clients = [];
+  Socket.all = [];
+});
+
+function client(options: Options): Client {
+  const made = connect("http://localhost/", {
+    WebSocket: Socket as unknown as typeof WebSocket,
+    ...options,
+  });
+  clients.push(made);
+  return made;
+}
+
+/** The first connection, `others` aside, that was asked for so many subscriptions. */
+async function asked(count: number, others = 0): Promise<Socket> {
+  const found = (): Socket | undefined =>
+    Socket.all.slice(others).find(({ subscribed }) => subscribed.length === count);
+  return (await until(found, 5_000)) as Socket;
+}
+
+const answering =
+  (answer: (url: URL) => object): typeof fetch =>
+  async (input) =>
+    Response.json(answer(new URL(String(input))));
+
+test("what a poll brings behind a gap is for those whose topics it does not name, too", async () => {
+  const seen: Record<string, unknown[]> = { a: [], b: [] };
+  const message = (topic: string, position: string): object => {
+    return { topic, position, at: "2030-01-01T00:00:00.000Z", data: position };
+  };
+  const c = client({
+    transports: ["long-polling"],
+    fetch: async (input, init) => {
+      const { searchParams } = new URL(String(input));
+      if (searchParams.has("limit") || !searchParams.has("filter"))
+        return Response.json({ messages: [], position: "e-10", gap: false, missed: [] });
+      if (searchParams.get("after") === "e-10" && searchParams.getAll("filter").length === 2) {
+        const messages = [message("b", "e-12"), message("a", "e-20"), message("b", "e-21")];
+        return Response.json({ messages, position: "e-21", gap: true, missed: ["a"] });
+      }
+      return new Promise((_, reject) => {
+        init?.signal?.addEventListener("abort", () => reject(init?.signal?.reason));
+      });
+    },
+  });
+  for (const [filter, each] of Object.entries(seen)) {
+    const onGap = (): unknown => each.push("a gap");
+    c.subscribe(filter, ({ data }) => each.push(data), { onGap });
+  }
+  await until(() => seen["a"]?.length === 2 && seen["b"]?.length === 2, 5_000).catch(() => {});
+  expect(seen).toEqual({ a: ["a gap", "e-20"], b: ["e-12", "e-21"] });
+});
