@@ -128,7 +128,8 @@ export class Pages {
       }
       entry.at = data.position;
       const behind = live && kit.beyond(live, data.position);
-      if (live && !behind) positions.join(entry, live);
+      // Not where the page has changed the transport when it was given this.
+      if (live && !behind && !this.#options.signal?.aborted) positions.join(entry, live);
       else more ||= live !== null || (after !== null && data.messages.length > 0);
     }
     return more;

@@ -94,6 +94,8 @@ export class PollTransport implements Transport {
 
   async #begin(entries: Entry[]): Promise<void> {
     await this.#pages.begin(entries);
+    // Who was told that it is current may have changed the transport: another carries them now.
+    if (this.#stop.signal.aborted) return;
     for (const entry of entries) entry.wired = true;
     // A poll that waits does not know of them.
     this.#poll.abort();
@@ -154,6 +156,7 @@ export class PollTransport implements Transport {
       entry.joined = entry.wired = false;
     }
     await this.#pages.begin(wired);
+    if (this.#stop.signal.aborted) return;
     if (wired.every((entry) => positions.entries.has(entry))) throw error;
     for (const entry of wired) entry.wired = true;
   }

@@ -78,6 +78,26 @@ const answering =
   async (input) =>
     Response.json(answer(new URL(String(input))));
 
+test.each(["long-polling", "sse"] as const)(
+  "who uses other transports the moment it is current goes on over those, from %s",
+  async (before) => {
+    const c = client({
+      transports: [before],
+      fetch: answering(() => ({ messages: [], position: "e-10", gap: false, missed: [] })),
+    });
+    const seen: unknown[] = [];
+    const onCurrent = (): void => {
+      if (!Socket.all.length) c.use(["websocket"]);
+    };
+    c.subscribe("a", ({ data }) => seen.push(data), { onCurrent });
+    const socket = await asked(1);
+    expect(socket.subscribed).toMatchObject([{ filter: "a", after: "e-10" }]);
+    socket.reply("e-10");
+    socket.message("a", "e-11", "a");
+    expect(seen).toEqual(["e-11"]);
+  },
+);
+
 test("what a poll brings behind a gap is for those whose topics it does not name, too", async () => {
   const seen: Record<string, unknown[]> = { a: [], b: [] };
   const message = (topic: string, position: string): object => {
