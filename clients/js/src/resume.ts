@@ -127,10 +127,11 @@ export class Positions {
     if (filter) return this.#own(filter, message);
     const position = message.position ?? null;
     if (position !== null && !this.#advance(position)) return false;
-    for (const entry of [...this.entries]) {
-      if (!entry.joined || this.#had(entry, position) || !entry.fits(topic)) continue;
-      entry.take(message);
-    }
+    // Decided for all first: one that takes it may change the transport, and that had by all.
+    const those = [...this.entries].filter(
+      (entry) => entry.joined && !this.#had(entry, position) && entry.fits(topic),
+    );
+    for (const entry of those) entry.take(message);
     return true;
   }
 

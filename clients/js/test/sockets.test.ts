@@ -98,6 +98,23 @@ test.each(["long-polling", "sse"] as const)(
   },
 );
 
+test("a message reaches all that it is for, though one of them changes the transport", async () => {
+  const c = client({ transports: ["websocket"] });
+  const seen: unknown[] = [];
+  let uses = 0;
+  c.subscribe("a", () => {
+    if (!uses++) c.use(["websocket"]);
+  });
+  c.subscribe("#", ({ data }) => seen.push(data));
+  const socket = await asked(2);
+  for (const { id } of socket.subscribed)
+    socket.say({ type: "reply", id, result: { position: "e-1" } });
+  socket.message("a", "e-2");
+  const next = await asked(2, 1);
+  expect(next.subscribed.map(({ after }) => after)).toEqual(["e-2", "e-2"]);
+  expect(seen).toEqual(["e-2"]);
+});
+
 test("what a poll brings behind a gap is for those whose topics it does not name, too", async () => {
   const seen: Record<string, unknown[]> = { a: [], b: [] };
   const message = (topic: string, position: string): object => {
