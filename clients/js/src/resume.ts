@@ -56,6 +56,8 @@ export class Positions {
   /** Up to here the current ones have everything; null: nobody is current. */
   live: string | null = null;
   readonly entries = new Set<Entry>();
+  /** Those that the server was asked for from now on, and has not confirmed. */
+  readonly asked = new Set<Entry>();
 
   /** After which an entry would go on if the connection were lost now. */
   of(entry: Entry): string | null {
@@ -69,18 +71,20 @@ export class Positions {
       entry.joined = entry.wired = false;
     }
     this.live = null;
+    this.asked.clear();
   }
 
   /** Those of one filter of which the connection knows, or `asked`: perhaps will know. */
   wired(filter: string, asked?: boolean): Entry[] {
     return [...this.entries].filter(
-      (entry) => (entry.wired || (asked && !entry.at)) && entry.filter === filter,
+      (entry) => (entry.wired || (asked && this.asked.has(entry))) && entry.filter === filter,
     );
   }
 
   /** A subscription is confirmed; `now`: it was asked for without a position. */
   reply(entries: Iterable<Entry>, position: string, now: boolean): void {
     for (const entry of entries) {
+      this.asked.delete(entry);
       if (!this.entries.has(entry)) continue;
       entry.wired = true;
       if (!now) entry.at = position;
@@ -127,7 +131,7 @@ export class Positions {
     if (filter) return this.#own(filter, message);
     const position = message.position ?? null;
     if (position !== null && !this.#advance(position)) return false;
-    // Decided for all first: one that takes it may change the transport, and that had by all.
+    // Decided for all first: who takes it may change the transport, and then nobody is joined.
     const those = [...this.entries].filter(
       (entry) => entry.joined && !this.#had(entry, position) && entry.fits(topic),
     );

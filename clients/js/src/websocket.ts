@@ -55,6 +55,8 @@ export class WebSocketTransport implements Transport {
   readonly #answers = new Map<string, (frame: Frame) => void>();
   /** Filters that the server was asked for. */
   readonly #asked = new Set<string>();
+  /** Filters that it was asked to leave: until it has, what comes with them is of before. */
+  readonly #leaving = new Set<string>();
   readonly #beginning = new Set<Entry>();
   #count = 0;
   #started = false;
@@ -90,20 +92,24 @@ export class WebSocketTransport implements Transport {
   change(): void {
     if (!this.#started || this.#stop.signal.aborted) return;
     const { positions } = this.#context;
-    const wanted = new Set<string>();
-    const waiting: Entry[] = [];
-    for (const entry of positions.entries) {
-      wanted.add(entry.filter);
-      if (entry.wired || this.#beginning.has(entry)) continue;
-      const same = [...positions.entries].filter((e) => e.filter === entry.filter);
-      if (!same.some((e) => e.wired || this.#beginning.has(e))) this.#subscribe(entry);
-      // Another of this filter: when the first has all, it gets what it missed by itself.
-      else if (same.some((e) => e.joined || (e.wired && isOperation(e)))) waiting.push(entry);
-    }
+    const held = (entry: Entry): boolean => entry.wired || this.#beginning.has(entry);
+    const wanted = new Set([...positions.entries].filter(held).map(({ filter }) => filter));
     for (const filter of this.#asked) {
       if (wanted.has(filter)) continue;
       this.#asked.delete(filter);
-      this.#send({ action: "unsubscribe", filter });
+      this.#leaving.add(filter);
+      this.#answers.set(this.#send({ action: "unsubscribe", filter }), () => {
+        this.#leaving.delete(filter);
+        this.change();
+      });
+    }
+    const waiting: Entry[] = [];
+    for (const entry of positions.entries) {
+      if (held(entry) || this.#leaving.has(entry.filter)) continue;
+      const same = [...positions.entries].filter((e) => e.filter === entry.filter);
+      if (!same.some(held)) this.#subscribe(entry);
+      // Another of this filter: when the first has all, it gets what it missed by itself.
+      else if (same.some((e) => e.joined || (e.wired && isOperation(e)))) waiting.push(entry);
     }
     if (waiting.length) this.#begin(waiting);
   }
@@ -126,7 +132,10 @@ export class WebSocketTransport implements Transport {
     // Those of the same filter that stand at the same place go with it.
     const group = [...positions.entries].filter((e) => e.filter === filter && e.at === at);
     this.#asked.add(filter);
-    for (const entry of group) this.#beginning.add(entry);
+    for (const entry of group) {
+      this.#beginning.add(entry);
+      if (!at) positions.asked.add(entry);
+    }
     const id = this.#send({
       action: "subscribe",
       filter,
@@ -146,10 +155,8 @@ export class WebSocketTransport implements Transport {
 
   #refused(group: Entry[], filter: string, problem: Problem): void {
     const error = new RingbackError(problem, Number(problem["retry_after"] ?? 1));
-    if (!NOT_NOW.includes(error.code)) {
-      this.#asked.delete(filter);
-      this.#context.positions.end(group, error);
-    }
+    this.#asked.delete(filter);
+    if (!NOT_NOW.includes(error.code)) this.#context.positions.end(group, error);
     setTimeout(
       () => {
         for (const entry of group) this.#beginning.delete(entry);

@@ -53,6 +53,7 @@ describe("conversations", () => {
           entries.set(client.filter, entry);
           positions.entries.add(entry);
         }
+        if (!client.after) positions.asked.add(entries.get(client.filter) as Entry);
       }
       if (server) check(server, step.new);
       if (close) positions.lost();

@@ -78,6 +78,50 @@ const answering =
   async (input) =>
     Response.json(answer(new URL(String(input))));
 
+test("one that begins now is given nothing of another's replay of the same filter", async () => {
+  const page = { messages: [], position: "e-10", gap: false, missed: [] };
+  const c = client({ transports: ["websocket"], fetch: answering(() => page) });
+  const seen: unknown[][] = [[], []];
+  const [first, second] = seen.map(
+    (each) =>
+      ({
+        handler: ({ data }: { data: unknown }) => each.push(data),
+        onGap: () => each.push("a gap"),
+      }) as const,
+  );
+  c.subscribe("a", first?.handler, { after: "e-1", onGap: first?.onGap });
+  const socket = await asked(1);
+  const { ready } = c.subscribe("a", second?.handler, { onGap: second?.onGap });
+  await null;
+  socket.reply("e-1");
+  socket.say({ type: "gap", filter: "a", topics: ["a"], position: "e-5" });
+  socket.message("a", "e-6", "a");
+  socket.say({ type: "current", filter: "a", position: "e-10" });
+  await ready;
+  socket.message("a", "e-11");
+  expect(seen).toEqual([["a gap", "e-6", "e-11"], ["e-11"]]);
+});
+
+test("who asks anew is given nothing of the replay that was ended before", async () => {
+  const c = client({ transports: ["websocket"] });
+  const old = c.subscribe("a", () => {}, { after: "e-1" });
+  const socket = await asked(1);
+  socket.reply("e-1");
+  old.close();
+  await until(() => socket.actions.some(({ action }) => action === "unsubscribe"));
+  const seen: unknown[] = [];
+  c.subscribe("a", ({ data }) => seen.push(data), { onGap: () => seen.push("a gap") });
+  await null;
+  socket.message("a", "e-2", "a"); // was under way
+  const left = socket.actions.find(({ action }) => action === "unsubscribe");
+  socket.say({ type: "reply", id: left?.id, result: {} });
+  await until(() => socket.subscribed.length === 2);
+  socket.message("a", "e-3", "a"); // a last value
+  socket.reply("e-10");
+  socket.message("a", "e-11");
+  expect(seen).toEqual(["e-3", "e-11"]);
+});
+
 test.each(["long-polling", "sse"] as const)(
   "who uses other transports the moment it is current goes on over those, from %s",
   async (before) => {
