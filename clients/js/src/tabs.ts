@@ -290,7 +290,9 @@ class Follower implements Transport {
     const entry = [...this.#keys].find(([, each]) => each === key)?.[0];
     const { positions } = this.#context;
     if (!entry || !positions.entries.has(entry)) return;
-    const moved = message ? message.position : position;
+    // The last values that come before it is confirmed move nothing, nor does a gap among them.
+    const moves = !(message || gap) || entry.known || entry.at;
+    const moved = moves && (message ? message.position : position);
     if (moved && (!entry.at || entry.at === "earliest" || this.#kit.higher(moved, entry.at))) {
       entry.at = moved;
     } else if (message?.position && entry.known && entry.filter === message.topic && message.kind) {

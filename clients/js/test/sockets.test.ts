@@ -186,3 +186,19 @@ test("what a poll brings behind a gap is for those whose topics it does not name
   await until(() => seen["a"]?.length === 2 && seen["b"]?.length === 2, 5_000).catch(() => {});
   expect(seen).toEqual({ a: ["a gap", "e-20"], b: ["e-12", "e-21"] });
 });
+
+test("a tab that another carried for gets all last values where that went in the middle of them", async () => {
+  const options = { share: true, transports: ["websocket"] } as const;
+  const first = client(options);
+  first.subscribe("z", () => {});
+  const socket = await asked(1);
+  socket.reply("e-9");
+  const seen: unknown[] = [];
+  client(options).subscribe("a/#", ({ data }) => seen.push(data));
+  await until(() => socket.subscribed.length === 2);
+  socket.message("a/1", "e-5", "a/#");
+  await until(() => seen.length);
+  first.close();
+  const next = await asked(1, 1);
+  expect(next.subscribed.map(({ filter, after }) => [filter, after])).toEqual([["a/#", undefined]]);
+});
