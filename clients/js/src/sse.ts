@@ -116,6 +116,7 @@ export class SseTransport implements Transport {
     const path = pathOf(this.#context.kit, carried, (entry) => positions.of(entry) ?? "");
     const stop = (): void => stream.abort();
     await http.tokens.get(); // which may take the page as long as it likes
+    if (this.#stop.signal.aborted) return;
     this.#stop.signal.addEventListener("abort", stop, { signal: stream.signal });
     if (this.#whole) {
       this.#asking = stream;

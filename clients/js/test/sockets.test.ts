@@ -202,3 +202,48 @@ test("a tab that another carried for gets all last values where that went in the
   const next = await asked(1, 1);
   expect(next.subscribed.map(({ filter, after }) => [filter, after])).toEqual([["a/#", undefined]]);
 });
+
+test("a stream that was about to be asked for when it was given up is not begun", async () => {
+  let streams = 0;
+  /** Those who wait for a token, while somebody lets them wait. */
+  let waiting: (() => void)[] | null = null;
+  const next = async (): Promise<void> => (await until(() => waiting?.shift()))?.();
+  const c = client({
+    transports: ["sse"],
+    getToken: () =>
+      new Promise((resolve) => {
+        if (waiting) waiting.push(() => resolve(undefined));
+        else resolve(undefined);
+      }),
+    fetch: async (_, init) => {
+      if (new Headers(init?.headers).get("Accept") !== "text/event-stream")
+        return Response.json({ messages: [], position: "e-1", gap: false, missed: [] });
+      streams++;
+      const body = new ReadableStream({
+        start(controller) {
+          controller.enqueue(new TextEncoder().encode("retry: 1\n\n"));
+          init?.signal?.addEventListener("abort", () => controller.error(init?.signal?.reason));
+        },
+      });
+      return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+    },
+  });
+  await c.subscribe("a", () => {}).ready;
+  await until(() => c.connection.status === "connected");
+  waiting = [];
+  const second = c.subscribe("b", () => {});
+  await next(); // its page
+  await second.ready;
+  await until(() => waiting?.length); // the stream for both
+  c.use(["websocket"]);
+  await until(() => Socket.all.length);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const held = waiting;
+  waiting = null;
+  for (const each of held) each();
+  const socket = await asked(2);
+  for (const { id } of socket.subscribed)
+    socket.say({ type: "reply", id, result: { position: "e-1" } });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(streams).toBe(1);
+});
