@@ -105,9 +105,7 @@ export class SseTransport implements Transport {
 
   async #open(all: Entry[]): Promise<void> {
     const { positions, http, probing } = this.#context;
-    const carried = all.filter(
-      (entry) => positions.entries.has(entry) && placed(positions.of(entry)),
-    );
+    const carried = all.filter((entry) => positions.entries.has(entry) && this.#placed(entry));
     if (!carried.length) {
       if (probing) this.#fail(null);
       return;
@@ -139,7 +137,7 @@ export class SseTransport implements Transport {
       // Nobody knows the length of a stream.
       this.#whole = response.headers.has("Content-Length");
     } catch (error) {
-      if (this.#whole && this.#asking !== stream) return;
+      if (this.#stop.signal.aborted || (this.#whole && this.#asking !== stream)) return;
       if (!refuses(this.#context.kit, error)) {
         if (this.#context.kit.passes(error)) throw error;
         // Plain requests come through, or did just now.
@@ -185,6 +183,15 @@ export class SseTransport implements Transport {
     };
     if (this.#stream) this.start();
     else this.#context.up();
+  }
+
+  /**
+   * Whether it is somewhere that can be told from where others are. Where one stands that was added
+   * a moment ago only the page says: with what is kept, or in another life of the store. It has to
+   * be brought up first, or what it misses would be a gap for all.
+   */
+  #placed(entry: Entry): boolean {
+    return entry.known && this.#context.positions.of(entry) !== null;
   }
 
   async #read(stream: AbortController, reader: Reader, first: Uint8Array): Promise<void> {
@@ -264,21 +271,15 @@ export class SseTransport implements Transport {
   }
 }
 
-/**
- * Whether it is somewhere that can be told from where others are: one that was added a moment ago,
- * and is to begin with what is kept, has to be brought up first.
- */
-const placed = (at: string | null): boolean => at !== null && at !== "earliest";
-
 /** Those that a stream cannot take up with the others from where they are. */
-function unlevel({ higher, isOperation }: Kit, entries: Entry[]): Entry[] {
-  let highest: string | null = null;
-  for (const { at, filter, known } of entries) {
-    if (!at || !known || isOperation({ filter })) continue;
-    if (highest === null || higher(at, highest)) highest = at;
-  }
+function unlevel({ higher, beyond, isOperation }: Kit, entries: Entry[]): Entry[] {
+  const stand = entries.flatMap((e) => (e.at && e.known && !isOperation(e) ? [e.at] : []));
+  let highest = stand[0];
+  for (const at of stand) if (highest && higher(at, highest)) highest = at;
+  // Where they are of several lives of the store, nobody here knows which it lives.
+  const level = stand.every((at) => at === highest || (highest && beyond(highest, at)));
   return entries.filter((entry) =>
-    isOperation(entry) ? !entry.at : !entry.known || entry.at !== highest,
+    isOperation(entry) ? !entry.at || !entry.known : !entry.known || !level || entry.at !== highest,
   );
 }
 

@@ -213,6 +213,27 @@ describe("what is to begin with all that is kept is brought up before a stream h
   );
 });
 
+test.each(Array.from({ length: 40 }, (_, i) => i))(
+  "a position of another life, added %s moments after another, is a gap for its own alone",
+  async (moments) => {
+    const { client, streams } = streaming(({ searchParams }) => {
+      const foreign = searchParams.get("after")?.startsWith("old-");
+      return { ...page("e-2"), gap: !!foreign };
+    });
+    const seen: unknown[] = [];
+    const first = client.subscribe("a", () => {}, { onGap: () => seen.push("a") });
+    for (let i = 0; i < moments; i++) await null;
+    const second = client.subscribe("b", () => {}, {
+      after: "old-7",
+      onGap: () => seen.push("b"),
+    });
+    await Promise.all([first.ready, second.ready]);
+    await until(() => streams.some(({ filters }) => filters.includes("b")));
+    expect(streams.map(({ after }) => after)).not.toContainEqual(expect.stringMatching(/^old/));
+    expect(seen).toEqual(["b"]);
+  },
+);
+
 test("a stream that was cut among last values has not brought them", async () => {
   const { client, streams } = streaming(() => page("e-5", [message("a", "e-3")]));
   const seen: unknown[] = [];

@@ -247,3 +247,36 @@ test("a stream that was about to be asked for when it was given up is not begun"
   await new Promise((resolve) => setTimeout(resolve, 20));
   expect(streams).toBe(1);
 });
+
+test("one that another life of the store has is no gap for others", async () => {
+  const pages: string[] = [];
+  let stream = "";
+  const c = client({
+    transports: ["websocket"],
+    fetch: async (input, init) => {
+      const { searchParams } = new URL(String(input));
+      const after = searchParams.get("after") ?? "";
+      if (new Headers(init?.headers).get("Accept") === "text/event-stream") {
+        stream = after;
+        return new Response("", { status: 503 });
+      }
+      pages.push(after);
+      return Response.json({
+        messages: [],
+        position: "new-7",
+        gap: /^old/.test(after),
+        missed: [],
+      });
+    },
+  });
+  const seen: unknown[] = [];
+  for (const filter of ["a", "b"])
+    c.subscribe(filter, () => {}, { after: "old-1", onGap: () => seen.push(filter) });
+  const socket = await asked(2);
+  for (const { id } of socket.subscribed)
+    socket.say({ type: "reply", id, result: { position: "old-1" } });
+  socket.say({ type: "gap", filter: "a", position: "new-5" });
+  c.use(["sse"]);
+  await until(() => stream);
+  expect([stream, pages.sort(), seen]).toEqual(["new-7", ["new-5", "old-1"], ["a", "b"]]);
+});
