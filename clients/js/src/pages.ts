@@ -124,8 +124,13 @@ export class Pages {
       const live = positions.wired(entry.filter).length ? positions.live : null;
       for (const message of data.messages) {
         const beyond = live && message.position && kit.higher(message.position, live);
-        if (!beyond && entry.fits(message.topic)) entry.take(message);
+        if (beyond || !entry.fits(message.topic)) continue;
+        // Who asks where it stands when it is given this, or ends there, stands behind it.
+        if (after) entry.at = message.position ?? entry.at;
+        entry.take(message);
+        if (!positions.entries.has(entry)) break;
       }
+      if (!positions.entries.has(entry)) continue;
       entry.at = data.position;
       const behind = live && kit.beyond(live, data.position);
       // Not where the page has changed the transport when it was given this.

@@ -39,6 +39,9 @@ export function subscribe<D>(
     if (over) return;
     over = true;
     failed = error;
+    // Where it stands from now on, wherever the others go.
+    entry.at = link.positions.of(entry);
+    entry.joined = false;
     signal?.removeEventListener("abort", close);
     refuse(error ?? closed());
     for (const queue of [...queues]) queue.end(error);

@@ -105,11 +105,15 @@ export class WebSocketTransport implements Transport {
     }
     const waiting: Entry[] = [];
     for (const entry of positions.entries) {
-      if (held(entry) || this.#leaving.has(entry.filter)) continue;
-      const same = [...positions.entries].filter((e) => e.filter === entry.filter);
-      if (!same.some(held)) this.#subscribe(entry);
-      // Another of this filter: when the first has all, it gets what it missed by itself.
-      else if (same.some((e) => e.joined || (e.wired && isOperation(e)))) waiting.push(entry);
+      const { filter } = entry;
+      if (held(entry) || this.#leaving.has(filter)) continue;
+      if (!wanted.has(filter)) {
+        wanted.add(filter);
+        this.#subscribe(entry);
+      } else if (positions.wired(filter).some((e) => e.joined || isOperation(e))) {
+        // Another of this filter: when the first has all, it gets what it missed by itself.
+        waiting.push(entry);
+      }
     }
     if (waiting.length) this.#begin(waiting);
   }

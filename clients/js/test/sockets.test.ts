@@ -280,3 +280,46 @@ test("one that another life of the store has is no gap for others", async () => 
   await until(() => stream);
   expect([stream, pages.sort(), seen]).toEqual(["new-7", ["new-5", "old-1"], ["a", "b"]]);
 });
+
+test("one that was closed stands where it ended, wherever the others go", async () => {
+  const c = client({ transports: ["websocket"] });
+  const closed = c.subscribe("a", () => {});
+  c.subscribe("b", () => {});
+  const socket = await asked(2);
+  for (const { id } of socket.subscribed)
+    socket.say({ type: "reply", id, result: { position: "e-1" } });
+  socket.message("a", "e-2");
+  closed.close();
+  expect(closed.position).toBe("e-2");
+  socket.message("b", "e-4"); // a's e-3 was not for it any more
+  expect(closed.position).toBe("e-2");
+});
+
+test("one that is closed in the middle of a page stands there", async () => {
+  const kept = ["e-1", "e-2", "e-3"].map((position) => {
+    return { topic: "a", position, at: "2030-01-01T00:00:00.000Z", data: position };
+  });
+  const c = client({
+    transports: ["long-polling"],
+    fetch: answering(({ searchParams }) => {
+      const messages = searchParams.get("after") === "earliest" ? kept : [];
+      return { messages, position: "e-3", gap: false, missed: [] };
+    }),
+  });
+  const seen: unknown[] = [];
+  const subscription = c.subscribe(
+    "a",
+    ({ data }) => {
+      seen.push([data, subscription.position]);
+      if (data === "e-2") subscription.close();
+    },
+    { after: "earliest" },
+  );
+  await until(() => seen.length === 2);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(seen).toEqual([
+    ["e-1", "e-1"],
+    ["e-2", "e-2"],
+  ]);
+  expect(subscription.position).toBe("e-2");
+});
