@@ -56,7 +56,7 @@ export class Positions {
   /** Up to here the current ones have everything; null: nobody is current. */
   live: string | null = null;
   readonly entries = new Set<Entry>();
-  /** Those that the server was asked for from now on, and has not confirmed. */
+  /** Those that the server was asked for from now on: perhaps it has not confirmed them. */
   readonly asked = new Set<Entry>();
 
   /** After which an entry would go on if the connection were lost now. */
@@ -84,7 +84,6 @@ export class Positions {
   /** A subscription is confirmed; `now`: it was asked for without a position. */
   reply(entries: Iterable<Entry>, position: string, now: boolean): void {
     for (const entry of entries) {
-      this.asked.delete(entry);
       if (!this.entries.has(entry)) continue;
       entry.wired = true;
       if (!now) entry.at = position;
