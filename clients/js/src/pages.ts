@@ -27,6 +27,12 @@ export function query(filters: Iterable<string>, after: string | null): string {
   return `topics?${new URLSearchParams(parameters)}`;
 }
 
+/** Up to where messages are gone that came before these: these are for whoever has not had them. */
+export function start(messages: Page["messages"]): string | undefined {
+  const first = messages.find(({ position }) => position)?.position;
+  return first?.replace(/\d+$/, (number) => String(BigInt(number) - 1n));
+}
+
 /** Whether it is a refusal of what was asked for, and would be one again. */
 export function refuses(kit: Kit, error: unknown): error is RingbackError {
   return error instanceof kit.RingbackError && error.status >= 400 && error.status < 429;
@@ -118,7 +124,8 @@ export class Pages {
       positions.confirm(entry);
       const missed = data.missed.length ? data.missed : null;
       if (data.gap && (!missed || missed.some((topic) => entry.fits(topic)))) {
-        entry.gap({ topics: missed, position: data.position });
+        const position = (after && start(data.messages)) || data.position;
+        entry.gap({ topics: missed, position });
       }
       // Where its filter is on the wire already, what lies beyond the present comes from there.
       const live = positions.wired(entry.filter).length ? positions.live : null;

@@ -1,7 +1,7 @@
 /** Long polling, and polling with pauses: plain requests, for where nothing else comes through. */
 
 import type { RingbackError } from "./errors.js";
-import { type Page, Pages, query, refuses } from "./pages.js";
+import { type Page, Pages, query, refuses, start } from "./pages.js";
 import type { Entry } from "./resume.js";
 import { together } from "./together.js";
 import type { Context, Transport } from "./transport.js";
@@ -22,12 +22,6 @@ interface Polled<T> {
   readonly headers: Headers;
   /** Ask again only after a pause: the server did not wait, or not for long. */
   readonly early: boolean;
-}
-
-/** Up to where messages are gone that came before these: these are for whoever has not had them. */
-function start(messages: Page["messages"]): string | undefined {
-  const first = messages.find(({ position }) => position)?.position;
-  return first?.replace(/\d+$/, (number) => String(BigInt(number) - 1n));
 }
 
 /** One loop for all topics, and one for each operation. */

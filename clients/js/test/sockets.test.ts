@@ -323,3 +323,20 @@ test("one that is closed in the middle of a page stands there", async () => {
   ]);
   expect(subscription.position).toBe("e-2");
 });
+
+test("what a page has lost lies before what it has", async () => {
+  const message = { topic: "a", position: "e-7", at: "2030-01-01T00:00:00.000Z", data: 7 };
+  const c = client({
+    transports: ["long-polling"],
+    fetch: answering(({ searchParams }) => {
+      const first = searchParams.get("after") === "e-1";
+      return { messages: first ? [message] : [], position: "e-9", gap: first, missed: [] };
+    }),
+  });
+  const seen: unknown[] = [];
+  const onGap = ({ position }: { position: string | null }): unknown =>
+    seen.push(["gap", position]);
+  c.subscribe("a", ({ position }) => seen.push(position), { after: "e-1", onGap });
+  await until(() => seen.length === 2);
+  expect(seen).toEqual([["gap", "e-6"], "e-7"]);
+});
