@@ -82,13 +82,16 @@ export class Positions {
   }
 
   /** A subscription is confirmed; `now`: it was asked for without a position. */
-  reply(entries: Iterable<Entry>, position: string, now: boolean): void {
-    for (const entry of entries) {
-      if (!this.entries.has(entry)) continue;
+  reply(entries: readonly Entry[], position: string, now: boolean): void {
+    const those = entries.filter((entry) => this.entries.has(entry));
+    for (const entry of those) {
       entry.wired = true;
       if (!now) entry.at = position;
       // An operation stands nowhere before its snapshot: cut off until then, it is asked for anew.
       else if (!isOperation(entry)) this.join(entry, position);
+    }
+    // Whoever is told may change the transport, after which none of them is wired.
+    for (const entry of those) {
       this.confirm(entry);
       if (entry.joined) entry.current();
     }
@@ -103,11 +106,9 @@ export class Positions {
 
   /** A replay has ended. */
   current(filter: string, position: string): void {
-    for (const entry of this.wired(filter)) {
-      if (entry.joined || entry.at === null) continue;
-      this.join(entry, position);
-      entry.current();
-    }
+    const those = this.wired(filter).filter((entry) => !entry.joined && entry.at);
+    for (const entry of those) this.join(entry, position);
+    for (const entry of those) entry.current();
   }
 
   /** One is current, with all others: it has everything up to a position. */
@@ -118,18 +119,17 @@ export class Positions {
   }
 
   #advance(position: string): boolean {
-    if (this.live !== null && !higher(position, this.live)) return false;
+    if (this.live && !higher(position, this.live)) return false;
     this.live = position;
     return true;
   }
 
   /** A message: with `filter` of a replay, else for all that it fits. Returns whether it was new. */
   message(message: Incoming, filter?: string | null): boolean {
-    const { topic } = message;
+    const { topic, position } = message;
     if (topic.startsWith(OPERATIONS)) return this.#own(topic, message);
     if (filter) return this.#own(filter, message);
-    const position = message.position ?? null;
-    if (position !== null && !this.#advance(position)) return false;
+    if (position && !this.#advance(position)) return false;
     // Decided for all first: who takes it may change the transport, and then nobody is joined.
     const those = [...this.entries].filter(
       (entry) => entry.joined && !this.#had(entry, position) && entry.fits(topic),
@@ -139,15 +139,15 @@ export class Positions {
   }
 
   /** Whether an entry was further than the others; not any more, once they have come as far. */
-  #had(entry: Entry, position: string | null): boolean {
-    if (entry.at === null || position === null) return false;
+  #had(entry: Entry, position: string | null | undefined): boolean {
+    if (!entry.at || !position) return false;
     if (!higher(position, entry.at)) return true;
     entry.at = null;
     return false;
   }
 
   #own(filter: string, message: Incoming): boolean {
-    const position = message.position ?? null;
+    const { position } = message;
     let fresh = false;
     for (const entry of this.wired(filter, true)) {
       // Before the reply to who asked from now on come last values: older, and they move nothing.
@@ -170,15 +170,16 @@ export class Positions {
   /** Messages up to a position are lost: to those of a filter, or to all that are current. */
   gap(gap: Gap, filter?: string | null): void {
     const { position, topics } = gap;
-    for (const entry of filter ? this.wired(filter, true) : [...this.entries]) {
+    const those = (filter ? this.wired(filter, true) : [...this.entries]).filter((entry) => {
       // An operation's snapshot comes behind it, and moves it then.
-      if (isOperation(entry) || (!filter && !entry.joined)) continue;
+      if (isOperation(entry) || (!filter && !entry.joined)) return false;
       if (position && !entry.joined) entry.at &&= position;
-      else if (this.#had(entry, position)) continue;
-      if (filter || !topics?.length || topics.some((topic) => entry.fits(topic))) entry.gap(gap);
-    }
+      else if (this.#had(entry, position)) return false;
+      return filter || !topics?.length || topics.some(entry.fits);
+    });
     const moves = !filter || this.wired(filter).some((entry) => entry.joined);
-    if (moves && position !== null) this.#advance(position);
+    if (moves && position) this.#advance(position);
+    for (const entry of those) entry.gap(gap);
   }
 
   /** An operation as it stands. */
@@ -193,9 +194,9 @@ export class Positions {
     entry.stands(data);
   }
 
-  /** Those of a filter, or some, are over. */
-  end(which: string | Iterable<Entry>, error: RingbackError | null): void {
-    for (const entry of typeof which === "string" ? this.wired(which) : [...which]) {
+  /** These are over. */
+  end(which: Iterable<Entry>, error: RingbackError | null): void {
+    for (const entry of [...which]) {
       if (this.entries.delete(entry)) entry.end(error);
     }
   }

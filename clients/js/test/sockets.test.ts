@@ -340,3 +340,38 @@ test("what a page has lost lies before what it has", async () => {
   await until(() => seen.length === 2);
   expect(seen).toEqual([["gap", "e-6"], "e-7"]);
 });
+
+test("one that is current with another, which changes the transport and goes, is asked for again", async () => {
+  const c = client({ transports: ["websocket"] });
+  const seen: unknown[] = [];
+  const onCurrent = (): void => {
+    first.close();
+    c.use(["websocket"]);
+  };
+  const first = c.subscribe("a", () => {}, { after: "e-1", onCurrent });
+  c.subscribe("a", ({ data }) => seen.push(data), { after: "e-1" });
+  const socket = await asked(1);
+  socket.reply("e-1");
+  socket.say({ type: "current", filter: "a", position: "e-5" });
+  const next = await asked(1, 1);
+  expect(next.subscribed).toMatchObject([{ filter: "a", after: "e-5" }]);
+});
+
+test("a gap is told once, though who is told of it changes the transport", async () => {
+  const c = client({ transports: ["websocket"] });
+  const seen: unknown[] = [];
+  const first = c.subscribe("a", () => {}, {
+    onGap() {
+      seen.push(first.position);
+      c.use(["websocket"]);
+    },
+  });
+  c.subscribe("b", () => {}, { onGap: () => seen.push("b") });
+  const socket = await asked(2);
+  for (const { id } of socket.subscribed)
+    socket.say({ type: "reply", id, result: { position: "e-1" } });
+  socket.say({ type: "gap", position: "e-5" });
+  expect(seen).toEqual(["e-5", "b"]);
+  const next = await asked(2, 1);
+  expect(next.subscribed.map(({ after }) => after)).toEqual(["e-5", "e-5"]);
+});
