@@ -162,8 +162,8 @@ class Pieces:
 
     async def drop_pieces(self, upload: str) -> None:
         """Delete all but the file, that it was declared, and who else reads it."""
-        kept = (DECLARED, REDRIVEN)
-        await self._delete(upload, lambda name: name not in kept and not name.startswith(FILE))
+        kept = (DECLARED, REDRIVEN, FILE)
+        await self._delete(upload, lambda name: name not in kept and f"{FILE}-" not in name)
 
     async def drop(self, upload: str) -> None:
         """Delete all there is of an upload."""

@@ -57,16 +57,23 @@ async def packed(
 ) -> list[Packed]:
     """Publications, yet without numbers; what is large is in S3."""
 
+    def small(publication: Publication, now: float) -> Packed:
+        data = publication.data
+        return Packed(0, now, data, publication.attributes, None, len(data))
+
     async def pack(publication: Publication, now: float) -> Packed:
         data, attributes = publication.data, publication.attributes
-        if len(data) <= INLINE_MESSAGE:  # most, and so without a turn of the loop
-            return Packed(0, now, data, attributes, None, len(data))
+        if len(data) <= INLINE_MESSAGE:
+            return small(publication, now)
         owner = schema.digest_key("topics/", publication.topic.encode()).replace("#", "")
         kept = await payloads.store(owner, "data", data, INLINE_MESSAGE)
         where = items.text(kept, "data_s3")
         inline = None if where else data
         return Packed(0, now, inline, attributes, where, len(data))
 
+    if all(len(publication.data) <= INLINE_MESSAGE for publication, _ in publications):
+        # Most, and so without a turn of the loop: what is published together is stored together.
+        return [small(*each) for each in publications]
     return list(await asyncio.gather(*[pack(*each) for each in publications]))
 
 
