@@ -12,8 +12,8 @@ SOURCES := pyproject.toml uv.lock scripts/setup hatch_build.py package.json pack
 # Extra arguments for demo, test, bench and soak: make test ARGS="-k hub -n 0"
 ARGS ?=
 
-# Tests wait about as much as they compute. The slowest file bounds what more than 8 could gain.
-WORKERS = -n $$(($$(getconf _NPROCESSORS_ONLN) * 2)) --maxprocesses 8
+# Tests wait twice as long as they compute. The slowest file bounds what more than 8 could gain.
+WORKERS = -n $$(($$(getconf _NPROCESSORS_ONLN) * 3)) --maxprocesses 8
 # They start Python hundreds of times: it keeps what it compiled, also where it is told not to.
 COMPILED = PYTHONDONTWRITEBYTECODE=
 
