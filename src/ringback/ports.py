@@ -244,6 +244,11 @@ class Journal(Protocol):
     async def replay(self, filter: AnyFilter, after: Position | None, limit: int) -> Page:
         """The same for the topics that match, as ``Engine.read`` is for one."""
 
+    async def trimmed(self, filter: AnyFilter) -> Mapping[str, int]:
+        """Up to which offset messages of the topics that match are gone, where any are: of those
+        that are named there and are no more, too.
+        """
+
     async def retained(
         self, filter: AnyFilter, upto: Position, limit: int, *, beyond: str = ""
     ) -> Sequence[Message]:

@@ -134,6 +134,18 @@ async def test_several_filters_name_the_topics_that_lost_something(engine: FullE
     assert (offsets(page.messages), page.gap) == ([4], False)
 
 
+async def test_up_to_where_topics_lost_messages(engine: FullEngine) -> None:
+    positions = await publish(engine, "a/1", "a/2", "b", keep=Keep(age=10.0))
+    await publish(engine, "a/2", "c", keep=Keep(age=1e9))
+    every = AnyOf((parse("a/+"), parse("b"), parse("c"), parse("never")))
+    assert await engine.trimmed(every) == {}
+    await sweep(engine, NOW + 100)
+    assert await engine.trimmed(every) == {"a/1": positions[0].offset, "b": positions[2].offset}
+    assert await engine.trimmed(parse("a/+")) == {"a/1": positions[0].offset}
+    assert await engine.trimmed(parse("b")) == {"b": positions[2].offset}
+    assert await engine.trimmed(parse("c")) == {}
+
+
 @pytest.mark.parametrize("text", ["a/+", "a/1", "*"])
 async def test_a_foreign_position_is_a_gap(engine: FullEngine, text: str) -> None:
     await publish(engine, "a/1", "a/2")

@@ -13,6 +13,7 @@ from ringback.core.filters import parse
 from ringback.core.model import BEGINNING, Keep, Page, Position
 from ringback.engines.sqlite import SqliteEngine, hints
 from ringback.hub import Hub
+from ringback.hub.past import PAGE
 from tests.hub.following import Listener, hubbub, publish, room, topics
 from tests.serving import until
 
@@ -105,3 +106,24 @@ async def test_what_comes_while_it_is_asked_where_the_end_is_is_handed_on(
         hub.attach(follower, parse("t"))
         await until(lambda: follower.got, limit=10)
         hub.close()
+
+
+async def test_who_asks_for_what_is_kept_lost_nothing_that_was_gone_before(data: Path) -> None:
+    """However many pages it takes to read; but what goes meanwhile is a gap."""
+    async with hubbub(data) as (engine, hub):
+        first, last = ["t/first"] * (PAGE + 1), ["t/last"] * (MAX_RECENT + 1)
+        await publish(engine, *first, *["t/cut"] * 3)
+        await publish(engine, "t/cut", keep=Keep(count=1))
+        await publish(engine, *last)
+        await until(lambda: hub.position.offset == len(first) + 4 + len(last))
+        follower = Listener()
+        await hub.join(follower, parse("t/+"), None, room=room)
+        assert [topic for topic, _ in follower.got] == [*first, "t/cut", *last]
+
+        async def meanwhile() -> None:
+            if len(slow.got) >= PAGE:
+                await publish(engine, *["t/cut"] * 3, keep=Keep(count=1))
+
+        slow = Listener()
+        await hub.join(slow, parse("t/+"), None, room=meanwhile)
+        assert ["gap", ["t/cut"]] in slow.got

@@ -9,7 +9,7 @@ from pathlib import Path
 from ringback.core.filters import Filter, parse
 from ringback.core.model import BEGINNING, Keep, Message, Position, Publication
 from ringback.core.policies import TopicPolicy
-from ringback.hub.live import MAX_RETAINED
+from ringback.hub.past import MAX_RETAINED
 from tests.hub.following import LINES, NOW, Lines, Listener, hubbub, publish, room
 from tests.serving import until
 

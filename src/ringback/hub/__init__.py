@@ -6,7 +6,8 @@ messages of topics to connections, read once and framed once for all of them.
 
 from ringback.hub.audiences import Follower, Format, Guard
 from ringback.hub.bells import Bells, rung, wait_for, wait_until_terminal
-from ringback.hub.live import Hub, last_values
+from ringback.hub.live import Hub
+from ringback.hub.past import last_values
 from ringback.hub.presence import Presence
 
 __all__ = [

@@ -13,25 +13,17 @@ from ringback.core.filters import AnyFilter, AnyOf, Filter
 from ringback.core.model import Kind, Message, Position, Publication
 from ringback.core.policies import PRESENCE, Topics
 from ringback.errors import StoreUnavailable
-from ringback.hub.audiences import Follower, Format, Guard, framed, lets, taken
-from ringback.hub.bells import Bells, never
+from ringback.hub.audiences import Follower, Format, Guard, lets
+from ringback.hub.bells import Bells
 from ringback.hub.groups import Groups
+from ringback.hub.past import AT_ONCE, PAGE, Lost, is_for, last_values, send, write
 from ringback.hub.presence import Presence, Presences
 from ringback.ports import EVERYTHING, QUEUE, Engine, Hints, Journal, Relay
 
-PAGE = 500
-"""Messages read at once."""
-AT_ONCE = 32 * 1024
-"""Bytes of the past after which a connection is asked whether it takes more: half of the smallest
-bound of what may wait for one."""
 RETRY_EVERY = 0.5
 """Seconds between two tries to read a journal that could not be read."""
-MAX_RETAINED = 1000
-"""Topics whose newest message a new follower gets."""
 PASSED_FOR_ONE = 10
 """Messages that a follower may not see which are as much work as one that it may."""
-MAX_LOOKED_AT = 100 * PAGE
-"""Retained topics that are looked at for those that a new follower may see."""
 NOWHERE = Position("?", 0)
 """Stands for a position behind the end of the journal: made up, or of a store that was set back."""
 MAX_KNOWN = 10_000
@@ -213,12 +205,13 @@ class Hub(Bells):
         format = format or follower.format
         filter: AnyFilter = AnyOf(tuple(filters)) if len(filters) != 1 else next(iter(filters))
         sees = self.seen_through(filters)
+        lost = await Lost.since(self._engine, filter, after)
         joiner = Joiner(self._followed, after)
         if retained and after is not None:
             newest, cut = await last_values(
-                self._engine, filter, after, lambda m: sees(m.topic) and _is_for(follower, m)
+                self._engine, filter, after, lambda m: sees(m.topic) and is_for(follower, m)
             )
-            await _send(follower, format, newest, room)
+            await send(follower, format, newest, room)
             if cut:
                 follower.write(format.gap((), after))
         lacked: list[Message] = []
@@ -228,7 +221,7 @@ class Hub(Bells):
                 lacked = [m for m in missing if sees(m.topic)]
                 if sum(len(m.data) for m in lacked) <= AT_ONCE:
                     break
-                await _send(follower, format, lacked, room)  # and more has come meanwhile
+                await send(follower, format, lacked, room)  # and more has come meanwhile
                 continue
             if joiner.ahead:
                 await self._read_on()
@@ -241,19 +234,18 @@ class Hub(Bells):
                 joiner.position = self.position
                 follower.write(format.gap((), self.position))
                 continue
-            if page.gap:
-                missed = [topic for topic in page.missed if sees(topic)]
-                if missed or not page.missed:
-                    follower.write(format.gap(missed, page.start))
+            missed = await lost.topics(page, sees)
+            if missed is not None:
+                follower.write(format.gap(missed, page.start))
             messages = joiner.add(page)
-            seen = [m for m in messages if sees(m.topic) and _is_for(follower, m)]
-            await _send(follower, format, seen, room)
+            seen = [m for m in messages if sees(m.topic) and is_for(follower, m)]
+            await send(follower, format, seen, room)
             replayed += len(seen)
             passed += len(messages) - len(seen)
             spent = limit is not None and replayed + passed / PASSED_FOR_ONE >= limit
             if not page.messages and page.position.epoch != self.position.epoch:
                 await self._read_on()
-        _write(follower, format, lacked)
+        write(follower, format, lacked)
         for each, guard in filters.items():
             self.attach(follower, each, guard)
 
@@ -346,55 +338,3 @@ class Hub(Bells):
             self._groups.deliver(page.messages)
             if not page.messages:
                 return
-
-
-async def last_values(
-    journal: Journal,
-    filter: AnyFilter,
-    upto: Position,
-    sees: Callable[[Message], bool],
-    limit: int = MAX_RETAINED,
-    *,
-    given_up: Callable[[], bool] = never,
-) -> tuple[list[Message], bool]:
-    """The newest messages of the retained topics that may be seen, up to a position and in the
-    order of their commits; also whether there are more, or may be. Who gives up gets those that
-    were found by then.
-    """
-    found: list[Message] = []
-    beyond, looked_at, cut = "", 0, False
-    while page := await journal.retained(filter, upto, PAGE, beyond=beyond):
-        found += [message for message in page if sees(message)]
-        beyond, looked_at = page[-1].topic, looked_at + len(page)
-        cut = len(found) > limit or looked_at >= MAX_LOOKED_AT or given_up()
-        if cut:
-            break
-    return sorted(found[:limit], key=lambda message: message.position.offset), cut
-
-
-async def _send(
-    follower: Follower,
-    format: Format,
-    messages: Sequence[Message],
-    room: Callable[[], Awaitable[None]],
-) -> None:
-    """Write messages of the past, as the connection takes them."""
-    begin = size = 0
-    for index, message in enumerate(messages, 1):
-        size += len(message.data)
-        if size > AT_ONCE:
-            _write(follower, format, messages[begin:index])
-            begin, size = index, 0
-            await room()
-    _write(follower, format, messages[begin:])
-
-
-def _write(follower: Follower, format: Format, messages: Sequence[Message]) -> None:
-    frames = [framed(format, message) for message in messages if _is_for(follower, message)]
-    if frames:
-        follower.write(b"".join(frames))
-
-
-def _is_for(follower: Follower, message: Message) -> bool:
-    """Whether a follower gets a message of a topic that it sees."""
-    return message.attributes is None or not message.particular or taken(follower, message)

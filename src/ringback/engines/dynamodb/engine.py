@@ -271,6 +271,9 @@ class DynamoEngine(TableFunctions):
     async def replay(self, filter: AnyFilter, after: Position | None, limit: int) -> Page:
         return await _seen(lambda: self._feeds.replay(self.epoch, filter, after, limit))
 
+    async def trimmed(self, filter: AnyFilter) -> Mapping[str, int]:
+        return await _seen(lambda: self._feeds.trimmed(filter))
+
     async def retained(
         self, filter: AnyFilter, upto: Position, limit: int, *, beyond: str = ""
     ) -> Sequence[Message]:

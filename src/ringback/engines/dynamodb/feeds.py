@@ -173,21 +173,21 @@ class Feeds:
         else:
             found, lost = await self._seek(starts, limit, last_named(entries))
             end = newest
-        missed: list[str] = []
+        missed: dict[str, None] = {}
         if after is not None and not foreign:  # of which nobody knows what was lost with it
-            missed = list(dict.fromkeys([*await self._missed(filter, offset), *lost]))
+            trimmed = await self.trimmed(filter)  # as it is once they were read
+            missed = dict.fromkeys([*(name for name in trimmed if trimmed[name] > offset), *lost])
         page = await self._page(epoch, found, end, limit)
         return msgspec.structs.replace(page, gap=foreign or bool(missed), missed=tuple(missed))
 
-    async def _missed(self, filter: AnyFilter, offset: int) -> list[str]:
-        """Topics of which messages after a number are gone, as it is once they were read."""
+    async def trimmed(self, filter: AnyFilter) -> dict[str, int]:
+        """Up to which number topics lost messages; see ``ports.Journal.trimmed``."""
         rows = await self._topics.candidates(filter)
-        missed = [name_of(row) for row in rows if items.integer(row, "trimmed") > offset]
-        known = {name_of(row) for row in rows}
-        exact = {each.text for each in filter.alternatives if each.exact} - known
-        if exact and await self._topics.look_at_floor() > offset:
-            missed += sorted(exact)
-        return missed
+        found = {name_of(row): items.integer(row, "trimmed") for row in rows}
+        unknown = {each.text for each in filter.alternatives if each.exact} - found.keys()
+        if unknown:
+            found |= dict.fromkeys(sorted(unknown), await self._topics.look_at_floor())
+        return {name: number for name, number in found.items() if number}
 
     async def _seek(
         self, starts: Mapping[str, int], limit: int, named: Mapping[str, int]

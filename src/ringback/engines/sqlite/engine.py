@@ -156,6 +156,9 @@ class SqliteEngine:
             return await self.read(filter.text, after, limit)
         return await self._look(lambda c: journal.replay(c, self._epoch, filter, after, limit))
 
+    async def trimmed(self, filter: AnyFilter) -> Mapping[str, int]:
+        return await self._look(lambda connection: journal.trimmed(connection, filter))
+
     async def retained(
         self, filter: AnyFilter, upto: Position, limit: int, *, beyond: str = ""
     ) -> Sequence[Message]:

@@ -157,6 +157,14 @@ def replay(
         return _page(epoch, found, newest, gap=gap or bool(missed), missed=() if gap else missed)
 
 
+def trimmed(connection: apsw.Connection, filter: AnyFilter) -> dict[str, int]:
+    """Up to where topics that match lost messages; see ``ports.Journal.trimmed``."""
+    with _moment(connection):
+        topics = [each for each in _candidates(connection, filter) if filter.matches(each[1])]
+        topics += _unknown(connection, filter, {name for _, name, _ in topics})
+        return {name: number for _, name, number in topics if number}
+
+
 def follow(connection: apsw.Connection, epoch: str, after: Position | None, limit: int) -> Page:
     """Messages of all topics; see ``ports.Journal.follow``."""
     newest = _head(connection)
