@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ringback import Claims, OperationState, Ringback
+from ringback import Claims, Operation, OperationState, Ringback
 from ringback.tasks.registry import Task
 from tests.edges.application import Caller, Gates, application, problem_of, served
 from tests.edges.test_read import running
@@ -355,3 +355,36 @@ async def test_in_development_a_task_for_some_says_what_is_missing(data: Path) -
         answer = await http.post("/tasks/print_it", json={})
         assert answer.status_code == 403
         assert "RINGBACK_JWT_SECRET" in answer.json()["detail"], "the cure"
+
+
+@pytest.mark.parametrize("origins", [("*",), ("*", "https://good.example")])
+async def test_where_every_origin_may_a_cookie_speaks_for_none(
+    data: Path, origins: tuple[str, ...]
+) -> None:
+    """A page can have a browser send it without asking first, and a WebSocket be read too."""
+
+    def known(headers: Mapping[str, str]) -> Claims | None:
+        name = headers.get("x-user") or headers.get("cookie", "").removeprefix("user=")
+        return Claims(subject=name) if name else None
+
+    rb = Ringback("cookies", data=data, authenticate=known, cors_origins=origins)
+
+    @rb.task
+    async def who(op: Operation) -> str | None:
+        return op.subject
+
+    async with serve(rb) as url, httpx.AsyncClient(base_url=url) as client:
+        for page, user, cookie in (
+            ("https://evil.example", 202, 401),
+            ("null", 202, 401),
+            ("https://good.example", 202, 202 if "https://good.example" in origins else 401),
+            (url, 202, 202),
+        ):
+            for shown, status in (({"X-User": "ann"}, user), ({"Cookie": "user=ann"}, cookie)):
+                headers = {"Origin": page, **shown}
+                answer = await client.post("/tasks/who", content=b"{}", headers=headers)
+                assert answer.status_code == status, (page, shown)
+        answer = await client.post("/tasks/who", headers={"Cookie": "user=ann"})
+        assert answer.status_code == 202
+        answer = await client.get("/operations", headers={"Origin": "null", "Cookie": "user=ann"})
+        assert answer.status_code == 401

@@ -211,6 +211,26 @@ async def test_a_page_elsewhere_cannot_publish_with_the_cookie(data: Path) -> No
             assert answer.status_code == status, (said, answer.text)
 
 
+async def test_where_every_page_may_none_elsewhere_publishes_with_the_cookie(data: Path) -> None:
+    """A form is sent without asking first, and the cookie with it."""
+    cookie = {"Cookie": f"mercureAuthorization={token(['*'])}"}
+    async with hub(data, cors_origins=("*", "https://good.example")) as served:
+        own = str(served.client.base_url).rstrip("/")
+        for page, status in (
+            ("https://evil.example", 403),
+            ("null", 403),
+            ("https://good.example", 200),
+            (own, 200),
+        ):
+            said = {"Origin": page}
+            answer = await served.client.post(HUB, data={"topic": BOOK}, headers=cookie | said)
+            assert answer.status_code == status, (page, answer.text)
+            answer = await served.client.post(
+                HUB, data={"topic": BOOK}, headers=bearer(["*"]) | said
+            )
+            assert answer.status_code == 200, (page, answer.text)
+
+
 async def test_a_stream_ends_with_its_token(data: Path, path: str) -> None:
     soon = bearer(None, ["*"], exp=time.time() + 1.5)
     async with hub(data, path) as served, served.follow(BOOK, headers=soon) as subscriber:

@@ -70,14 +70,19 @@ class Gate:
         origin = request.header(b"origin")
         if origin is None:
             return
-        allowed = self._settings.cors_origins
-        if "*" in allowed or origin in allowed:
-            return
-        if origin.partition("://")[2] != request.header(b"host"):
+        if "*" not in self._settings.cors_origins and not self.trusts(request, origin):
             raise Forbidden(
                 f"Pages of {origin[:200]} may not call this server. "
                 "Add that origin to cors_origins."
             )
+
+    def trusts(self, request: Request, origin: str) -> bool:
+        """Whether a cookie may speak for pages of an origin: it is our own, or allowed by its name.
+        That any may call (``*``) is said of calls without credentials.
+        """
+        if origin in self._settings.cors_origins:
+            return True
+        return origin.partition("://")[2] == request.header(b"host")
 
     def known(self, request: Request) -> Claims | None:
         """The claims of a request about no operation, where they are plain to see.
@@ -172,7 +177,7 @@ class Gate:
         if scheme.lower() == "bearer" and token.startswith(PREFIX):
             return self._operation_claims(token, operation)
         if self._hook is not None:
-            found = self._hook(request.headers())
+            found = self._hook(self._shown(request))
             if inspect.isawaitable(found):
                 found = await found
             return found if found is not None else self._from_query(request, operation)
@@ -183,6 +188,20 @@ class Gate:
         if self._authenticator is None:
             raise Unauthenticated(NO_KEY)
         return await self._authenticator.claims(token)
+
+    def _shown(self, request: Request) -> dict[str, str]:
+        """The headers for the application's hook. A browser sends its cookies with what any page
+        has it send: where any may, those of a page that is not trusted say nothing.
+        """
+        headers = request.headers()
+        origin = headers.get("origin")
+        if (
+            origin is not None
+            and "*" in self._settings.cors_origins
+            and not self.trusts(request, origin)
+        ):
+            headers.pop("cookie", None)
+        return headers
 
     def _from_query(self, request: Request, operation: str | None) -> Claims:
         """By the tokens in the URL: a stream of several operations has several."""

@@ -75,15 +75,13 @@ class Callers:
 
     def _check_page(self, request: Request) -> None:
         """A browser sends its cookies with what any page has it send: the page has to be one of
-        ours, or of an origin that is allowed. Where it says its origin, that was looked at.
+        ours, or of an origin that is allowed by its name.
         """
-        if request.header(b"origin") is not None:
-            return
-        page = urlsplit(request.header(b"referer") or "")
-        origin = f"{page.scheme}://{page.netloc}"
-        if not page.netloc or not (
-            origin in self._settings.cors_origins or page.netloc == request.header(b"host")
-        ):
+        origin = request.header(b"origin")
+        if origin is None:
+            page = urlsplit(request.header(b"referer") or "")
+            origin = f"{page.scheme}://{page.netloc}" if page.netloc else "null"
+        if not self._gate.trusts(request, origin):
             raise Forbidden(
                 "To publish by a cookie takes the header Origin, of this server or of one of "
                 "cors_origins. Outside a browser, send the token as Authorization: Bearer."
