@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import tracemalloc
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -115,3 +117,18 @@ def test_the_same_pattern_is_read_once_and_asked_once_for_a_topic() -> None:
     second = parse(text)
     assert second.also is first.also
     assert lines(lambda: second.matches(topic)) < 10
+
+
+def test_what_is_remembered_of_a_pattern_is_no_more_than_was_written() -> None:
+    """Patterns are remembered by the thousand, and a range of many characters is soon written."""
+    parts = [f"([{chr(first)}-{chr(first + MAX_NAMED - 20)}])" for first in range(0x4E00, 0x4E05)]
+    texts = [f"{{}}:{{}}://{{}}.x{n}{{}}?{{}}#".format(*parts) for n in range(100)]
+    UrlPattern(texts[0], HUB)
+    tracemalloc.start()
+    try:
+        kept = [UrlPattern(text, HUB) for text in texts]
+        gc.collect()
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size / len(kept) < 16 * 1024

@@ -9,6 +9,8 @@ patterns there are is for others to bound.
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -134,8 +136,11 @@ class Builder:
         """The automaton of the whole pattern, which has this literal text before."""
         return Automaton(beginning, whole, self._taking(), *self._moves())
 
-    def _taking(self) -> tuple[dict[str, int], int]:
-        """The states that take a character, of those that are named and of any other."""
+    def _taking(self) -> tuple[list[str], list[int]]:
+        """The states that take a character: from one of these characters up to the next alike. A
+        range is as much as its ends, so that what is remembered of a pattern is no more than was
+        written.
+        """
         named = frozenset[str]().union(*(characters.of for characters in self._takes))
         if len(named) > MAX_NAMED:
             raise MalformedRequest(f"A pattern names at most {MAX_NAMED} different characters.")
@@ -144,7 +149,23 @@ class Builder:
         for characters, states in self._takes.items():
             for character in characters.of:
                 taking[character] ^= states  # of others, they do not take it; else, they do
-        return taking, others
+        begins, takes = list[str](), [others]
+
+        def put(code: int, states: int) -> None:
+            if states != takes[-1]:
+                begins.append(chr(code))
+                takes.append(states)
+
+        behind = 0
+        for character in sorted(named):
+            code = ord(character)
+            if code > behind:
+                put(behind, others)
+            put(code, taking[character])
+            behind = code + 1
+        if behind <= sys.maxunicode:
+            put(behind, others)
+        return begins, takes
 
     def _moves(self) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
         """The states that go on close by, for each distance, and where some jump to."""
@@ -176,7 +197,7 @@ class Automaton:
         self,
         beginning: str,
         whole: Part,
-        taking: tuple[dict[str, int], int],
+        taking: tuple[list[str], list[int]],
         close: tuple[int, ...],
         jumps: tuple[tuple[int, int], ...],
     ) -> None:
@@ -196,10 +217,10 @@ class Automaton:
 
     def read(self, text: str) -> bool:
         """The same, of a text that begins as it does and goes on."""
-        (named, others), (same, next, second), jumps = self._taking, self._close, self._jumps
+        (begins, takes), (same, next, second), jumps = self._taking, self._close, self._jumps
         possible, active = self._whole.first, 0
         for character in text[len(self._beginning) :]:
-            active = possible & named.get(character, others)
+            active = possible & takes[bisect_right(begins, character)]
             if not active:
                 return False
             possible = active & same | (active & next) << 1 | (active & second) << 2
