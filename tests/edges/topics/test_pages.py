@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import httpx
@@ -119,6 +120,18 @@ async def test_a_long_poll_ends_with_its_wait(data: Path) -> None:
         assert page(answer)[0] == [1], "what is there is not waited for"
         answer = await http.get("/topics/log/b", headers={"Prefer": "wait=1"})
         assert page(answer)[0] == []
+
+
+async def test_a_long_poll_ends_with_its_token(data: Path, path: str) -> None:
+    async with served(data, path, jwt_secret=SECRET, jwt_leeway=0) as (rb, http):
+        token = bearer("ann", exp=time.time() + 1.5, topics={"subscribe": ["log/a"]})
+        headers = {"Authorization": token, "Prefer": "wait=20"}
+        waiting = asyncio.ensure_future(http.get("/topics/log/a", headers=headers))
+        await until(lambda: rb.started.hub.followers)
+        await until(lambda: not rb.started.hub.followers)
+        await rb.publish("log/a", 1)
+        assert page(await waiting)[0] == []
+        assert (await http.get("/topics/log/a", headers=headers)).status_code == 401
 
 
 async def test_a_client_that_goes_is_not_waited_for(data: Path) -> None:

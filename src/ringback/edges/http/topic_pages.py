@@ -22,7 +22,7 @@ from ringback.edges.http.message import (
 )
 from ringback.edges.http.subscription import Subscription
 from ringback.edges.http.topic_events import as_json
-from ringback.edges.http.waiting import Streams, watched
+from ringback.edges.http.waiting import Streams, bounded, watched
 from ringback.errors import InvalidInput, MalformedRequest
 from ringback.hub import Format, Guard, Hub, last_values, rung
 from ringback.service import Service
@@ -106,7 +106,7 @@ class TopicPages:
         headers: Headers = [JSON, NOT_STORED]
         passing: Sequence[Message] = ()
         if wait is not None and not self._streams.full:
-            wait = min(wait, self._service.settings.max_wait)
+            wait = bounded(wait, wanted.claims, self._service)
             headers.append((b"preference-applied", b"wait=%d" % int(wait)))
             if at_end and not page.messages and not page.gap:
                 with self._streams.place():

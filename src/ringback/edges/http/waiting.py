@@ -81,6 +81,18 @@ async def watched(request: Request, bell: asyncio.Event) -> AsyncIterator[Client
         await asyncio.wait({watching})
 
 
+def bounded(wait: float, claims: Claims, service: Service) -> float:
+    """How long is waited at most: what comes after a token is good no longer is not for its bearer,
+    who could not ask for it any more.
+    """
+    settings = service.settings
+    wait = min(wait, settings.max_wait)
+    if claims.expires_at is None:
+        return wait
+    leeway = settings.jwt_leeway if claims.operation is None else 0.0
+    return max(0.0, min(wait, claims.expires_at + leeway - service.clock()))
+
+
 class Waiting:
     """Long polls (RFC 6202 §5.5), within the bounds of this process."""
 
@@ -88,7 +100,6 @@ class Waiting:
         self._service = service
         self._hub = hub
         self._streams = streams
-        self._max_wait = service.settings.max_wait
 
     async def until(
         self,
@@ -106,7 +117,7 @@ class Waiting:
         """
         if wait is None:
             return state, None
-        wait = min(wait, self._max_wait)
+        wait = bounded(wait, claims, self._service)
         if not enough(state):
             if self._streams.full:
                 return state, None
