@@ -92,6 +92,16 @@ async def test_openmetrics_for_who_asks_for_it(data: Path) -> None:
         assert {"ringback_connections", "ringback_messages_published"} <= names
 
 
+@pytest.mark.parametrize("version", ['"0.0.4"', "latest", "", "1..0"])
+async def test_a_version_that_is_no_number(data: Path, version: str) -> None:
+    async with edges(data) as caller:
+        for kind in ("text/plain", "application/openmetrics-text"):
+            accept = {"Accept": f"{kind};version={version}"}
+            answer = await caller.http.get("/metrics", headers=accept)
+            assert answer.status_code == 200, answer.text
+            assert "ringback_connections" in answer.text
+
+
 async def test_only_who_watches_over_the_server_may(data: Path) -> None:
     async with edges(data, jwt_secret=SECRET) as caller:
         answer = await caller.http.get("/metrics")

@@ -102,5 +102,8 @@ def text(measured: Measured, accept: str) -> tuple[bytes, str]:
     registry.register(_Given(measured))
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
-    encode, kind = choose_encoder(accept)
+    try:
+        encode, kind = choose_encoder(accept)
+    except TypeError:  # of a version that is no number, as one in quotes
+        encode, kind = choose_encoder("")
     return encode(registry), kind
