@@ -61,6 +61,8 @@ class Protocol(HttpToolsProtocol):
         """Whether a request has begun, and its head is not whole."""
         self._hanging: asyncio.TimerHandle | None = None
         """Ends a connection that brings no whole head."""
+        self._offering: RequestResponseCycle | None = None
+        """The request that the connection may be taken for."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -98,6 +100,12 @@ class Protocol(HttpToolsProtocol):
         if self._in_head and self._hanging is None:
             self._hanging = self.loop.call_later(HEAD_WITHIN, self.transport.abort)
 
+    @property
+    def _answered(self) -> bool:
+        """Whether all requests so far are."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         scope = cast(Scope, cycle.scope)
         if (
@@ -111,6 +119,7 @@ class Protocol(HttpToolsProtocol):
             return
         if scope["method"] == "GET" and cycle is self.cycle:
             scope["extensions"] = {EXTENSION: self}
+            self._offering = cycle
         super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
@@ -162,10 +171,14 @@ class Protocol(HttpToolsProtocol):
             return False
         self._unset_keepalive_if_required()
         self.flow.resume_reading()
-        if self.cycle is not None:  # its answer is none of ASGI's any more
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-            self.cycle.on_response = _nothing
+        # The answer is none of ASGI's any more. What came behind the request, on a connection that
+        # ends with this answer, gets none.
+        self.pipeline.clear()
+        offering, self._offering = self._offering, None
+        if offering is not None:
+            offering.disconnected = True
+            offering.message_event.set()
+            offering.on_response = _nothing
         early, self._early = self._early, None
         self.connections.discard(self)
         transport.set_protocol(taker)
@@ -198,6 +211,11 @@ class Protocol(HttpToolsProtocol):
             self.send_400_response("The address of this request is no URL.")
             return
         self._early = bytearray(self._chunk[end:] if end is not None else b"")
+        if not self._answered:
+            # Taken now, the answers before it would come among frames. A client has to wait for
+            # them (RFC 9112 §9.3.2): it gets them, and is to come again for this.
+            self.cycle.keep_alive = False
+            return
         raw_path = url.path or b"/"  # RFC 9110 §4.2.3: an empty one is the same
         path = raw_path.decode("ascii")
         scope = cast(Scope, self.scope)
