@@ -72,3 +72,46 @@ def _port(url: object) -> int:
     port = urlsplit(str(url)).port
     assert port is not None
     return port
+
+
+UPGRADES = {
+    "h2c": b"Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AA\r\n",
+    "two fields": b"Upgrade: websocket\r\nConnection: Upgrade\r\nConnection: keep-alive\r\n",
+    "closing": b"Upgrade: h2c\r\nConnection: close, upgrade\r\n",
+}
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+@pytest.mark.parametrize("fields", UPGRADES)
+async def test_a_body_beside_an_upgrade_that_we_do_not_know_is_one(
+    data: Path, fields: str, pieces: int
+) -> None:
+    """Taken for the next request, it would be answered to whoever else a proxy has behind us."""
+    hidden = b'{"to":\n\n0}' if pieces == 3 else b"GET /topics/hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with served(data, workers=0) as (_, http):
+        reader, writer = await asyncio.open_connection("127.0.0.1", _port(http.base_url))
+        head = SUBMISSION.partition(b"Content-Length")[0] + UPGRADES[fields]
+        sent = head + b"Content-Length: %d\r\n\r\n" % len(hidden) + hidden
+        for piece in (sent,) if pieces == 1 else (sent[:40], sent[40 : -len(hidden)], hidden):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+        if fields != "closing":
+            writer.write(HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        async with asyncio.timeout(60):
+            answer = await reader.read()
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 202 " if pieces == 3 else b"HTTP/1.1 400 ")
+        assert answer.count(b"HTTP/1.1 ") == 1 + (fields != "closing")
+        assert b"/topics/hidden" not in answer
+
+
+async def test_a_tunnel_is_refused(data: Path) -> None:
+    async with served(data, workers=0) as (_, http):
+        reader, writer = await asyncio.open_connection("127.0.0.1", _port(http.base_url))
+        writer.write(b"CONNECT /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + HEALTH)
+        async with asyncio.timeout(60):
+            answer = await reader.read()
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert answer.count(b"HTTP/1.1 ") == 1

@@ -63,6 +63,8 @@ class Protocol(HttpToolsProtocol):
         """Ends a connection that brings no whole head."""
         self._offering: RequestResponseCycle | None = None
         """The request that the connection may be taken for."""
+        self._declined = False
+        """Whether the request asks for another protocol that we do not speak."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -79,7 +81,9 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_is_whole()
-        super().on_headers_complete()
+        self._declined = self.parser.should_upgrade() and not self._should_upgrade()
+        if not self._declined:
+            super().on_headers_complete()
 
     def _head_is_whole(self) -> None:
         if self._hanging is not None:
@@ -123,6 +127,8 @@ class Protocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
+        if self._declined:
+            return
         super().on_message_complete()
         if self._offered is None:
             return
@@ -200,6 +206,28 @@ class Protocol(HttpToolsProtocol):
 
     def _should_upgrade_to_ws(self) -> bool:
         return True
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read a request again as if it asked for no other protocol (RFC 9110 §7.8). The parser has
+        given up its body, which it would take for the next request: whoever is behind a proxy that
+        passes these fields on could have it answer others with what is in there.
+        """
+        stopped = sys.exception()
+        method, self._declined = self.parser.get_method(), False
+        if method == b"CONNECT" or not isinstance(stopped, httptools.HttpParserUpgrade):
+            self.send_400_response("This is no proxy.")
+            return
+        lines = [method, b" ", self.url, b" HTTP/%b\r\n" % self.parser.get_http_version().encode()]
+        for name, value in self.headers:
+            if name == b"connection":
+                kept = [each for each in value.split(b",") if each.strip().lower() != b"upgrade"]
+                lines += (name, b": ", b",".join(kept), b"\r\n")
+            elif name != b"upgrade":
+                lines += (name, b": ", value, b"\r\n")
+        rest = self._chunk[stopped.args[0] :]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        self.data_received(b"".join((*lines, b"\r\n", rest)))
 
     def handle_websocket_upgrade(self) -> None:
         # The parser says by how it stops where the head ends, and uvicorn passes over the rest.
