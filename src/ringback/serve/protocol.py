@@ -36,6 +36,11 @@ from ringback.edges.http import Response, Scope
 SUBMITTING = "/tasks/"
 HEAD_WITHIN = 20.0
 """Seconds in which the head of a request has to be whole, from the connection or its first byte."""
+BODY_SPELL = 60.0
+"""Seconds in each of which a body has to bring so much, or its end: longer than an upload waits for
+its next byte, which is answered."""
+BODY_LEAST = 4 * 1024
+"""Bytes: less than any line that people use, and too many for who wants to hold all connections."""
 MAX_EARLY = 64 * 1024
 """Bytes a client may send behind its handshake before that is answered."""
 
@@ -61,6 +66,12 @@ class Protocol(HttpToolsProtocol):
         """Whether a request has begun, and its head is not whole."""
         self._hanging: asyncio.TimerHandle | None = None
         """Ends a connection that brings no whole head."""
+        self._in_body = False
+        """Whether a head is whole, and its body is not."""
+        self._spell: asyncio.TimerHandle | None = None
+        """Ends a connection whose body does not come."""
+        self._came = 0
+        """Bytes that came in this spell."""
         self._offering: RequestResponseCycle | None = None
         """The request that the connection may be taken for."""
         self._declined = False
@@ -72,6 +83,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_whole()
+        self._body_is_whole()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -80,6 +92,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._in_body = True
         self._head_is_whole()
         self._declined = self.parser.should_upgrade() and not self._should_upgrade()
         if not self._declined:
@@ -89,6 +102,21 @@ class Protocol(HttpToolsProtocol):
         if self._hanging is not None:
             self._hanging.cancel()
             self._hanging = None
+
+    def _body_is_whole(self) -> None:
+        self._in_body = False
+        if self._spell is not None:
+            self._spell.cancel()
+            self._spell = None
+
+    def _look_at_body(self) -> None:
+        """End a connection that holds its place for next to nothing."""
+        # While we read nothing, for the application is to go on first, nothing can come.
+        if self._came < BODY_LEAST and not self.flow.read_paused:
+            self.transport.abort()
+            return
+        self._came = 0
+        self._spell = self.loop.call_later(BODY_SPELL, self._look_at_body)
 
     def data_received(self, data: bytes) -> None:
         if self._early is not None:
@@ -101,14 +129,39 @@ class Protocol(HttpToolsProtocol):
         self._chunk = b""
         if self._offered is not None:  # the body comes later, if it comes
             self._long_way()
-        if self._in_head and self._hanging is None:
-            self._hanging = self.loop.call_later(HEAD_WITHIN, self.transport.abort)
+        if not self._shaken:
+            self._wait_for_more(len(data))
+
+    def _wait_for_more(self, came: int) -> None:
+        """Bound how long what has begun may take to come."""
+        if self._in_head:
+            if self._hanging is None:
+                self._hanging = self.loop.call_later(HEAD_WITHIN, self.transport.abort)
+        elif self._in_body:
+            self._came += came
+            if self._spell is None:
+                self._spell = self.loop.call_later(BODY_SPELL, self._look_at_body)
+        elif self._rests:  # what came was no request, but an empty line, or an answered one's rest
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    @property
+    def _shaken(self) -> bool:
+        """Whether a WebSocket's handshake has come."""
+        return self._early is not None
 
     @property
     def _answered(self) -> bool:
         """Whether all requests so far are."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or cycle.response_complete
+
+    @property
+    def _rests(self) -> bool:
+        """Whether nothing is under way, and nothing says for how long."""
+        timed = self._hanging is not None or self.timeout_keep_alive_task is not None
+        return self._answered and not timed and not self.transport.is_closing()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         scope = cast(Scope, cycle.scope)
@@ -127,6 +180,7 @@ class Protocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
+        self._body_is_whole()
         if self._declined:
             return
         super().on_message_complete()
@@ -176,6 +230,7 @@ class Protocol(HttpToolsProtocol):
         if transport.is_closing():
             return False
         self._unset_keepalive_if_required()
+        self._body_is_whole()
         self.flow.resume_reading()
         # The answer is none of ASGI's any more. What came behind the request, on a connection that
         # ends with this answer, gets none.

@@ -1,0 +1,81 @@
+"""Requests that do not come: nobody holds a connection for next to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ringback.serve import protocol
+from tests.edges.application import Gates, application
+from tests.serving import serve
+
+SUBMISSION = b"POST /tasks/double HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 8\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+SPELL = 0.4
+
+
+@pytest.fixture
+async def port(data: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    monkeypatch.setattr(protocol, "BODY_SPELL", SPELL)
+    monkeypatch.setattr(protocol, "BODY_LEAST", 100)
+    rb = application(data, Gates(), workers=0)
+    async with serve(rb, timeout_keep_alive=1) as url:
+        yield int(url.rpartition(":")[2])
+
+
+async def ended(port: int, *pieces: bytes, every: float = 0.05) -> bytes:
+    """What is answered until the server ends the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def send() -> None:
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(every)
+
+    sending = asyncio.ensure_future(send())
+    answer = b""
+    with contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(60):
+            while found := await reader.read(65536):
+                answer += found
+    sending.cancel()
+    writer.close()
+    return answer
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (SUBMISSION,),
+        (SUBMISSION, b'{"n"'),
+        (SUBMISSION.replace(b": 8", b": 1000000"), *[b" "] * 1000),
+        (SUBMISSION.replace(b"/double", b"/nothing"), b'{"n"'),
+        (SUBMISSION.replace(b"Content-Length: 8", b"Transfer-Encoding: chunked"), b"4\r\n"),
+        (HEALTH.replace(b"\r\n\r\n", b"\r\nContent-Length: 8\r\n\r\n"), b"."),
+        (HEALTH, SUBMISSION),
+    ],
+    ids=["nothing", "a part", "trickling", "refused", "chunked", "of a GET", "the second"],
+)
+async def test_a_body_that_does_not_come(port: int, pieces: tuple[bytes, ...]) -> None:
+    await ended(port, *pieces)
+
+
+async def test_a_body_that_comes_slowly_enough(port: int) -> None:
+    body = b'{"n": 1' + b" " * 999 + b"}"
+    head = SUBMISSION.replace(b": 8", b": %d" % len(body))
+    pieces = [body[at : at + 50] for at in range(0, len(body), 50)]
+    answer = await ended(port, head, *pieces, every=0.1)
+    assert answer.startswith(b"HTTP/1.1 202 ")
+
+
+async def test_empty_lines_are_no_request(port: int) -> None:
+    """A connection that is idle is closed, also if something came that means nothing."""
+    answer = await ended(port, HEALTH, b"\r\n", b"\r\n", every=0.2)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.count(b"HTTP/1.1") == 1
