@@ -1,7 +1,9 @@
 """Topics through the Python client."""
 
 import asyncio
+import math
 
+import httpx
 import pytest
 
 from ringback.client import AsyncClient, Gap
@@ -22,6 +24,16 @@ async def test_what_is_published_comes(client: AsyncClient) -> None:
         assert (second.topic, second.data) == ("b/1/2", {"n": 3})
         assert messages.position == second.position
         assert second.at >= first.at
+
+
+async def test_no_number_ends_what_others_follow(client: AsyncClient, url: str) -> None:
+    """JSON has numbers of any size, and what is published comes as it was written."""
+    numbers = {"1e400": math.inf, "-1e400": -math.inf, "1" + "0" * 30: 10**30, "9" * 5000: math.inf}
+    async with client.subscribe("a/1") as messages, httpx.AsyncClient(base_url=url) as http:
+        for text, number in numbers.items():
+            answer = await http.post("/topics/a/1", content=f'{{"n": {text}}}')
+            assert answer.status_code == 201
+            assert (await anext(messages)).data == {"n": number}
 
 
 async def test_replay_from_a_position_and_from_the_earliest(client: AsyncClient) -> None:

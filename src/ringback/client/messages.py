@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -81,6 +82,24 @@ _message = msgspec.json.Decoder(Message)
 _gap = msgspec.json.Decoder(_Gap)
 
 
+def _read(data: bytes) -> Message:
+    """A message from its JSON. Data stays as its publisher wrote it, and JSON has numbers of any
+    size: one of them must not end what all others follow.
+    """
+    try:
+        return _message.decode(data)
+    except msgspec.ValidationError:
+        return msgspec.convert(json.loads(data, parse_int=_whole), Message)
+
+
+def _whole(digits: str) -> int | float:
+    """A whole number; one that Python makes no integer of is what it is to JavaScript, too."""
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
+
+
 class AsyncSubscription:
     """The messages of topics, for ever. ``async with`` it to follow from a moment that you know:
     inside of the block the server has confirmed it.
@@ -135,7 +154,7 @@ class AsyncSubscription:
                 continue
             self._position = event.position or self._position
             if event.kind == "message":
-                return _message.decode(event.data)
+                return _read(event.data)
             if event.kind == "gap":
                 await self._told(_gap.decode(event.data), event)
         return None
