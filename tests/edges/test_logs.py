@@ -2,9 +2,13 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 
+from ringback.edges.http.message import MAX_QUERY
+from tests.edges.application import Gates, application
 from tests.edges.eventsource import Connection
 from tests.security.keys import SECRET, bearer
 from tests.serving import ServerProcess
@@ -12,8 +16,9 @@ from tests.serving import ServerProcess
 
 def test_no_token_and_no_input_is_logged(data: Path) -> None:
     """With everything logged, by us and by the server: every route, well and badly asked."""
-    application = "tests.edges.application:rb"
-    with ServerProcess(application, data=data, jwt_secret=SECRET, grace=0) as server:
+    with ServerProcess(
+        "tests.edges.application:rb", data=data, jwt_secret=SECRET, grace=0
+    ) as server:
         authorization = bearer("ann")
         forged = bearer("bob")[:-3] + "AAA"
         secrets = [authorization.partition(" ")[2], forged.partition(" ")[2], SECRET]
@@ -52,6 +57,34 @@ def test_no_token_and_no_input_is_logged(data: Path) -> None:
         assert f"GET {own}" in output
         for secret in secrets:
             assert secret not in output
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_a_token_in_a_query_that_is_too_long_is_hidden_too(data: Path, kind: str) -> None:
+    """From the host's server, which logs the query as it finds it when it has the answer."""
+    app = application(data, Gates(), workers=0)
+    scope: dict[str, Any] = {
+        "type": kind,
+        "method": "GET",
+        "http_version": "1.1",
+        "path": "/ws" if kind == "websocket" else "/operations/x",
+        "query_string": b"token=rbo_secret&x=" + b"x" * MAX_QUERY,
+        "headers": [(b"host", b"localhost")],
+        "client": ("127.0.0.1", 40000),
+        "extensions": {"websocket.http.response": {}},
+    }
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": f"{kind}.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async with app.running():
+        await app.asgi(scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert b"secret" not in scope["query_string"]
 
 
 async def stream(server: ServerProcess, own: str, token: str) -> None:

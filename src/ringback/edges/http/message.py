@@ -149,7 +149,12 @@ class Request:
         Ours has been read before: ``query`` keeps it.
         """
         raw: bytes = self.scope["query_string"]
-        if "token" in self.query:
+        try:
+            shown = "token" in self.query
+        except MalformedRequest:  # too long to be read, but not to be logged
+            self.scope["query_string"] = b"hidden"
+            raise
+        if shown:
             self.scope["query_string"] = b"&".join(
                 b"token=hidden" if _is_token(pair) else pair for pair in raw.split(b"&")
             )
