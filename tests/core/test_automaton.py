@@ -69,6 +69,7 @@ def test_a_character_costs_a_bounded_number_of_steps(pattern: str) -> None:
         "/(((((){100}){100}){100}){100})",
         f"/([\u0400-{chr(0x400 + MAX_NAMED)}])",
         "/([\u0400-\u0500])([\u0500-\u0600])",
+        "/" + "".join(f"([\u0400-{chr(0x500 + n)}])" for n in range(50)),
     ],
 )
 def test_what_would_cost_more_is_refused(pattern: str) -> None:
@@ -122,7 +123,7 @@ def test_the_same_pattern_is_read_once_and_asked_once_for_a_topic() -> None:
 def test_what_is_remembered_of_a_pattern_is_no_more_than_was_written() -> None:
     """Patterns are remembered by the thousand, and a range of many characters is soon written."""
     parts = [f"([{chr(first)}-{chr(first + MAX_NAMED - 20)}])" for first in range(0x4E00, 0x4E05)]
-    texts = [f"{{}}:{{}}://{{}}.x{n}{{}}?{{}}#".format(*parts) for n in range(100)]
+    texts = [f"{{}}://{{}}.x{n}/{{}}/?{{}}#{{}}".format(*parts) for n in range(100)]
     UrlPattern(texts[0], HUB)
     tracemalloc.start()
     try:

@@ -27,7 +27,8 @@ a template's variable two."""
 MAX_WRITTEN = 1000
 """Parts that repetitions write out, those without a character too: ``(){100}``."""
 MAX_NAMED = 512
-"""Different characters in one pattern: a class of two alphabets."""
+"""Different characters in one pattern, and characters in all its classes together: a class of two
+alphabets. Whoever sends a pattern has all wait until it is read."""
 KNOWN_ANSWERS = 4096
 """Of pairs of a pattern and a text: followers come and go more often than topics."""
 CLOSE = (0, 1, 2)
@@ -69,6 +70,8 @@ class Builder:
         self._takes: dict[Characters, int] = {}
         self._follow: list[int] = []
         self._written = 0
+        self.nameable = MAX_NAMED
+        """Characters that classes may still name."""
 
     def one(self, characters: Characters) -> Part:
         """One of these characters."""

@@ -43,8 +43,6 @@ class _Reader:
     def __init__(self, builder: Builder, text: str) -> None:
         self._builder = builder
         self._text = text
-        self._left = MAX_NAMED
-        """Characters that its classes may still name."""
         self.at = 0
 
     def wrong(self) -> MalformedRequest:
@@ -155,7 +153,7 @@ class _Reader:
                 found.update(map(chr, range(ord(start), ord(end) + 1)))
             else:
                 found |= single.of
-            if len(found) > self._left:
+            if len(found) > self._builder.nameable:
                 raise self.wrong()
-        self._left -= len(found)
+        self._builder.nameable -= len(found)
         return Characters(frozenset(found), others=others)
