@@ -106,6 +106,24 @@ async def test_a_gap_is_told(client: AsyncClient, later: bool) -> None:
     assert rest == list(range(rest[0], 200))
 
 
+async def test_who_stops_waiting_for_what_reads_anew_is_told_again(client: AsyncClient) -> None:
+    positions = await _short(client)
+    told: list[Gap] = []
+
+    async def read_anew(gap: Gap) -> None:
+        told.append(gap)
+        if len(told) == 1:
+            await asyncio.sleep(60)
+
+    async with client.subscribe("short/1", after=positions[0], on_gap=read_anew) as messages:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(messages), 0.5)
+        assert messages.position == positions[0], "nothing was made up for"
+        rest = await anext(messages)
+    assert len(told) == 2
+    assert (rest.data, rest.position) == (198, positions[198])
+
+
 async def test_presence(client: AsyncClient) -> None:
     async with client.subscribe("$presence/room/1") as joining, client.subscribe("room/1"):
         assert (await anext(joining)).data["event"] == "join"

@@ -152,11 +152,17 @@ class AsyncSubscription:
             event = self._early.popleft() if self._early else await self._next()
             if event is None:
                 continue
-            self._position = event.position or self._position
+            before, self._position = self._position, event.position or self._position
             if event.kind == "message":
                 return _read(event.data)
             if event.kind == "gap":
-                await self._told(_gap.decode(event.data), event)
+                try:
+                    await self._told(_gap.decode(event.data), event)
+                except asyncio.CancelledError:
+                    # Who stopped waiting has not read the state anew: told again, to the next.
+                    self._position = before
+                    self._early.appendleft(event)
+                    raise
         return None
 
     async def _next(self) -> ReceivedEvent | None:
