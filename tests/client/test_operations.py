@@ -1,9 +1,11 @@
 """Operations through the Python client: submitted, followed, ended."""
 
+import contextlib
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -11,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from ringback.client import AsyncClient, Gap, Part, Progress
+from ringback.client.following import Known, Telling
 from ringback.errors import (
     IdempotencyKeyReused,
     InvalidInput,
@@ -22,6 +25,7 @@ from ringback.errors import (
     UnknownOperation,
     UnknownTask,
 )
+from ringback.wire.sse_client import ReceivedEvent
 from tests.client.app import Order
 
 
@@ -156,6 +160,33 @@ async def test_parts_that_the_stream_has_dropped_are_a_gap(client: AsyncClient) 
     assert len(later.snapshot["parts"]) == 1000, "the newest there are"
     rest = await client.follow(operation.id, operation.token, after=caught.value.position)
     assert [part async for part in rest] == []
+
+
+@pytest.mark.parametrize(
+    ("had", "shown", "misses"),
+    [
+        ((1, 4), (1, 5), False),
+        ((1, 4), (1, 6), True),
+        ((2, 9), (1, 4), False),
+        ((1, 4), (2, 5), True),
+        ((1, 4), (2, 3), True),
+    ],
+)
+def test_what_a_snapshot_behind_a_gap_does_not_have(
+    had: tuple[int, int], shown: tuple[int, int], misses: bool
+) -> None:
+    fields: dict[str, Any] = {"id": "x", "status": "running", "version": 1, "part_count": 2000}
+    telling = Telling(Known(fields))
+
+    def event(kind: str, data: object) -> ReceivedEvent:
+        return ReceivedEvent(kind, msgspec.json.encode(data), "e-1")
+
+    attempt, index = had
+    telling.tell(event("part", {"attempt": attempt, "index": index, "data": None}), whole=True)
+    attempt, index = shown
+    parts = [{"attempt": attempt, "index": index, "data": None}]
+    with pytest.raises(Gap) if misses else contextlib.nullcontext():
+        telling.tell(event("snapshot", {**fields, "parts": parts}), whole=True)
 
 
 async def test_the_same_key_is_the_same_operation(client: AsyncClient) -> None:

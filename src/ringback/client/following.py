@@ -189,5 +189,5 @@ class Telling:
         if not found.parts or len(found.parts) >= found.part_count:
             return False
         first, newest = found.parts[0], self._newest
-        known = first.attempt == newest.attempt and first.index <= newest.index
-        return not known and first.index != newest.index + 1
+        # Of a later attempt nobody knows whether it resumed there, or sent as many anew.
+        return first.attempt > newest.attempt or first.index > newest.index + 1
