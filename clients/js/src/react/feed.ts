@@ -41,7 +41,8 @@ interface Line<D> {
 
 interface Held<D> {
   readonly message: Message<D>;
-  readonly line: Line<D>;
+  /** Those that have brought it: more than one where filters overlap. */
+  readonly lines: Line<D>[];
 }
 
 export class Feed<D, S> {
@@ -57,9 +58,10 @@ export class Feed<D, S> {
   /** What it shows before anything is followed: on a server too. */
   readonly first: FeedView<D, S>;
   #changed = false;
-  readonly #seen = new Set<string>();
-  /** The last one that is not kept, and which lines have brought it. */
-  #passing: { message: Message<D>; lines: Set<Line<D>> } | null = null;
+  /** By position and topic, the lines that have brought it. */
+  readonly #seen = new Map<string, Line<D>[]>();
+  /** The last one that is not kept. */
+  #passing: Held<D> | null = null;
 
   constructor(
     client: Client,
@@ -72,7 +74,8 @@ export class Feed<D, S> {
     this.#state = state;
     // What the page began with belongs to no line: it stays until it is pushed out.
     const line = { subscription: null, position: null, ready: true, current: true, error: null };
-    this.#held = messages.map((message) => ({ message, line }));
+    this.#held = messages.map((message) => ({ message, lines: [line] }));
+    for (const { message, lines } of this.#held) this.#remember(message, lines);
     this.#latest = messages.at(-1) ?? null;
     this.first = this.#view = this.#look();
   }
@@ -119,7 +122,7 @@ export class Feed<D, S> {
       if (this.#listener) this.#open(filter, line);
       more = true;
     }
-    if (gone.size) this.#held = this.#held.filter(({ line }) => !gone.has(line));
+    if (gone.size) this.#drop(gone);
     if (gone.size || more) this.#tell();
   }
 
@@ -181,7 +184,13 @@ export class Feed<D, S> {
   }
 
   #take(message: Message<D>, line: Line<D>): void {
-    if (this.#lines.size > 1 && this.#again(message, line)) return;
+    const before = this.#before(message, line);
+    if (before) {
+      if (!before.includes(line)) before.push(line);
+      return;
+    }
+    const lines = [line];
+    this.#remember(message, lines);
     const { limit, key, reduce, onMessage } = this.#options.current;
     if (reduce) {
       const state = reduce(this.#state, message);
@@ -193,7 +202,7 @@ export class Feed<D, S> {
     } else if (limit > 0) {
       const mark = key?.(message);
       if (key) this.#held = this.#held.filter((held) => key(held.message) !== mark);
-      this.#held.push({ message, line });
+      this.#held.push({ message, lines });
       if (this.#held.length > limit) this.#held.splice(0, this.#held.length - limit);
       this.#latest = message;
       this.#tell();
@@ -201,29 +210,36 @@ export class Feed<D, S> {
     onMessage?.(message);
   }
 
-  /** Whether another filter of these has brought it before. */
-  #again(message: Message<D>, line: Line<D>): boolean {
-    const { topic, position } = message;
-    if (position === null) return this.#passes(message, line);
-    const mark = `${position} ${topic}`;
-    if (this.#seen.has(mark)) return true;
-    this.#seen.add(mark);
-    const [oldest] = this.#seen;
-    if (this.#seen.size > REMEMBERED && oldest) this.#seen.delete(oldest);
-    return false;
+  /** The lines that have brought it before, if any have: their filters overlap. */
+  #before(message: Message<D>, line: Line<D>): Line<D>[] | undefined {
+    const { topic, position, at, data } = message;
+    if (position !== null) return this.#seen.get(markOf(message));
+    // One that is not kept comes once, and to all lines that it fits before the next one does.
+    const { message: last, lines } = this.#passing ?? {};
+    const same = last?.topic === topic && last.at === at && Object.is(last.data, data);
+    return same && !lines?.includes(line) ? lines : undefined;
   }
 
-  /** One that is not kept comes once, and to all lines that it fits before the next one does. */
-  #passes(message: Message<D>, line: Line<D>): boolean {
-    const { topic, at, data } = message;
-    const before = this.#passing?.message;
-    const same = before?.topic === topic && before.at === at && Object.is(before.data, data);
-    if (same && !this.#passing?.lines.has(line)) {
-      this.#passing?.lines.add(line);
-      return true;
+  #remember(message: Message<D>, lines: Line<D>[]): void {
+    if (message.position === null) {
+      this.#passing = { message, lines };
+      return;
     }
-    this.#passing = { message, lines: new Set([line]) };
-    return false;
+    this.#seen.set(markOf(message), lines);
+    const [oldest] = this.#seen.keys();
+    if (this.#seen.size > REMEMBERED && oldest) this.#seen.delete(oldest);
+  }
+
+  /** Drop what these alone have brought: it may come again, by a filter that comes back. */
+  #drop(gone: ReadonlySet<Line<D>>): void {
+    const latest = this.#held.at(-1)?.message;
+    this.#held = this.#held.filter(({ message, lines }) => {
+      const stay = lines.filter((line) => !gone.has(line));
+      lines.splice(0, lines.length, ...stay);
+      if (!stay.length) this.#seen.delete(markOf(message));
+      return stay.length > 0;
+    });
+    if (latest === this.#latest) this.#latest = this.#held.at(-1)?.message ?? null;
   }
 
   #tell(): void {
@@ -243,4 +259,8 @@ export class Feed<D, S> {
       error: lines.find((line) => line.error)?.error ?? null,
     });
   }
+}
+
+function markOf({ topic, position }: Message): string {
+  return `${position} ${topic}`;
 }

@@ -131,6 +131,56 @@ test("filters that stay go on undisturbed when others come and go", async () => 
   await waitFor(() => expect(data(result.current)).toEqual(["b", "c"]));
 });
 
+test.each(["rooms/16", "rooms/+"])(
+  "a message that fits the filter that stays goes with none of the others: %s",
+  async (stays) => {
+    const { result, rerender } = renderHook((filters: Filters) => useTopic(filters), {
+      wrapper: around(page.client()),
+      initialProps: ["rooms/16", "rooms/+"] as Filters,
+    });
+    await waitFor(() => expect(result.current.current).toBe(true));
+    await page.server.publish("rooms/16", stays);
+    await waitFor(() => expect(data(result.current)).toEqual([stays]));
+    rerender([stays]);
+    await waitFor(() => expect(result.current.current).toBe(true));
+    expect(data(result.current)).toEqual([stays]);
+    expect(result.current.latest?.data).toBe(stays);
+  },
+);
+
+test("a filter that comes back brings what went with it", async () => {
+  for (const room of ["a", "b"]) await page.server.publish(`rooms/17${room}`, room);
+  const { result, rerender } = renderHook(
+    (filters: Filters) => useTopic(filters, { after: "earliest" }),
+    {
+      wrapper: around(page.client()),
+      initialProps: ["rooms/17a", "rooms/17b"] as Filters,
+    },
+  );
+  await waitFor(() => expect(data(result.current).sort()).toEqual(["a", "b"]));
+  rerender(["rooms/17a"]);
+  await waitFor(() => expect(data(result.current)).toEqual(["a"]));
+  expect(result.current.latest?.data).toBe("a");
+  rerender(["rooms/17a", "rooms/17b"]);
+  await waitFor(() => expect(data(result.current)).toEqual(["a", "b"]));
+});
+
+test("what was there before another filter brings it comes once", async () => {
+  const position = await page.server.publish("rooms/18a", 1);
+  await page.server.publish("rooms/18a", 2);
+  const at = "2030-01-01T00:00:00.000Z";
+  const initial = [{ topic: "rooms/18a", position, at, data: 1 }];
+  const { result, rerender } = renderHook(
+    (filters: Filters) => useTopic(filters, { after: "earliest", initial }),
+    { wrapper: around(page.client()), initialProps: ["rooms/18a"] as Filters },
+  );
+  await waitFor(() => expect(data(result.current)).toEqual([1, 2]));
+  rerender(["rooms/18a", "rooms/18{room}"]);
+  await waitFor(() => expect(result.current.current).toBe(false));
+  await waitFor(() => expect(result.current.current).toBe(true));
+  expect(data(result.current)).toEqual([1, 2]);
+});
+
 test("another room never shows a message of the one before", async () => {
   const client = page.client();
   const open = counting(client);
