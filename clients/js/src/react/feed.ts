@@ -138,35 +138,33 @@ export class Feed<D, S> {
 
   #open(filter: string, line: Line<D>): void {
     if (line.error) return;
-    const mine = (): boolean => line.subscription === subscription;
+    // One that ends while it is made says so by its `ready`.
+    let made: Subscription<D> | null = null;
+    const mine = (): boolean => made !== null && line.subscription === made;
     const ended = (error: RingbackError): void => {
       if (!mine()) return;
-      line.position = subscription.position ?? line.position;
+      line.position = made?.position ?? line.position;
       line.subscription = null;
       Object.assign(line, { error, ready: false, current: false });
       this.#tell();
     };
-    const subscription: Subscription<D> = this.#client.subscribe<D>(
-      filter,
-      (message) => mine() && this.#take(message, line),
-      {
-        after: line.position ?? this.#options.current.after,
-        onGap: (gap) => {
-          if (!mine()) return;
-          this.#gap = gap;
-          this.#tell();
-          this.#options.current.onGap?.(gap);
-        },
-        onCurrent: () => {
-          if (!mine() || line.current) return;
-          line.current = true;
-          this.#tell();
-        },
-        onError: ended,
+    made = this.#client.subscribe<D>(filter, (message) => mine() && this.#take(message, line), {
+      after: line.position ?? this.#options.current.after,
+      onGap: (gap) => {
+        if (!mine()) return;
+        this.#gap = gap;
+        this.#tell();
+        this.#options.current.onGap?.(gap);
       },
-    );
-    line.subscription = subscription;
-    subscription.ready.then(() => {
+      onCurrent: () => {
+        if (!mine() || line.current) return;
+        line.current = true;
+        this.#tell();
+      },
+      onError: ended,
+    });
+    line.subscription = made;
+    made.ready.then(() => {
       if (!mine() || line.ready) return;
       line.ready = true;
       this.#tell();

@@ -181,6 +181,13 @@ test("what was there before another filter brings it comes once", async () => {
   expect(data(result.current)).toEqual([1, 2]);
 });
 
+test("with a client that is closed it says so", async () => {
+  const client = page.client();
+  client.close();
+  const { result } = renderHook(() => useTopic("rooms/19"), { wrapper: around(client) });
+  await waitFor(() => expect(result.current.error?.code).toBe("closed"));
+});
+
 test("another room never shows a message of the one before", async () => {
   const client = page.client();
   const open = counting(client);
