@@ -9,22 +9,20 @@ export function beginning(position: string): string {
 }
 
 /**
- * Read an operation from the beginning of its log on, page after page; `take` says how many parts
- * there are now without a hole, and whether any are missing.
+ * Read an operation from the beginning of its log on, page after page, until there are no more;
+ * `take` says whether any are missing still.
  */
 export async function missing<R, P>(
   http: Http,
   path: string,
   options: RequestOptions,
   position: string,
-  take: (state: OperationState<R, P>) => { whole: number; more: boolean },
+  take: (state: OperationState<R, P>) => boolean,
 ): Promise<void> {
-  for (let after = beginning(position), whole = -1; ; ) {
+  for (let after: string | undefined = beginning(position); after; ) {
     const query = new URLSearchParams({ after });
     const { data } = await http.persist<OperationState<R, P>>(`${path}?${query}`, options);
-    const taken = take(data);
-    if (!taken.more || taken.whole === whole) return;
-    ({ whole } = taken);
-    after = data.position ?? after;
+    if (!take(data) || !data.parts?.length) return;
+    after = data.position;
   }
 }

@@ -44,6 +44,8 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   /** By their index; what is missing comes when it is asked for. */
   #parts: PartOfAttempt<P>[] = [];
   #attempt = 0;
+  /** Parts count from this one on: of one that is resumed, the earlier ones stand. */
+  #first = 0;
   /** So many of them are there without a hole. */
   #whole = 0;
   /** Ends the reading of what is missing. */
@@ -121,14 +123,14 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   }
 
   async *parts(): AsyncIterableIterator<P> {
-    let attempt = 0;
+    let parts = this.#parts;
     let index = 0;
     for (;;) {
-      if (this.#attempt !== attempt) {
-        attempt = this.#attempt;
+      if (parts !== this.#parts) {
+        parts = this.#parts;
         index = 0;
       }
-      if (index < this.#whole) yield (this.#parts[index++] as PartOfAttempt<P>).data;
+      if (index < this.#whole) yield (parts[index++] as PartOfAttempt<P>).data;
       else if (this.failure) throw this.failure;
       else if (this.#ended()) return;
       else await this.#next();
@@ -228,8 +230,9 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   }
 
   #stands({ parts = [], ...state }: OperationState<R, P>): void {
-    this.#status(state);
+    // Parts before the status: they came before it, and say where those of its attempt begin.
     for (const part of parts) this.#part(part);
+    this.#status(state);
     this.#told();
   }
 
@@ -256,7 +259,7 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
     if (state.version < this.#state.version) return; // the past of a log that is read again
     const same = state.version === this.#state.version && this.#state.task !== "";
     this.#state = state;
-    if (state.attempt > this.#attempt) this.#begin(state.attempt);
+    if (state.attempt > this.#attempt) this.#begin(state.attempt, state.part_count);
     this.#snapshot = null;
     if (!same) this.#emit({ kind: "status", state: this.snapshot });
   }
@@ -268,48 +271,56 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
     this.#emit({ kind: "progress", progress });
   }
 
-  #begin(attempt: number): void {
+  /** Another attempt: its parts go on after so many, where it resumes, or begin anew. */
+  #begin(attempt: number, from: number): void {
     this.#attempt = attempt;
+    if (from && from === this.#parts.length) return;
+    // Where others are missing, all are read again, whosever they are.
+    this.#first = from ? 0 : attempt;
     this.#parts = [];
     this.#whole = 0;
   }
 
   #part(part: PartOfAttempt<P>): void {
-    if (part.attempt > this.#attempt) this.#begin(part.attempt);
-    if (part.attempt < this.#attempt || part.index in this.#parts) return;
+    if (part.attempt > this.#attempt) this.#begin(part.attempt, part.index);
+    if (part.attempt < this.#first || part.index in this.#parts) return;
     this.#parts[part.index] = part;
-    for (let next = this.#parts[this.#whole]; next; next = this.#parts[this.#whole]) {
-      this.#whole++;
-      this.#emit({ kind: "part", part: next });
+    while (this.#whole in this.#parts) {
+      this.#emit({ kind: "part", part: this.#parts[this.#whole++] as PartOfAttempt<P> });
     }
-    const part_count = Math.max(this.#state.part_count, this.#parts.length);
+    const part_count = this.#parts.length;
     if (part_count > this.#state.part_count) this.#state = { ...this.#state, part_count };
   }
 
   /** Read the parts that are missing: a snapshot has the newest alone. */
   #fill(): void {
-    const at = this.#state.position;
+    const { position: at, version } = this.#state;
     if (this.#filling || !at) return;
     const stop = new AbortController();
     this.#filling = stop;
     const options = { token: this.token, signal: stop.signal };
     import("./missing.js")
       .then(({ missing }) =>
-        missing<R, P>(this.#http, this.#path, options, at, ({ parts = [] }) => {
-          for (const part of parts) this.#part(part);
+        missing<R, P>(this.#http, this.#path, options, at, ({ attempt, parts = [] }) => {
+          // Those of before another attempt may have begun anew since.
+          if (attempt >= this.#attempt) for (const part of parts) this.#part(part);
           this.changed();
-          return { whole: this.#whole, more: this.#lacks() };
+          return this.#lacks();
         }),
       )
-      .then(() => {
+      .finally(() => {
         this.#filling = null;
-        // What is not there by now is nowhere.
-        if (this.done) this.#state = { ...this.#state, part_count: this.#whole };
-        this.#told();
       })
-      .catch((error: unknown) => {
-        this.#filling = null;
-        this.fail(asError(error));
-      });
+      .then(
+        () => {
+          // What is not there by now is nowhere, unless they are others by now.
+          if (version === this.#state.version) {
+            this.#parts.length = this.#whole;
+            this.#state = { ...this.#state, part_count: this.#whole };
+          }
+          this.#told();
+        },
+        (error: unknown) => this.fail(asError(error)),
+      );
   }
 }

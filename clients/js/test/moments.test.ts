@@ -142,6 +142,73 @@ test("an operation that is closed while its last parts cannot be read ends who w
   expect(reads).toBe(1);
 });
 
+/** Parts of an attempt, from one index to before another. */
+const parts = (attempt: number, from: number, to: number): object[] =>
+  Array.from({ length: to - from }, (_, i) => ({ index: from + i, attempt, data: attempt }));
+
+/** An event of the operation, as a stream has it. */
+function event(kind: string, position: string, data: object): string {
+  const shown = JSON.stringify({ ...message(`operations/${ID}`, position), data });
+  return `event: ${kind}\nid: ,operations/${ID}:${position}\ndata: ${shown}\n\n`;
+}
+
+test("parts that are read while another attempt begins them anew are all of that", async () => {
+  const first = { ...OPERATION, status: "running", part_count: 5, version: 5 };
+  const second = { ...first, attempt: 2, status: "succeeded", result: 7, version: 12 };
+  const asked: (string | null)[] = [];
+  let go = (): void => {};
+  const going = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  const { client, streams } = streaming(async ({ searchParams }) => {
+    const after = searchParams.get("after");
+    asked.push(after);
+    if (after === null) return { ...first, parts: parts(1, 4, 5), position: "e-5" };
+    if (after === "e-0") return { ...first, parts: parts(1, 0, 2), position: "e-2" };
+    await going;
+    if (after === "e-2") return { ...second, parts: parts(2, 0, 2), position: "e-9" };
+    return { ...second, parts: parts(2, 2, 5), position: "e-12" };
+  });
+  const operation = client.follow(ID);
+  await until(() => asked.length === 3 && streams.length === 1);
+  streams[0]?.say(event("snapshot", "e-12", { ...second, parts: parts(2, 4, 5) }));
+  await until(() => operation.status === "succeeded");
+  go();
+  await until(() => operation.snapshot.parts.length === 5);
+  expect(operation.snapshot).toMatchObject({ part_count: 5, parts: parts(2, 0, 5) });
+  expect(asked).toEqual([null, "e-0", "e-2", "e-9"]);
+});
+
+test("parts of attempts that resumed are read, though no snapshot has them", async () => {
+  const over = { ...OPERATION, attempt: 2, status: "succeeded", part_count: 5, version: 9 };
+  const all = [...parts(1, 0, 3), ...parts(2, 3, 5)];
+  const { client } = streaming(({ searchParams }) => {
+    const from = searchParams.has("after") ? 0 : 4;
+    return { ...over, parts: all.slice(from), position: "e-9" };
+  });
+  const operation = client.follow(ID);
+  const read: unknown[] = [];
+  for await (const part of operation.parts()) read.push(part);
+  expect(read).toEqual([1, 1, 1, 2, 2]);
+});
+
+test("parts that are nowhere are asked for once", async () => {
+  const over = { ...OPERATION, status: "succeeded", part_count: 3, version: 9, result: 7 };
+  const asked: (string | null)[] = [];
+  const { client } = streaming(({ searchParams }) => {
+    const after = searchParams.get("after");
+    asked.push(after);
+    return { ...over, parts: after === "e-9" ? [] : parts(1, 2, 3), position: "e-9" };
+  });
+  const operation = client.follow(ID);
+  const read: unknown[] = [];
+  for await (const part of operation.parts()) read.push(part);
+  expect(read).toEqual([]);
+  expect(operation.snapshot).toMatchObject({ part_count: 0, parts: [] });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(asked).toEqual([null, "e-0", "e-9"]);
+});
+
 describe("what is added while a stream begins is followed", () => {
   test.each(Array.from({ length: 40 }, (_, i) => i))("after %s moments", async (moments) => {
     const { client } = streaming(() => page("e-1"));

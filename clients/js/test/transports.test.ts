@@ -108,6 +108,17 @@ describe.each(TRANSPORTS)("%s", (name) => {
     expect(again.task).toBe("count");
   });
 
+  test("parts of one that resumes go on after those of the attempt before", async () => {
+    const numbers = Array.from({ length: 5 }, (_, i) => i);
+    const operation = await client().submit("resumed", { upto: 5, cut: 3 });
+    const parts = all(operation.parts());
+    expect(await operation.result()).toBe(5);
+    expect(await parts).toEqual(numbers);
+    expect(operation.snapshot.parts.map(({ attempt }) => attempt)).toEqual([1, 1, 1, 2, 2]);
+    const again = client().follow(operation.id, operation.token);
+    expect(await all(again.parts())).toEqual(numbers);
+  });
+
   test("parts are read from the first on, though no snapshot has that many", async () => {
     const first = await client().submit("many", { upto: 2_300 });
     await first.result();

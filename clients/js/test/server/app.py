@@ -41,6 +41,16 @@ async def many(op: Operation, upto: int) -> int:
     return upto
 
 
+@rb.task(public=True, resumable=True, backoff=0)
+async def resumed(op: Operation, upto: int, cut: int) -> int:
+    """Tells each number, over two attempts."""
+    for number in range(len(op.earlier_parts), upto):
+        await op.send(number)
+        if op.attempt == 1 and number + 1 == cut:
+            raise OSError("cut")
+    return upto
+
+
 @rb.task(public=True)
 async def echo(text: str, times: int = 1) -> str:
     """As often as was asked for."""
