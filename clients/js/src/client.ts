@@ -146,7 +146,7 @@ export function connect<A extends Api = AnyApi>(
     },
     use: (names) => link.use(able(names)),
     setToken(token) {
-      tokens.token = token;
+      tokens.set(token);
       link.renewed();
     },
     close() {

@@ -26,14 +26,21 @@ export class Tokens {
     return this.token !== used;
   }
 
+  /** The page says which: one that is being asked for is none any more. */
+  set(token: string | undefined): void {
+    this.token = token;
+    this.#asking = null;
+  }
+
   #ask(): Promise<void> {
     this.#asking ??= (async () => this.#get?.())()
       .then((token) => {
-        this.token = token;
+        if (this.#asking === asking) this.token = token;
       })
       .finally(() => {
-        this.#asking = null;
+        if (this.#asking === asking) this.#asking = null;
       });
-    return this.#asking;
+    const asking = this.#asking;
+    return asking;
   }
 }

@@ -375,3 +375,26 @@ test("a gap is told once, though who is told of it changes the transport", async
   const next = await asked(2, 1);
   expect(next.subscribed.map(({ after }) => after)).toEqual(["e-5", "e-5"]);
 });
+
+test("a token that was being asked for does not replace what the page said since", async () => {
+  let give = (_: string): void => {};
+  const shown: (string | null)[] = [];
+  const c = client({
+    transports: ["websocket"],
+    getToken: () =>
+      new Promise((resolve) => {
+        give = resolve;
+      }),
+    fetch: async (_, init) => {
+      shown.push(new Headers(init?.headers).get("Authorization"));
+      return Response.json({ topic: "a", position: null, listeners: 0 });
+    },
+  });
+  const first = c.publish("a", 1);
+  await null;
+  c.setToken("another's");
+  give("the one's");
+  await first;
+  await c.publish("a", 2);
+  expect(shown).toEqual(["Bearer another's", "Bearer another's"]);
+});
