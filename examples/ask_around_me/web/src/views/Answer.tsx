@@ -55,6 +55,8 @@ export function useAnswering(question: Question, detail: DetailView): Answering 
   const round = useRef(0);
 
   function submit(given: Given): Promise<Operation<Answered> | null> {
+    // Behind the other it is never the same again, however soon: no click's second, and no retry.
+    (given === null ? answer : withdraw).reset();
     if (given === null) return withdraw.submit({ question: question.id });
     return given.stars !== null
       ? answer.submit({ question: question.id, stars: given.stars })
