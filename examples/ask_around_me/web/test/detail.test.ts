@@ -52,3 +52,13 @@ test("a result that is older than what is known changes only the answer", () => 
   expect(state.question?.version).toBe(9);
   expect(state.mine).toBeNull();
 });
+
+test("a read of before one's own answer does not undo it", () => {
+  const answered: DetailAction = {
+    type: "answered",
+    answered: { question: question("a", { version: 2 }), answer: answer("a", 5) },
+  };
+  expect(after(answered, read(1, null)).mine?.stars).toBe(5);
+  expect(after(read(1, 3), answered, read(1, 3)).mine?.stars).toBe(5);
+  expect(after(answered, read(2, 4)).mine?.stars).toBe(4);
+});

@@ -7,6 +7,8 @@ export interface DetailState {
   readonly heat: readonly HeatCell[];
   /** null: none. */
   readonly mine: Answer | null;
+  /** The question's version when one's own answer was told of last: a read of before is too old. */
+  readonly since: number;
 }
 
 export type DetailAction =
@@ -14,19 +16,23 @@ export type DetailAction =
   | { type: "told"; detail: Detail }
   | { type: "answered"; answered: Answered };
 
-export const UNKNOWN: DetailState = { question: null, heat: [], mine: null };
+export const UNKNOWN: DetailState = { question: null, heat: [], mine: null, since: 0 };
 
 export function detail(state: DetailState, action: DetailAction): DetailState {
   switch (action.type) {
-    case "read":
-      return { ...newer(state, action.looked), mine: action.looked.mine };
+    case "read": {
+      const { question, mine } = action.looked;
+      const isOld = question.version < state.since;
+      return { ...newer(state, action.looked), mine: isOld ? state.mine : mine };
+    }
     case "told":
       return newer(state, action.detail);
     case "answered": {
       // A result has no heat map: the message that goes with it brings that.
       const { question, answer } = action.answered;
       const isNewer = state.question === null || state.question.version < question.version;
-      return { ...state, question: isNewer ? question : state.question, mine: answer };
+      const newest = isNewer ? question : state.question;
+      return { ...state, question: newest, mine: answer, since: question.version };
     }
   }
 }
