@@ -26,6 +26,10 @@ export function useDetail(id: string): DetailView {
   const person = useStore(signIn.person);
 
   useEffect(() => {
+    void person?.id; // what is one's own is another's now
+    dispatch({ type: "left" });
+  }, [person?.id]);
+  useEffect(() => {
     void person?.id;
     void round;
     const controller = new AbortController();

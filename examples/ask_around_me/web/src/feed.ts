@@ -41,6 +41,10 @@ export function useAround(centre: Point): Around {
   const { lat, lng } = centre;
 
   useEffect(() => {
+    void person?.id; // what is one's own is another's now
+    dispatch({ type: "left" });
+  }, [person?.id]);
+  useEffect(() => {
     // Whose answers are one's own is part of the read.
     void person?.id;
     void round;

@@ -113,3 +113,10 @@ test("an answer that was withdrawn is one's own no longer", () => {
   );
   expect(state.mine.size).toBe(0);
 });
+
+test("who signs out leaves no answers to whoever is next", () => {
+  const questions = [question("a")];
+  const state = after(read({ questions, mine: { a: answer("a", 4) } }), { type: "left" });
+  expect(state.mine.size).toBe(0);
+  expect(ids(state)).toEqual(["a"]);
+});

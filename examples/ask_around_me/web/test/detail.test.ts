@@ -62,3 +62,8 @@ test("a read of before one's own answer does not undo it", () => {
   expect(after(read(1, 3), answered, read(1, 3)).mine?.stars).toBe(5);
   expect(after(answered, read(2, 4)).mine?.stars).toBe(4);
 });
+
+test("who signs out leaves no answer to whoever is next", () => {
+  expect(after(read(1, 3), { type: "left" }).mine).toBeNull();
+  expect(after(told(4), read(4, 3), { type: "left" }, read(3, 2)).mine?.stars).toBe(2);
+});

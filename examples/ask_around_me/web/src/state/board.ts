@@ -24,7 +24,8 @@ export type BoardAction =
   | { type: "read"; around: Around; centre: Point; radius: number }
   | { type: "told"; questions: readonly Question[] }
   | { type: "seen"; ids: readonly string[] }
-  | { type: "answered"; question: string; answer: Answer | null };
+  | { type: "answered"; question: string; answer: Answer | null }
+  | { type: "left" };
 
 export const EMPTY: Board = {
   area: null,
@@ -54,6 +55,8 @@ export function board(state: Board, action: BoardAction): Board {
       else mine.set(action.question, action.answer);
       return { ...state, mine };
     }
+    case "left":
+      return state.mine.size === 0 ? state : { ...state, mine: new Map() };
   }
 }
 

@@ -14,7 +14,8 @@ export interface DetailState {
 export type DetailAction =
   | { type: "read"; looked: Looked }
   | { type: "told"; detail: Detail }
-  | { type: "answered"; answered: Answered };
+  | { type: "answered"; answered: Answered }
+  | { type: "left" };
 
 export const UNKNOWN: DetailState = { question: null, heat: [], mine: null, since: 0 };
 
@@ -34,6 +35,8 @@ export function detail(state: DetailState, action: DetailAction): DetailState {
       const newest = isNewer ? question : state.question;
       return { ...state, question: newest, mine: answer, since: question.version };
     }
+    case "left":
+      return { ...state, mine: null, since: 0 };
   }
 }
 
