@@ -70,7 +70,9 @@ class Uploader<R, P> {
     if (!current || !file) return null;
     const { id, token, status } = current;
     if (status === "failed" || status === "cancelled") {
-      return this.upload(file, { ...this.#options, idempotencyKey: freshKey() });
+      // What it went on with has failed, too.
+      const { resume: _, ...options } = this.#options;
+      return this.upload(file, { ...options, idempotencyKey: freshKey() });
     }
     if (!broken) return null;
     return this.#send(

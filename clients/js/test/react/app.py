@@ -42,3 +42,8 @@ async def fail(why: str) -> None:
 @rb.on_upload("notes/", public=True)
 async def count(op: Operation, upload: Upload) -> int:
     return len(await upload.read())
+
+
+@rb.on_upload("wrong/", public=True)
+async def wrong(upload: Upload) -> None:
+    raise TaskFailed("nothing of it is right")

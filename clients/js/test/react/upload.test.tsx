@@ -57,6 +57,20 @@ test("what was stopped goes on from the bytes that are there, once", async () =>
   expect(requests.filter((each) => each === "POST uploads")).toHaveLength(1);
 });
 
+test("retry sends anew what was gone on with and failed", async () => {
+  const client = page.client();
+  const file = new Blob(["?"]);
+  const before = client.upload(file, { name: "wrong/a" });
+  await expect(before.result()).rejects.toMatchObject({ code: "task-failed" });
+  const { id, token = "" } = before;
+  const { result } = renderHook(() => useUpload(), { wrapper: around(client) });
+  act(() => void result.current.upload(file, { name: "wrong/a", resume: { id, token } }));
+  await waitFor(() => expect(result.current.status).toBe("failed"));
+  act(() => void result.current.retry());
+  await waitFor(() => expect(result.current.status).toBe("failed"));
+  expect(result.current.operation?.id).not.toBe(id);
+});
+
 test("the connection is told from idle to connected and closed", async () => {
   const client = page.client();
   const { result, rerender } = renderHook(
