@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ringback import Operation, Ringback, Status
-from ringback.core.model import Query
+from ringback.core.model import Claimed, Query
+from ringback.engines.sqlite import SqliteEngine
 from ringback.worker import run as runs
-from tests.serving import ServerProcess
+from tests.serving import ServerProcess, until
 from tests.worker.application import APPLICATION
 from tests.worker.following import LIMIT, appears, ended
 from tests.worker.jobs import KINDS, Kind, twin
@@ -183,3 +185,48 @@ async def test_a_worker_can_be_started_again(data: Path) -> None:
     for n in range(3):
         async with rb.running():
             assert (await ended(rb, "double", {"n": n})).result == b"%d" % (2 * n)
+
+
+class Late(SqliteEngine):
+    """Keeps what it has claimed to itself for a while."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.claimed = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    def claim(self, *arguments: Any) -> asyncio.Future[Claimed]:
+        return asyncio.ensure_future(self._late(super().claim(*arguments)))
+
+    async def _late(self, claim: asyncio.Future[Claimed]) -> Claimed:
+        found = await claim
+        self.claimed.set()
+        await self.go_on.wait()
+        return found
+
+
+async def test_what_is_claimed_when_its_grace_is_over_is_given_back(data: Path) -> None:
+    """Its function was never begun, and so it has not succeeded."""
+    engine = Late(data)
+    rb = Ringback(data=data, grace=0)
+    ran = list[int]()
+
+    @rb.task(retries=0)
+    async def work() -> int:
+        ran.append(1)
+        return 1
+
+    async with rb.running(worker=False):
+        accepted = await rb.submit("work")
+    async with rb.running(engine=engine) as running:
+        worker = running.worker
+        assert worker is not None
+        await engine.claimed.wait()
+        stopping = asyncio.create_task(worker.stop(0))
+        await until(lambda: worker._giving_back, LIMIT)
+        engine.go_on.set()
+        await stopping
+    async with looking(data) as store:
+        state = await store.get(accepted.id)
+    assert (state.status, state.attempt, state.failures) == (Status.QUEUED, 1, 0)
+    assert ran == []

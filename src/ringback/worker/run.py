@@ -101,8 +101,10 @@ class Run:
     async def carry_out(self, call: Callable[[Run], Awaitable[bytes]]) -> Command | None:
         """Run the function; the command that settles it, or None if there is nothing to settle."""
         attempt = self.attempt
-        result, error = b"", None
+        result = b""
+        error: BaseException | None = asyncio.CancelledError()
         if attempt.reason is None:  # else it was stopped before it began
+            error = None
             if tracing.provided():
                 self._span = tracing.Consumed(
                     attempt.task, attempt.id, attempt.attempt, attempt.traceparent
