@@ -359,3 +359,24 @@ async def test_a_straggler_of_a_finished_function_changes_nothing(
         assert await rb.get(state.id) == state
         assert await topic(rb, "late") == []
     assert said == ["LeaseLost"] * 4
+
+
+async def test_parts_under_way_count_too(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that wait for the store are neither in the state nor among what waits to be sent."""
+    monkeypatch.setattr(attempts, "MAX_PARTS", 10)
+    rb = Ringback(data=data)
+
+    @rb.task
+    async def flood(op: Operation) -> int:
+        sending = []
+        for n in range(40):
+            sending.append(asyncio.ensure_future(op.send(n)))
+            await asyncio.sleep(0)
+        told = await asyncio.gather(*sending, return_exceptions=True)
+        return sum(isinstance(each, LimitExceeded) for each in told)
+
+    async with rb.running():
+        state = await ended(rb, "flood")
+        parts = await parts_of(rb, state.id)
+    assert (state.result, state.part_count) == (b"30", 10)
+    assert [part["data"] for part in parts] == list(range(10))

@@ -27,9 +27,9 @@ from ringback.errors import (
     StoreUnavailable,
     UnknownOperation,
 )
-from ringback.service import MAX_MESSAGE, Service
-from ringback.tasks.encoding import to_json_bytes, to_text_bytes
-from ringback.worker.pending import Pending
+from ringback.service import Service
+from ringback.tasks.encoding import to_text_bytes
+from ringback.worker.pending import Pending, encoded
 
 FLUSH_EVERY = 0.1
 """Seconds: progress is for people, who see ten changes a second as a movement."""
@@ -91,6 +91,8 @@ class RunningAttempt:
         self._unsure: Report | None = None
         """A report that may be stored though no answer said so. It is repeated as it was, and not
         together with what came since: then the store knows it again."""
+        self._parts = state.part_count
+        """Partial results, with those that are yet to be stored."""
         self._message = state.progress_message
         """The newest message of the function's own."""
         self._outspoken = False
@@ -124,14 +126,14 @@ class RunningAttempt:
 
     async def send(self, part: Any) -> None:
         pending = self._waiting()
-        unsure = len(self._unsure.parts) if self._unsure is not None else 0
-        if self.state.part_count + unsure + len(pending.parts) >= MAX_PARTS:
+        if self._parts >= MAX_PARTS:
             raise LimitExceeded(
                 f"An operation sends at most {MAX_PARTS} partial results. Send larger ones, or "
                 "publish to a topic.",
                 limit=MAX_PARTS,
             )
-        pending.parts.append(_encoded(part, "A partial result"))
+        pending.parts.append(encoded(part, "A partial result"))
+        self._parts += 1
         await self.commit()
 
     async def publish(self, topic: str, data: Any) -> None:
@@ -152,7 +154,7 @@ class RunningAttempt:
                 source=f"/{self._service.name}/operations/{self.id}",
                 type=event_type,
                 time=self._service.clock(),
-                data=_encoded(data, "An event"),
+                data=encoded(data, "An event"),
                 subject=subject,
                 sequence=sequence,
                 traceparent=self.traceparent,
@@ -375,17 +377,6 @@ async def _unbroken(commit: Coroutine[Any, Any, None]) -> None:
         if not task.cancelled():
             task.exception()  # whoever is cancelled need not hear of it
         raise
-
-
-def _encoded(value: Any, what: str) -> bytes:
-    encoded = to_json_bytes(value)
-    if len(encoded) > MAX_MESSAGE:
-        raise LimitExceeded(
-            f"{what} has at most {MAX_MESSAGE} bytes; this one has {len(encoded)}. Store it "
-            "elsewhere and send a link.",
-            limit=MAX_MESSAGE,
-        )
-    return encoded
 
 
 def _check_room(gathered: Sequence[object]) -> None:

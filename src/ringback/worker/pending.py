@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ringback.core.commands import Report
 from ringback.core.model import Publication
+from ringback.errors import LimitExceeded
+from ringback.service import MAX_MESSAGE
+from ringback.tasks.encoding import to_json_bytes
 
 
 class Pending:
@@ -52,3 +56,15 @@ class Pending:
             parts=tuple(self.parts),
             publications=tuple(self.publications),
         )
+
+
+def encoded(value: Any, what: str) -> bytes:
+    """What is reported, as JSON. Raises ``LimitExceeded``."""
+    data = to_json_bytes(value)
+    if len(data) > MAX_MESSAGE:
+        raise LimitExceeded(
+            f"{what} has at most {MAX_MESSAGE} bytes; this one has {len(data)}. Store it "
+            "elsewhere and send a link.",
+            limit=MAX_MESSAGE,
+        )
+    return data
