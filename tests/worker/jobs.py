@@ -116,6 +116,21 @@ def tell_once(op: BlockingOperation, flag: Path) -> None:
         time.sleep(0.01)
 
 
+async def tell_twice_async(op: Operation, flag: Path) -> None:
+    await op.progress(0.25)
+    await asyncio.sleep(0.25)
+    await op.progress(0.75)
+    await until(lambda: there(flag), LONG)
+
+
+def tell_twice(op: BlockingOperation, flag: Path) -> None:
+    op.progress(0.25)
+    time.sleep(0.25)
+    op.progress(0.75)
+    while not flag.exists():
+        time.sleep(0.01)
+
+
 async def tell_around_async(op: Operation, started: Path, end: Path, later: str | None) -> None:
     """As ``ignore``; tells something before, and perhaps after."""
     await op.progress(message="half")
@@ -293,6 +308,7 @@ TWINS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "move": (move_async, move),
     "hurry": (hurry_async, hurry),
     "tell_once": (tell_once_async, tell_once),
+    "tell_twice": (tell_twice_async, tell_twice),
     "tell_around": (tell_around_async, tell_around),
     "report": (report_async, report),
     "know": (know_async, know),

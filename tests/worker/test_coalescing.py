@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from ringback import Operation, Ringback, Status
+from ringback.core.model import Change
 from ringback.core.model import Kind as Message
+from ringback.engines.sqlite import SqliteEngine
 from ringback.worker import attempt as attempts
 from tests.worker.following import (
     Pulse,
+    becomes,
     ended,
     log_of,
 )
@@ -63,3 +66,31 @@ async def test_a_tight_loop_leaves_the_event_loop_its_turns(data: Path) -> None:
     async with rb.running():
         state = await ended(rb, "hurry")
     assert int(state.result or b"0") > 3
+
+
+class Slow(SqliteEngine):
+    """Takes long to store the first progress."""
+
+    async def _late(self, change: Change) -> None:
+        await asyncio.sleep(5 * attempts.FLUSH_EVERY)
+        await super().commit(change)
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        if change.after.progress == 0.25:
+            return asyncio.ensure_future(self._late(change))
+        return super().commit(change)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_told_while_the_store_is_slow_is_stored_next(
+    data: Path, tmp_path: Path, kind: Kind
+) -> None:
+    rb = Ringback(data=data)
+    rb.task(name="tell_twice", run_in=kind)(twin("tell_twice", kind))
+    flag = tmp_path / "flag"
+    async with rb.running(engine=Slow(data)):
+        accepted = await rb.submit("tell_twice", {"flag": flag})
+        try:
+            await becomes(rb, accepted.id, progress=0.75)
+        finally:
+            flag.touch()

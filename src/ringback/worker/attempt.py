@@ -273,8 +273,8 @@ class RunningAttempt:
         return None if self._pending is None else self._pending.command(self.attempt)
 
     def _start_flush(self) -> None:
-        self._flush = None
-        if self._flushing is None or self._flushing.done():
+        if self._flushing is None:  # else it sees to what has come since, when it is done
+            self._flush = None
             self._flushing = self._loop.create_task(self._flush_now())
 
     async def _flush_now(self) -> None:
@@ -288,6 +288,10 @@ class RunningAttempt:
             self.schedule()
         except Exception:
             log.exception("Progress of %s cannot be stored.", self.id)
+        self._flushing = None
+        if self._flush is not None:
+            self._cancel_flush()
+            self.schedule()
 
     def _cancel_flush(self) -> None:
         if self._flush is not None:
