@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -356,6 +357,21 @@ def spread(n: int) -> int:
 
 def whoami() -> int:
     return os.getpid()
+
+
+def leave_a_thread(op: BlockingOperation, seen: Path) -> None:
+    """Leaves a thread behind that goes on telling, until it is told that nobody listens."""
+
+    def tell() -> None:
+        try:
+            while True:
+                op.progress(message="of the first")
+                op.send("of the first")
+        except (LeaseLost, OperationCancelled) as error:
+            note(seen, type(error).__name__)
+
+    threading.Thread(target=tell, daemon=True).start()
+    time.sleep(0.2)
 
 
 def handle(event: CloudEvent) -> int:

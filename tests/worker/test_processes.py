@@ -16,7 +16,7 @@ from ringback import Ringback, Status
 from tests.serving import ROOT, ServerProcess, until
 from tests.worker import jobs
 from tests.worker.application import APPLICATION
-from tests.worker.following import LIMIT, appears, becomes, ended, problem
+from tests.worker.following import LIMIT, appears, becomes, ended, parts_of, problem
 
 
 def gone(pid: int) -> bool:
@@ -241,3 +241,23 @@ async def test_one_that_dies_leaves_nothing_open(data: Path, tmp_path: Path) -> 
             await back_to(before)
     finally:
         gc.enable()
+
+
+async def test_what_a_run_leaves_behind_does_not_speak_for_the_next(
+    data: Path, tmp_path: Path
+) -> None:
+    """A thread that outlives its function is of an operation that has ended, perhaps another's."""
+    rb = Ringback(data=data, processes=1)
+    rb.task(run_in="process")(jobs.leave_a_thread)
+    rb.task(run_in="process")(jobs.linger)
+    async with rb.running():
+        first = await ended(rb, "leave_a_thread", {"seen": tmp_path / "seen"})
+        assert first.status is Status.SUCCEEDED
+        state = await ended(rb, "linger", {"started": tmp_path / "started", "seconds": 0.5})
+        assert (state.status, state.progress_message, state.part_count) == (
+            Status.SUCCEEDED,
+            None,
+            0,
+        )
+        assert {part["data"] for part in await parts_of(rb, first.id)} == {"of the first"}
+        await appears(tmp_path / "seen")

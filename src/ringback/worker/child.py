@@ -22,6 +22,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from ringback import tracing
+from ringback.errors import OperationCancelled
 from ringback.tasks.operation import BlockingOperation
 from ringback.tasks.signature import Signature
 from ringback.worker.calling import arguments_of, encode
@@ -65,6 +66,9 @@ class Pipe:
         self._newest: tuple[float | None, str | None] | None = None
         self._merging = threading.Lock()
         self._dirty = threading.Event()
+        self.running = 0
+        """Which run the worker listens to. What one leaves behind, in a thread of its own, is not
+        to be taken for what the next one says, which is of another operation."""
         self.jobs: SimpleQueue[Job] = SimpleQueue()
 
     def begin(self) -> None:
@@ -72,19 +76,27 @@ class Pipe:
         for target in (self._listen, self._tell_progress):
             threading.Thread(target=target, daemon=True).start()
 
-    def send(self, message: tuple[Any, ...]) -> None:
-        """Send a message, after the progress made before it."""
+    def ended(self, outcome: tuple[Any, ...]) -> None:
+        """It is over: send what came of it, and nothing more of it."""
         with self._sending:
-            with self._merging:
-                newest, self._newest = self._newest, None
-            if newest is not None:
-                self._connection.send(("progress", *newest))
-            if message:
-                self._connection.send(message)
+            self._send(outcome, last=True)
 
-    def progress(self, fraction: float | None, message: str | None) -> None:
+    def _send(self, message: tuple[Any, ...] = (), *, last: bool = False) -> None:
+        """Send a message, after the progress made before it."""
+        with self._merging:
+            newest, self._newest = self._newest, None
+            if last:
+                self.running = 0
+        if newest is not None:
+            self._connection.send(("progress", *newest))
+        if message:
+            self._connection.send(message)
+
+    def progress(self, run: int, fraction: float | None, message: str | None) -> None:
         """Have progress sent soon, or what is newest by then."""
         with self._merging:
+            if run != self.running:
+                return
             earlier = self._newest or (None, None)
             self._newest = (
                 earlier[0] if fraction is None else fraction,
@@ -93,10 +105,13 @@ class Pipe:
         if not self._dirty.is_set():
             self._dirty.set()
 
-    def call(self, method: str, arguments: tuple[Any, ...]) -> None:
+    def call(self, run: int, method: str, arguments: tuple[Any, ...]) -> None:
         """Have a method of the attempt called, and wait for it."""
         with self._calling:
-            self.send(("call", method, arguments))
+            with self._sending:
+                if run != self.running:
+                    raise OperationCancelled
+                self._send(("call", method, arguments))
             failure = self._replies.get()
         if failure is not None:
             raise failure.error()
@@ -105,8 +120,9 @@ class Pipe:
         while True:
             self._dirty.wait()
             self._dirty.clear()
-            with contextlib.suppress(OSError):  # the worker is gone: the other thread sees to it
-                self.send(())
+            # The worker may be gone: the other thread sees to that.
+            with contextlib.suppress(OSError), self._sending:
+                self._send()
             time.sleep(PROGRESS_EVERY)
 
     def _listen(self) -> None:
@@ -133,13 +149,13 @@ class PipeChannel:
 
     @property
     def cancelled(self) -> bool:
-        return self._cancelled.value == self._number
+        return self._cancelled.value == self._number or self._pipe.running != self._number
 
     def progress(self, fraction: float | None, message: str | None) -> None:
-        self._pipe.progress(fraction, message)
+        self._pipe.progress(self._number, fraction, message)
 
     def call(self, method: str, *arguments: Any) -> None:
-        self._pipe.call(method, arguments)
+        self._pipe.call(self._number, method, arguments)
 
 
 def serve(connection: Connection, life: Connection, cancelled: c_uint64) -> None:
@@ -154,7 +170,8 @@ def serve(connection: Connection, life: Connection, cancelled: c_uint64) -> None
     pipe.begin()
     while True:
         job = pipe.jobs.get()
-        pipe.send(_run(job, PipeChannel(pipe, job, cancelled)))
+        pipe.running = job.number
+        pipe.ended(_run(job, PipeChannel(pipe, job, cancelled)))
 
 
 def _end_with(life: Connection) -> None:
