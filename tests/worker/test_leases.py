@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,9 @@ import pytest
 from ringback import Operation, OperationState, Ringback, Status
 from ringback.core.commands import Expire
 from ringback.core.model import Demand, Policy
+from ringback.engines.sqlite import SqliteEngine
 from ringback.errors import LeaseLost, StoreUnavailable
+from ringback.ports import Hint
 from ringback.worker.heartbeat import LONGEST, Heartbeat
 from ringback.worker.upkeep import Upkeep
 from tests.core.states import NOW, operation
@@ -238,3 +241,36 @@ async def test_what_kills_every_worker_ends_as_a_dead_letter(data: Path, tmp_pat
     assert (state.status, state.attempt, state.dead_letter) == (Status.FAILED, 2, True)
     assert problem(state)["type"] == "urn:ringback:problem:worker-lost"
     assert log.read_text().split() == ["1", "2"]
+
+
+class Deaf(SqliteEngine):
+    """Loses all hints."""
+
+    def listen(self, hint: Hint) -> Callable[[], None]:
+        return lambda: None
+
+
+async def test_who_gets_again_what_it_has_lost_ends_what_it_had(data: Path) -> None:
+    """No renewal asks for the first attempt any more, so nothing else would tell it."""
+    rb = Ringback(data=data)
+    told = asyncio.Event()
+
+    @rb.task(lease=60)
+    async def work(op: Operation) -> int:
+        if op.attempt == 1:
+            try:
+                await asyncio.sleep(LIMIT)
+            finally:
+                told.set()
+        await told.wait()
+        return op.attempt
+
+    async with rb.running(engine=Deaf(data)):
+        accepted = await rb.submit("work")
+        await becomes(rb, accepted.id, status=Status.RUNNING)
+        await expire(rb, accepted.id)
+        await becomes(rb, accepted.id, attempt=2)
+        async with asyncio.timeout(LIMIT / 2):
+            await told.wait()
+        state = await becomes(rb, accepted.id, status=Status.SUCCEEDED)
+    assert state.result == b"2"

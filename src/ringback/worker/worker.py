@@ -254,6 +254,10 @@ class Worker:
         self._busy[task.run_in] += 1
         self._idle.clear()
         run = Run(self._service, task, state, self._abandon)
+        if (lost := self._runs.get(state.topic)) is not None:
+            # It was taken away, and has come back here: from now on only this one is renewed, and
+            # that other would not hear of it.
+            lost.attempt.stop(Reason.LOST)
         self._runs[state.topic] = run
         self._heartbeat.begun(run)
         if self._giving_back:
