@@ -20,6 +20,7 @@ from ringback.errors import LeaseLost, StoreUnavailable
 from ringback.ports import Hint
 from ringback.worker.heartbeat import LONGEST, Heartbeat
 from ringback.worker.upkeep import Upkeep
+from ringback.worker.worker import Worker
 from tests.core.states import NOW, operation
 from tests.serving import ROOT, ServerProcess, until
 from tests.worker.application import APPLICATION, LEASE
@@ -274,3 +275,28 @@ async def test_who_gets_again_what_it_has_lost_ends_what_it_had(data: Path) -> N
             await told.wait()
         state = await becomes(rb, accepted.id, status=Status.SUCCEEDED)
     assert state.result == b"2"
+
+
+async def test_a_chore_that_fails_excuses_no_worker(data: Path) -> None:
+    """It may be about another store: where uploads are kept, say."""
+    rb, other = Ringback(data=data), Ringback(data=data)
+    rb.task(name="linger", lease=3.0)(twin("linger", "loop"))
+    failed = asyncio.Event()
+
+    async def away() -> None:
+        failed.set()
+        raise StoreUnavailable
+
+    async with rb.running(worker=False) as running, other.running(worker=False) as elsewhere:
+        worker = Worker(elsewhere.service, chores=(away,))
+        await worker.start()
+        try:
+            await failed.wait()
+            accepted = await rb.submit("linger", {"started": data / "started"})
+            engine = running.service.engine
+            await engine.claim("elsewhere", [Demand("linger", 1)], 1, time.time())
+            await end_lease(rb, accepted.id)
+            async with asyncio.timeout(LIMIT / 4):
+                await becomes(rb, accepted.id, status=Status.QUEUED, failures=1)
+        finally:
+            await worker.stop(0)

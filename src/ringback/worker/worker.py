@@ -187,7 +187,8 @@ class Worker:
                 if self._draining:
                     return
             except StoreUnavailable as error:
-                self._upkeep.distrust()
+                if loop not in self._chores:  # their store may be another
+                    self._upkeep.distrust()
                 log.warning("The store is unavailable: %s", error)
             except Exception:
                 log.exception("The worker goes on after an unexpected error.")
