@@ -189,5 +189,7 @@ class Telling:
         if not found.parts or len(found.parts) >= found.part_count:
             return False
         first, newest = found.parts[0], self._newest
-        # Of a later attempt nobody knows whether it resumed there, or sent as many anew.
-        return first.attempt > newest.attempt or first.index > newest.index + 1
+        # The next index of another attempt may be of one that resumes, or of one that began anew:
+        # nothing here says which, so whoever wants all parts is told.
+        resumes = first.attempt == newest.attempt and first.index == newest.index + 1
+        return not resumes and (first.attempt, first.index) > (newest.attempt, newest.index)
