@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -145,6 +146,18 @@ class Wire:
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
+
+
+def file_of(data: Path, upload: Declared) -> Path:
+    """The only file there is of an upload, where they are kept in a folder."""
+    (file,) = (data / "uploads" / upload.id).glob("file-*")
+    return file
+
+
+def names_of(data: Path, upload: Declared) -> list[str]:
+    """What there is of it; a file by what its name begins with."""
+    folder = data / "uploads" / upload.id
+    return sorted(path.name.partition("-")[0] for path in folder.iterdir())
 
 
 def sha256(data: bytes) -> str:

@@ -45,7 +45,8 @@ async def put(pieces: Pieces, *data: bytes) -> Stored:
 async def test_nothing_is_there(pieces: Pieces) -> None:
     assert (await pieces.stored(ID)).offset == 0
     assert await pieces.ids() == []
-    await pieces.drop_pieces(ID)
+    await pieces.drop_pieces(ID, "file")
+    await pieces.drop_file(ID, "file")
     await pieces.drop(ID)
 
 
@@ -58,10 +59,12 @@ async def test_pieces_make_a_file(pieces: Pieces, names: Callable[[], list[str]]
     assert [size for _, size in stored.pieces] == [5, PIECE, 1]
     assert stored.newest is not None
     digest = hashlib.sha256(b"".join(parts)).hexdigest()
-    assert await pieces.join(ID, stored) == digest
-    assert await pieces.join(ID, await pieces.stored(ID)) == digest
-    await pieces.drop_pieces(ID)
-    assert names() == ["declared", "file"]
+    file, found = await pieces.join(ID, stored)
+    other, again = await pieces.join(ID, await pieces.stored(ID))
+    assert (found, again) == (digest, digest)
+    assert file != other, "what one has checked, no other takes the place of"
+    await pieces.drop_pieces(ID, file)
+    assert names() == ["declared", file]
     assert await pieces.ids() == [ID, OTHER]
     await pieces.drop(ID)
     assert await pieces.ids() == [OTHER]
@@ -74,25 +77,28 @@ async def test_only_one_writes_at_an_offset(store: Store) -> None:
     await one.add(ID, seen, b"567", MANY)
     with pytest.raises(OffsetMismatch):
         await other.add(ID, seen, b"5678", MANY)
-    assert await other.join(ID, await other.stored(ID)) == hashlib.sha256(b"01234567").hexdigest()
+    _, digest = await other.join(ID, await other.stored(ID))
+    assert digest == hashlib.sha256(b"01234567").hexdigest()
 
 
 async def test_starting_anew(pieces: Pieces, names: Callable[[], list[str]]) -> None:
     old = await put(pieces, b"01234", b"56")
-    await pieces.join(ID, old)
+    file, _ = await pieces.join(ID, old)
     await pieces.start_anew(ID, old)
     assert (await pieces.stored(ID)).offset == 0
-    assert names() == ["1/begun", "file"]
+    assert names() == ["1/begun", file], "which may be another process's, that has started it"
+    await pieces.drop_file(ID, file)
     new = await put(pieces, b"abc")
     # One that has not heard of it cannot reach what is new, whatever it writes.
     await pieces.add(ID, old, b"xxx", MANY)
     late = Stored(generation=0, pieces=((0, 3),))
     await pieces.add(ID, late, b"yyy", MANY)
     assert (await pieces.stored(ID)).pieces == new.pieces
-    assert await pieces.join(ID, await pieces.stored(ID)) == hashlib.sha256(b"abc").hexdigest()
+    file, digest = await pieces.join(ID, await pieces.stored(ID))
+    assert digest == hashlib.sha256(b"abc").hexdigest()
     again = await pieces.stored(ID)
     await pieces.start_anew(ID, again)
-    assert names() == ["2/begun", "file"]
+    assert names() == ["2/begun", file]
     assert (await pieces.stored(ID)).generation == 2
 
 

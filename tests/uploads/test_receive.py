@@ -13,7 +13,7 @@ import pytest
 
 from ringback.uploads import slots
 from tests.serving import until
-from tests.uploads.client import Declared, declared, sha256
+from tests.uploads.client import Declared, declared, names_of, sha256
 from tests.uploads.conftest import Served
 
 MB = 1024 * 1024
@@ -38,8 +38,7 @@ async def test_one_request(client: httpx.AsyncClient, data: Path) -> None:
     assert result["sha256"] == result["declared"] == sha256(content)
     assert (await upload.show())["complete"] is True
     # The file is there, and nothing of how it came.
-    left = [path.name for path in (data / "uploads" / upload.id).iterdir()]
-    assert sorted(left) == ["declared", "file"]
+    assert names_of(data, upload) == ["declared", "file"]
 
 
 async def test_many_requests(client: httpx.AsyncClient) -> None:
@@ -236,11 +235,7 @@ async def test_a_request_that_waits_for_its_turn(
         assert await first.status() == 202
     assert {(await second).is_success, (await third).is_success} == {True}
     assert (await upload.result())["sha256"] == sha256(content)
-    assert names_in(data / "uploads" / upload.id) == ["declared", "file"]
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    assert names_of(data, upload) == ["declared", "file"]
 
 
 async def _moved(upload: Declared) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from ringback.uploads.pieces import PIECE
 from tests.serving import ServerProcess, until
-from tests.uploads.client import Declared, declared, sha256
+from tests.uploads.client import Declared, declared, file_of, names_of, sha256
 from tests.uploads.conftest import Served, client_of
 
 APPLICATION = "tests.uploads.app:rb"
@@ -74,8 +74,7 @@ async def test_the_server_is_killed_between_pieces(data: Path) -> None:
             assert PIECE <= offset <= PIECE + MB
             assert (await upload.put(content[offset:], offset)).status_code == 202
             assert (await upload.result())["sha256"] == sha256(content)
-            left = [path.name for path in (data / "uploads" / upload.id).iterdir()]
-            assert sorted(left) == ["declared", "file"]
+            assert names_of(data, upload) == ["declared", "file"]
 
 
 @pytest.mark.parametrize("again", [True, False])
@@ -90,7 +89,7 @@ async def test_the_server_is_killed_before_the_start(data: Path, again: bool) ->
             with pytest.raises(httpx.TransportError):
                 await upload.put(content)
             assert died.exists()
-            assert (data / "uploads" / upload.id / "file").stat().st_size == len(content)
+            assert file_of(data, upload).stat().st_size == len(content)
             server.kill()
             server.start()
             seen = await upload.show()
@@ -101,8 +100,7 @@ async def test_the_server_is_killed_before_the_start(data: Path, again: bool) ->
             result = await upload.result()
             assert result["sha256"] == result["declared"] == sha256(content)
             assert (await upload.operation())["attempt"] == 1
-            left = [path.name for path in (data / "uploads" / upload.id).iterdir()]
-            assert sorted(left) == ["declared", "file"]
+            assert names_of(data, upload) == ["declared", "file"]
 
 
 async def test_the_server_is_stopped_in_the_middle(served: Served) -> None:
@@ -125,8 +123,8 @@ async def test_half_written_objects_are_no_bytes(client: httpx.AsyncClient, data
     # What a process leaves that is killed while it puts a piece, or joins them.
     folder = data / "uploads" / upload.id
     (folder / "0" / "000000000000000005#1").write_bytes(b"xx")
-    (folder / "file#1").write_bytes(b"0123")
+    (folder / "file-01#1").write_bytes(b"0123")
     assert await upload.offset() == 5
     assert (await upload.put(b"56789", 5)).status_code == 202
     assert (await upload.result())["sha256"] == sha256(b"0123456789")
-    await until(lambda: sorted(path.name for path in folder.iterdir()) == ["declared", "file"])
+    await until(lambda: names_of(data, upload) == ["declared", "file"])

@@ -11,7 +11,7 @@ import pytest
 from ringback.ids import new_id
 from ringback.uploads import sweep
 from tests.serving import ServerProcess, until
-from tests.uploads.client import Declared, declared
+from tests.uploads.client import Declared, declared, file_of
 from tests.uploads.conftest import Served, client_of
 
 
@@ -86,7 +86,7 @@ async def test_what_is_complete_does_not_expire(served: Served, data: Path) -> N
         await upload.result()
         assert (await late.ended())["status"] == "failed"  # so the sweep has looked
         assert (await upload.operation())["status"] == "succeeded"
-        assert (data / "uploads" / upload.id / "file").exists()
+        assert file_of(data, upload).exists()
 
 
 async def test_cancelled_elsewhere(client: httpx.AsyncClient, data: Path) -> None:
@@ -100,8 +100,7 @@ async def test_a_file_lives_as_long_as_its_operation(client: httpx.AsyncClient, 
     upload = await declared(client, "loop/a", b"x")
     await upload.put(b"x")
     await upload.result()
-    file = data / "uploads" / upload.id / "file"
-    assert file.exists()
+    assert file_of(data, upload).exists()
     forgotten = await client.delete(upload.body["links"]["self"], headers=upload.headers)
     assert forgotten.status_code == 204
     await until(gone(data, upload))
@@ -122,7 +121,7 @@ async def test_or_as_one_that_was_redriven(client: httpx.AsyncClient, data: Path
     await other.result()
     await client.delete(other.body["links"]["self"], headers=other.headers)
     await until(gone(data, other))
-    assert (data / "uploads" / upload.id / "file").read_bytes() == b"a letter"
+    assert file_of(data, upload).read_bytes() == b"a letter"
     await client.delete(again.body["links"]["self"], headers=again.headers)
     await until(gone(data, upload))
 
@@ -142,7 +141,7 @@ async def test_or_as_one_that_was_redriven_from_that(client: httpx.AsyncClient, 
     for each in all_of_them[:2]:
         await client.delete(each.body["links"]["self"], headers=each.headers)
     await asyncio.sleep(1)  # some looks
-    assert (data / "uploads" / upload.id / "file").read_bytes() == b"a letter"
+    assert file_of(data, upload).read_bytes() == b"a letter"
     last = all_of_them[2]
     await client.delete(last.body["links"]["self"], headers=last.headers)
     await until(gone(data, upload))

@@ -1,8 +1,8 @@
 """From the last byte to the start of the handler.
 
-Every step may be done again, by this process or another, after a crash at any point: the file
-is put whole, starting an operation that was started changes nothing, and pieces are deleted
-last.
+Every step may be done again, by this process or another, after a crash at any point: each makes
+a file of its own, starting an operation that was started changes nothing, and pieces are deleted
+last, with the files that were not started.
 """
 
 from __future__ import annotations
@@ -64,21 +64,26 @@ async def finish(
     the upload stands at 0, and ``UploadEnded``.
     """
     state = await tell(service, state, 1.0, f"received {amount(upload.size)}, checking")
-    digest = await pieces.join(upload.id, stored)
+    file, digest = await pieces.join(upload.id, stored)
     for declared in (upload.sha256, sha256):
         if declared and declared != digest:
+            await pieces.drop_file(upload.id, file)
             await pieces.start_anew(upload.id, stored)
             await tell(service, state, 0.0, "the checksum is wrong: the file is to be sent again")
             raise ChecksumMismatch(declared=declared, received=digest, offset=0)
-    record = upload.model_copy(update={"sha256": digest}).model_dump_json().encode()
+    made = upload.model_copy(update={"file": file, "sha256": digest})
+    waited = True
     try:
-        state = await service.apply(state, Start(record))
+        state = await service.apply(state, Start(made.model_dump_json().encode()))
     except TransitionError:
-        raise UploadEnded(operation=upload.id) from None
+        state, waited = await service.engine.load(upload.id), False
     try:
-        await pieces.drop_pieces(upload.id)
+        # Another may have started it, with a file of its own.
+        await pieces.drop_pieces(upload.id, Upload.model_validate_json(state.input).file)
     except StoreUnavailable as error:
         log.warning("The pieces of %s are left to the sweep: %s", upload.id, error)
+    if not waited:
+        raise UploadEnded(operation=upload.id)
     return state
 
 

@@ -3,8 +3,8 @@
     {id}/declared                     exists from the declaration on, so that no upload is lost
     {id}/{generation}/{offset}        pieces; each begins where the one before it ends
     {id}/{generation}/begun           from generation 1 on: the bytes start anew
-    {id}/file                         the whole; of what was put straight to the store, each copy
-                                      that was checked has a name of its own, file-…
+    {id}/file-…                       the whole: each that was made, to be checked, has a name of
+                                      its own, and the operation's input says which was started
     {id}/redriven/{operation}         which operations were made to do its work again
 
 A piece is put whole and only where there is none, so a piece once stored never changes, and of
@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -130,8 +131,12 @@ class Pieces:
             generation=stored.generation, pieces=(*stored.pieces, (stored.offset, len(data)))
         )
 
-    async def join(self, upload: str, stored: Stored) -> str:
-        """Make the file of the pieces; its SHA-256, in hex. May be done again."""
+    async def join(self, upload: str, stored: Stored) -> tuple[str, str]:
+        """Make a file of the pieces: its name, and its SHA-256, in hex. May be done again.
+
+        Made under one name, that of a server which has not heard that the bytes start anew could
+        take the place of what another has checked and started.
+        """
         digest = hashlib.sha256()
 
         async def content() -> AsyncIterator[bytes]:
@@ -143,12 +148,17 @@ class Pieces:
                     await asyncio.to_thread(digest.update, chunk)
                     yield bytes(chunk)
 
-        name = f"{upload}/{FILE}"
+        file = new_file()
+        name = f"{upload}/{file}"
         async with self._joining:
             with reaching():
                 await self._objects.put_async(name, content(), max_concurrency=2)
                 await self._sync(name)
-        return digest.hexdigest()
+        return file, digest.hexdigest()
+
+    async def drop_file(self, upload: str, file: str) -> None:
+        """Delete a file that no operation is to read."""
+        await self._delete(upload, lambda name: name == file)
 
     async def start_anew(self, upload: str, stored: Stored) -> None:
         """Forget the bytes: the offset is 0 from here on."""
@@ -156,14 +166,13 @@ class Pieces:
         with reaching():
             await self._objects.put_async(name, b"", use_multipart=False)
             await self._sync(name, new_folders=True)
-        # A file made of them stays until the next is put in its place: should another process
-        # have started the operation by now, it is that operation's.
+        # But no file: should another process have started the operation by now, it is that one's.
         await self._delete(upload, lambda name: name.isdecimal() and int(name) <= stored.generation)
 
-    async def drop_pieces(self, upload: str) -> None:
-        """Delete all but the file, that it was declared, and who else reads it."""
-        kept = (DECLARED, REDRIVEN, FILE)
-        await self._delete(upload, lambda name: name not in kept and f"{FILE}-" not in name)
+    async def drop_pieces(self, upload: str, file: str) -> None:
+        """Delete all but the file that was started, that it was declared, and who else reads it."""
+        kept = (DECLARED, REDRIVEN, file)
+        await self._delete(upload, lambda name: name not in kept)
 
     async def drop(self, upload: str) -> None:
         """Delete all there is of an upload."""
@@ -212,6 +221,11 @@ class Pieces:
 
     def _is_ours(self, folder: Path) -> bool:
         return self._folder is not None and folder.is_relative_to(self._folder)
+
+
+def new_file() -> str:
+    """A name for a file, below its upload's id, that no other has."""
+    return f"{FILE}-{secrets.token_hex(8)}"
 
 
 def most_pieces(size: int) -> int:

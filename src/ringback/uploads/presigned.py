@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import functools
 import hashlib
-import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,8 +20,9 @@ from ringback.core.model import OperationState
 from ringback.errors import ChecksumMismatch, MalformedRequest, TransitionError, UploadEnded
 from ringback.service import Service
 from ringback.uploads.finish import amount, tell
+from ringback.uploads.pieces import new_file
 from ringback.uploads.record import Upload
-from ringback.uploads.store import FILE, Store, reaching
+from ringback.uploads.store import Store, reaching
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -81,7 +81,7 @@ class Presigned:
         ``MalformedRequest``, after which it may be put anew, and ``UploadEnded``.
         """
         # Copied to one name, the copy of another function would take the place of what was checked.
-        upload = upload.model_copy(update={"file": f"{FILE}-{secrets.token_hex(8)}"})
+        upload = upload.model_copy(update={"file": new_file()})
         put, name = f"{upload.id}/{PUT}", upload.key
         with reaching():
             try:

@@ -105,7 +105,8 @@ class Sweep:
             if _was_redriven(state):
                 await self._redriven(upload)  # noted, while there is a way to find them
             if upload not in self._tidy:
-                await self._pieces.drop_pieces(upload)
+                file = Upload.model_validate_json(state.input).file
+                await self._pieces.drop_pieces(upload, file)
                 self._tidy.add(upload)
         elif state.terminal:
             await self._pieces.drop(upload)
