@@ -8,9 +8,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ringback import Status
+from ringback.core.access import ANONYMOUS
+from ringback.core.model import Accepted, Change, IdempotencyRecord, Query
+from ringback.engines.sqlite import SqliteEngine
+from ringback.errors import StoreUnavailable
 from ringback.ids import new_id
 from ringback.uploads import sweep
 from tests.serving import ServerProcess, until
+from tests.uploads.app import application
 from tests.uploads.client import Declared, declared, file_of
 from tests.uploads.conftest import Served, client_of
 
@@ -173,3 +179,28 @@ async def test_nothing_is_left_running(served: Served) -> None:
         names = {task.get_name() for task in asyncio.all_tasks()}
         assert "ringback-chore" in names
     assert "ringback-chore" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+class Doubtful(SqliteEngine):
+    """Stores what it accepts, and cannot say so."""
+
+    async def _doubt(self, stored: asyncio.Future[Accepted]) -> Accepted:
+        await stored
+        raise StoreUnavailable
+
+    def accept(self, change: Change, key: IdempotencyRecord | None) -> asyncio.Future[Accepted]:
+        return asyncio.ensure_future(self._doubt(super().accept(change, key)))
+
+
+async def test_what_may_be_accepted_all_the_same_is_looked_after(data: Path) -> None:
+    """Or it would be held for ever: nobody knows its id."""
+    rb = application(data=data, upload_lifetime=0.3)
+    async with rb.running(engine=Doubtful(data), worker=False) as running:
+        uploads = running.uploads
+        with pytest.raises(StoreUnavailable):
+            await uploads.declare(*uploads.parse(b'{"name": "loop/a", "size": 5}'), ANONYMOUS)
+        engine = running.service.engine
+        (held,) = await engine.list(Query())
+        await asyncio.sleep(0.3)
+        await uploads.look()
+        assert (await engine.load(held.id)).status is Status.FAILED

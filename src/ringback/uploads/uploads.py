@@ -125,8 +125,10 @@ class Uploads:
                 key=key,
                 payload=declared.model_dump_json().encode(),
             )
-        except RingbackError:
-            await self._withdraw(upload.id)
+        except RingbackError as error:
+            # It may be stored though no answer says so: that is left to the sweep.
+            if not isinstance(error, StoreUnavailable):
+                await self._withdraw(upload.id)
             raise
         if accepted.replayed:
             await self._withdraw(upload.id)
