@@ -18,6 +18,7 @@ from ringback.core.model import Demand, Policy
 from ringback.engines.sqlite import SqliteEngine
 from ringback.errors import LeaseLost, StoreUnavailable
 from ringback.ports import Hint
+from ringback.worker import upkeep
 from ringback.worker.heartbeat import LONGEST, Heartbeat
 from ringback.worker.upkeep import Upkeep
 from ringback.worker.worker import Worker
@@ -136,9 +137,29 @@ async def test_who_was_late_itself_looks_twice(data: Path) -> None:
         engine = running.service.engine
         await engine.claim("worker", [Demand("linger", 1)], 1, time.time())
         await end_lease(rb, accepted.id)
-        upkeep = Upkeep(running.service)
-        assert await upkeep.expire(late=1.1) == 0
-        assert await upkeep.expire(late=1.1) == 1, "but no more than twice"
+        looking = Upkeep(running.service)
+        assert await looking.expire(late=1.1) == 0
+        assert await looking.expire(late=1.1) == 1, "but no more than twice"
+
+
+async def test_those_that_are_left_alone_hide_no_others(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "OVERDUE_BATCH", 2)
+    rb = Ringback(data=data)
+    rb.task(name="first", lease=3600)(twin("linger", "loop"))
+    rb.task(name="then", lease=0.2)(twin("linger", "loop"))
+    async with rb.running(worker=False) as running:
+        engine, ids = running.service.engine, []
+        for name in ("first", "first", "first", "then"):
+            ids.append((await rb.submit(name, {"started": data / "started"})).id)
+            await engine.claim("worker", [Demand(name, 1)], 1, time.time())
+            await end_lease(rb, ids[-1])
+        looking = Upkeep(running.service)
+        looking.distrust()
+        await asyncio.sleep(0.3)
+        assert sum([await looking.expire() for _ in range(3)]) == 1
+        assert (await rb.get(ids[-1])).status is Status.QUEUED
 
 
 async def expire(rb: Ringback, operation: str) -> OperationState:

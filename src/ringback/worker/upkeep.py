@@ -67,6 +67,9 @@ class Upkeep:
         self._clock = ClockWatch(service.clock(), time.monotonic())
         self._excused: set[tuple[str, int]] = set()
         """What was left alone in the last look only because that came late."""
+        self._left_alone = 0
+        """How many were, for whatever reason: so many more are asked for in the next, or they would
+        hide the others."""
 
     def distrust(self) -> None:
         """The store could not be reached: for a lease's length, a lease that is over says nothing
@@ -102,12 +105,15 @@ class Upkeep:
             )
         expired = 0
         before, self._excused = self._excused, set()
-        for state in await service.engine.overdue(now, OVERDUE_BATCH):
+        limit, self._left_alone = OVERDUE_BATCH + self._left_alone, 0
+        for state in await service.engine.overdue(now, limit):
             if self._is_ours(state) or not self._clock.trusts(state.policy.lease, monotonic):
+                self._left_alone += 1
                 continue
             this = (state.id, state.attempt)
             if late > state.policy.lease * LATE and this not in before:
                 self._excused.add(this)
+                self._left_alone += 1
                 continue
             try:
                 after = await service.apply(state, Expire(state.attempt, jitter()))
