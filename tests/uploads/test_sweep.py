@@ -14,7 +14,7 @@ from ringback.core.model import Accepted, Change, IdempotencyRecord, Query
 from ringback.engines.sqlite import SqliteEngine
 from ringback.errors import StoreUnavailable
 from ringback.ids import new_id
-from ringback.uploads import sweep
+from ringback.uploads import Arriving, sweep
 from tests.serving import ServerProcess, until
 from tests.uploads.app import application
 from tests.uploads.client import Declared, declared, file_of
@@ -151,6 +151,38 @@ async def test_or_as_one_that_was_redriven_from_that(client: httpx.AsyncClient, 
     last = all_of_them[2]
     await client.delete(last.body["links"]["self"], headers=last.headers)
     await until(gone(data, upload))
+
+
+async def test_or_as_one_that_was_redriven_from_one_that_was_seen_by_nobody(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "LOOK_EVERY", 3600.0)
+    rb = application(data=data)
+    came = [None, b"x"]
+
+    async def receive() -> bytes | None:
+        return came.pop()
+
+    async with rb.running() as running:
+        uploads, engine = running.uploads, running.service.engine
+        parsed = uploads.parse(b'{"name": "letters/twice", "size": 1}')
+        accepted, upload = await uploads.declare(*parsed, ANONYMOUS)
+        state, _ = await uploads.receive(
+            accepted.operation, upload, Arriving(receive=receive, offset=0)
+        )
+        for _ in range(2):
+            assert (await rb.wait(state.id, timeout=60)).dead_letter
+            again = await rb.redrive(state.id)
+            if state.id != upload.id:
+                await engine.forget(state.id, time.time())
+            state = again
+        assert await rb.result(state.id, timeout=60) == "x"
+        await engine.forget(upload.id, time.time())
+        await uploads.look()
+        assert (data / "uploads" / upload.id).exists()
+        await engine.forget(state.id, time.time())
+        await uploads.look()
+        assert not (data / "uploads" / upload.id).exists()
 
 
 async def test_what_was_declared_but_never_accepted(served: Served, data: Path) -> None:

@@ -82,6 +82,8 @@ class Service:
         self.development = settings.development if development is None else development
         self._authorize = authorize
         self._tokens: OperationTokens | None = None
+        self.redriving: Callable[[OperationState, str], Awaitable[None]] | None = None
+        """Told of a dead letter before its work is done again, and by which operation."""
         self.revocations = Revocations(engine, clock)
         self.publisher = Publisher(
             engine,
@@ -353,6 +355,8 @@ class Service:
         """
         again = new_id(self.clock())
         trace = tracing.produced(state.task, again, state.traceparent)
+        if state.dead_letter and self.redriving is not None:
+            await self.redriving(state, again)
         await self.apply(state, Redrive(again, trace))
         return await self.engine.load(again)
 

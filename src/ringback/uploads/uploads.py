@@ -72,6 +72,7 @@ class Uploads:
             self._opened = Pieces(store)
             self._presigned = Presigned.of(where, store)
             self._sweep = Sweep(service, self._opened, self._slots)
+            service.redriving = self._note_redriven
 
     @property
     def _pieces(self) -> Pieces:
@@ -245,6 +246,14 @@ class Uploads:
             self._slots.end(upload)
             await self._pieces.drop(upload)
         return state
+
+    async def _note_redriven(self, state: OperationState, again: str) -> None:
+        """Note who is about to do an upload's work again: with those in between forgotten before
+        the sweep comes, nobody would find who reads the file. What fails is left to the sweep.
+        """
+        if state.task in self._tasks:
+            with contextlib.suppress(StoreUnavailable):
+                await self._pieces.note_redriven(self._record(state).id, again)
 
     # Straight to the store
 
