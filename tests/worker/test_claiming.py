@@ -3,9 +3,12 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 from ringback import Operation, Ringback, Status
-from ringback.core.model import Query
+from ringback.core.model import Claimed, Query
+from ringback.engines.sqlite import SqliteEngine
+from ringback.errors import StoreUnavailable
 from tests.serving import until
 from tests.worker.following import LIMIT, becomes, ended
 from tests.worker.jobs import twin
@@ -146,6 +149,30 @@ async def test_a_loop_that_blows_up_is_taken_up_again(data: Path) -> None:
         finally:
             type(engine).claim = claim  # type: ignore[method-assign]
     assert len(failed) == 2
+
+
+class Crowded(SqliteEngine):
+    """Has room for one claim more, and none for the next."""
+
+    claims = 0
+
+    def claim(self, *arguments: Any) -> asyncio.Future[Claimed]:
+        self.claims += 1
+        if self.claims == 2:
+            raise StoreUnavailable
+        return super().claim(*arguments)
+
+
+async def test_a_claim_that_is_refused_takes_no_other_with_it(data: Path) -> None:
+    """What the one got would wait, by the store, until its lease is over."""
+    rb = Ringback(data=data)
+    rb.task(name="first")(twin("double", "loop"))
+    rb.task(name="other")(twin("double", "thread"))
+    async with rb.running(worker=False):
+        accepted = await rb.submit("first", {"n": 1})
+    async with rb.running(engine=Crowded(data)):
+        state = await rb.wait(accepted.id, LIMIT / 4)
+    assert (state.status, state.attempt) == (Status.SUCCEEDED, 1)
 
 
 async def test_a_task_that_submits_and_waits_for_another(data: Path) -> None:

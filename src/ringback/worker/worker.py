@@ -224,8 +224,7 @@ class Worker:
             room = min(self._room(kind), MAX_CLAIM)
             if room > 0 and names:
                 demands = [Demand(name, room) for name in names]
-                claim = self._service.engine.claim(self.name, demands, room, now)
-                claims[asyncio.ensure_future(claim)] = room
+                claims[asyncio.ensure_future(self._claimed(demands, room, now))] = room
         if not claims:
             return POLL_EVERY
         await asyncio.wait(claims)
@@ -244,6 +243,10 @@ class Worker:
         if failed is not None:
             raise failed
         return wait
+
+    async def _claimed(self, demands: Sequence[Demand], room: int, now: float) -> Claimed:
+        """What a claim gets. One that is refused at once is to take no other with it."""
+        return await self._service.engine.claim(self.name, demands, room, now)
 
     def _room(self, kind: RunIn) -> int:
         """Slots that are free."""
