@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import traceback
 
 from ringback.core import retry
@@ -20,6 +21,7 @@ from ringback.errors import (
 )
 from ringback.service import Service, jitter
 from ringback.tasks.encoding import to_text_bytes
+from ringback.tasks.inputs import MAX_DELAY
 from ringback.tasks.registry import Task
 from ringback.worker.attempt import Reason, RunningAttempt
 from ringback.worker.failures import RemoteError, UnfitInput
@@ -65,7 +67,7 @@ def _failure(service: Service, attempt: RunningAttempt, task: Task, error: BaseE
         problem=to_text_bytes(_problem(service, error) | {"attempt": attempt.attempt}),
         retryable=_retryable(task, error),
         expected=_is(error, TaskFailed),
-        delay=error.delay if isinstance(error, RetryLater) else None,
+        delay=_delay(error) if isinstance(error, RetryLater) else None,
         jitter=jitter(),
         diagnosis=text[-MAX_DIAGNOSIS:],
     )
@@ -93,6 +95,17 @@ def _log(attempt: RunningAttempt, fail: Fail, error: BaseException, text: str) -
         log.log(level, "%s: %s", line, _name(error))
     else:
         log.log(level, "%s; it raised:\n%s", line, text)
+
+
+def _delay(error: RetryLater) -> float | None:
+    """After how many seconds it is to be tried again; None: the backoff says."""
+    delay: object = error.delay  # whatever the application gave
+    if delay is None:
+        return None
+    if not isinstance(delay, int | float) or not math.isfinite(delay):
+        log.error("RetryLater takes a delay in seconds, and not %r: the backoff counts.", delay)
+        return None
+    return min(float(delay), MAX_DELAY)
 
 
 def _retryable(task: Task, error: BaseException) -> bool:
