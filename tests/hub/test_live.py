@@ -6,8 +6,10 @@ import asyncio
 import random
 from pathlib import Path
 
+import pytest
+
 from ringback.core.filters import Filter, parse
-from ringback.core.model import BEGINNING, Keep, Message, Position, Publication
+from ringback.core.model import BEGINNING, Keep, Message, Page, Position, Publication
 from ringback.core.policies import TopicPolicy
 from ringback.hub.past import MAX_RETAINED
 from tests.hub.following import LINES, NOW, Lines, Listener, hubbub, publish, room
@@ -361,3 +363,32 @@ async def test_a_filter_that_says_more_than_segments(data: Path) -> None:
         later = Listener()
         await hub.join(later, even, BEGINNING, room=room)
         assert later.got == follower.got
+
+
+async def test_who_rests_while_it_reads_begins_where_the_journal_ends(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A function is frozen in the middle of it, and goes on hours later."""
+    async with hubbub(data) as (engine, hub):
+        whole, thawed = engine.follow, asyncio.Event()
+        asked: list[Position] = []
+
+        async def follow(after: Position | None, limit: int) -> Page:
+            if after is not None:
+                asked.append(after)
+                await thawed.wait()
+            return await whole(after, limit)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(engine, "follow", follow)
+            await publish(engine, "t")
+            await until(lambda: bool(asked))
+            hub.rest()
+        await publish(engine, "t", "t")
+        await hub.start()
+        late = Listener()
+        assert hub.attach(late, parse("t")).offset == 3
+        thawed.set()
+        await publish(engine, "t")
+        await until(lambda: bool(late.got))
+        assert late.got == [["t", 4]]

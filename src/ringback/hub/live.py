@@ -47,7 +47,7 @@ class Hub(Bells):
         self._engine = engine
         self._groups = Groups(topics.find)
         self._tail: Tail | None = None
-        self._starting: asyncio.Lock | None = None
+        self._starting = asyncio.Lock()
         self._told = False
         self._reading: asyncio.Task[None] | None = None
         self._passing: list[Message] = []
@@ -71,8 +71,6 @@ class Hub(Bells):
         """
         if self._tail is not None:
             return
-        if self._starting is None:
-            self._starting = asyncio.Lock()
         async with self._starting:
             if self._tail is None:
                 self._told = False
@@ -81,11 +79,11 @@ class Hub(Bells):
                     self._look()
 
     def rest(self) -> None:
-        """Forget how far the journal was followed, if nobody does now: whoever is next need not
-        get through what has come since.
-        """
-        if not len(self._groups) and self._reading is None:
-            self._tail = None
+        """Forget how far the journal was followed, if nobody does: the next begin at its end."""
+        if not len(self._groups):
+            self._tail, reading, self._reading = None, self._reading, None
+            if reading is not None:  # it was frozen in the middle, perhaps long ago
+                reading.cancel()
 
     @property
     def position(self) -> Position:
@@ -320,7 +318,8 @@ class Hub(Bells):
                 except Exception:  # a follower's or a predicate's fault must not end the tail
                     log.exception("Messages could not be handed on.")
         finally:
-            self._reading = None
+            if self._reading is asyncio.current_task():
+                self._reading = None
 
     async def _read_on(self) -> None:
         """Read from where the tail is to the end, and hand on."""
