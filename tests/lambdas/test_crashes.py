@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from ringback import Ringback
 from ringback.core.access import Claims
 from ringback.core.connections import read, write
 from ringback.errors import StoreUnavailable
 from ringback.lambdas.posts import CannotPost, Posts
+from tests.lambdas.events import http
 from tests.lambdas.memory import MemoryTable
 from tests.lambdas.world import World
 
@@ -133,6 +135,47 @@ def test_who_finds_it_held_leaves_word(world: World) -> None:
     row.until = 0.0
     world.socket("MESSAGE", '{"action": "ping"}')
     assert world.client.told == [("a", 1)]
+
+
+def test_word_that_was_left_with_who_died_is_heard_by_who_comes_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were that one called for another operation alone."""
+    rb = Ringback(clock=lambda: time.time() + world.ahead)
+
+    @rb.task(public=True)
+    async def double(x: int) -> int:
+        return 2 * x
+
+    monkeypatch.setattr(world, "app", lambda: rb)
+    world.connect()
+    told: list[tuple[str, str]] = []
+
+    async def post(self: Posts, connection: str, data: bytes) -> bool:
+        frame = json.loads(data)
+        told.append((frame["type"], frame.get("filter", "")))
+        return True
+
+    monkeypatch.setattr(Posts, "post", post)
+    followed = []
+    for _ in range(2):
+        answer = world.call(http("POST", "/tasks/double", '{"x": 1}'))
+        operation = json.loads(answer["body"])
+        followed.append((f"operations/{operation['id']}", operation["token"]))
+        topic, token = followed[-1]
+        action = {"action": "subscribe", "id": topic, "filter": topic, "token": token}
+        world.socket("MESSAGE", json.dumps(action))
+    row = world.memory.rows[str(world.connection)]
+    row.holder, row.until = "another", time.time() + 1000.0
+    for topic, token in followed:
+        path = f"/{topic}/cancel"
+        answer = world.call(http("POST", path, "", authorization=f"Bearer {token}"))
+        assert answer["statusCode"] < 300, answer
+        world.memory.record(topics=[topic])
+        world.push()
+        row.until = 0.0  # it died
+    ends = [filter for type, filter in told if type == "end"]
+    assert sorted(ends) == sorted(topic for topic, _ in followed)
 
 
 def test_an_expired_token_ends_the_connection(

@@ -192,6 +192,8 @@ class Pushes:
                     await table.remove_follower(id, topic, pattern=False)
             elif held.holder == holder:
                 try:
+                    # Word that is there was left with one who died, of whatever had changed.
+                    changed = None if held.news else changed
                     await Line(self._parts, held, pages).bring_up(changed)
                 except CannotPost as error:
                     log.warning("%s", error)
