@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ringback.core.connections import read
-from ringback.lambdas import pushes
+from ringback.lambdas import line, pushes
 from ringback.lambdas.line import MAX_THROTTLED
 from ringback.lambdas.posts import CannotPost, Posts, Throttled
 from ringback.lambdas.pushes import Pushes
@@ -121,3 +121,28 @@ def test_who_is_new_and_too_many_for_one_call_is_greeted_by_the_next(
     world.push()
     assert (greeted, continued) == (["a", "b", "c"], ["a", "b", "c"])
     assert not world.memory.rests
+
+
+def test_what_has_its_past_misses_nothing_though_it_was_not_told_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sends next begins another subscription, which asks where the journal ends."""
+    whole = Posts.post
+
+    async def post(self: Posts, connection: str, data: bytes) -> bool:
+        if json.loads(data)["type"] == "current":
+            raise CannotPost("Too many requests.")
+        return await whole(self, connection, data)
+
+    world.publish("b", 0)
+    world.connect()
+    with monkeypatch.context() as patch:
+        patch.setattr(line, "BUDGET", -1.0)  # what the action has no time for, the stream does
+        world.follow(b="earliest")
+    with monkeypatch.context() as patch:
+        patch.setattr(Posts, "post", post)
+        world.call({"Records": world.memory.records[-1:]})
+    world.publish("b", 1)
+    world.follow(a=None)
+    world.push()
+    assert world.client.told == [("b", 0), ("b", 1)]

@@ -178,9 +178,6 @@ class Line:
         """Whether it came to the end."""
         if await self._over():
             return True
-        for text, followed in tuple(self.followed.items()):
-            if followed.stage is Stage.ANNOUNCED:
-                await self._announce(text)
         while True:
             joining = [
                 text
@@ -245,6 +242,9 @@ class Line:
         """Send what all that are current lack, up to the end of the journal; whether it got there.
         ``needed``: where the end is has to be known, though nobody is current.
         """
+        for text, followed in tuple(self.followed.items()):
+            if followed.stage is Stage.ANNOUNCED:  # it stands where they do, and goes on with them
+                await self._announce(text)
         filters = self._guards(Stage.CURRENT)
         if not filters or self.after is None:
             if needed or filters:
