@@ -223,3 +223,17 @@ async def test_upkeep_leaves_a_connection_whose_holder_died() -> None:
         assert (await table.hold_connection("c1", "h1", now)).holder == "h1"
         await engine.sweep(now + LEASE + 60.0)  # of a table that deletes nothing by itself
         assert (await table.find_connection("c1", now + LEASE + 60.0))[1]
+async def test_so_is_a_last_value_that_a_post_cannot_carry(home: Cloud) -> None:
+    async with talk(home) as ada:
+        for topic, size in ("last/large", 140_000), ("last/small", 1):
+            body = json.dumps("x" * size)
+            await asyncio.to_thread(home.functions.call, http("POST", f"/topics/{topic}", body))
+        await ada.send(action="subscribe", id="1", filter="last/+")
+        heard = await ada.until("reply")
+        assert [(each["type"], each.get("topics")) for each in heard] == [
+            ("gap", ["last/large"]),
+            ("message", None),
+            ("reply", None),
+        ]
+
+

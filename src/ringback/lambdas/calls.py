@@ -33,7 +33,7 @@ from ringback.errors import (
 from ringback.hub import last_values
 from ringback.ids import is_id
 from ringback.lambdas.line import Line
-from ringback.lambdas.parts import Parts, snapshot
+from ringback.lambdas.parts import Parts, framed, snapshot
 from ringback.wire import channel
 
 PATIENCE = 15.0
@@ -290,9 +290,7 @@ class Call:
                 upto,
                 lambda m: sees(m.topic) and (not m.private or topics.grants(claims, m.topic)),
             )
-            self._frames += [
-                channel.message(m.topic, m.position, m.data, m.at, m.kind, text) for m in found
-            ]
+            self._frames += [framed(message, text) for message in found]
             if cut:
                 self._frames.append(channel.gap(upto, (), text))
         line.followed[text] = Followed(Stage.CURRENT)

@@ -30,7 +30,7 @@ from ringback.errors import (
     UnknownOperation,
 )
 from ringback.hub import Guard
-from ringback.lambdas.parts import Pages, Parts, snapshot
+from ringback.lambdas.parts import Pages, Parts, framed, snapshot
 from ringback.lambdas.posts import MAX_POST, CannotPost, Throttled
 from ringback.wire import channel
 
@@ -113,12 +113,7 @@ class Line:
             raise Gone
 
     async def _message(self, message: Message, filter: str | None = None) -> None:
-        frame = channel.message(
-            message.topic, message.position, message.data, message.at, message.kind, filter
-        )
-        if len(frame) > MAX_POST:  # it can be read over HTTP, and that it is there is told
-            frame = channel.gap(message.position, (message.topic,), filter)
-        await self.send(frame)
+        await self.send(framed(message, filter))
 
     async def carry(self, frames: Sequence[bytes]) -> None:
         """Note what was changed, answer with frames, and send all that is lacking."""

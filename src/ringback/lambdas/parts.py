@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from ringback.core.filters import AnyFilter, AnyOf, Filter
-from ringback.core.model import Page, Position
+from ringback.core.model import Message, Page, Position
 from ringback.edges.http.representation import shown
 from ringback.edges.websocket.context import Context
 from ringback.lambdas.posts import MAX_POST, Posts
@@ -57,6 +57,18 @@ class Pages:
             reading = asyncio.ensure_future(self.journal.replay(filter, position, PAGE))
             self._pages[key] = reading
         return await asyncio.shield(reading)
+
+
+def framed(message: Message, filter: str | None) -> bytes:
+    """The frame of a topic's message. One that is too large for a post is a gap: it can be read
+    over HTTP, and that it is there is told.
+    """
+    frame = channel.message(
+        message.topic, message.position, message.data, message.at, message.kind, filter
+    )
+    if len(frame) > MAX_POST:
+        frame = channel.gap(message.position, (message.topic,), filter)
+    return frame
 
 
 async def snapshot(parts: Parts, operation: str) -> bytes:
