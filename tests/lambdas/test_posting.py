@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from ringback import Ringback
+from ringback.core.commands import Report
 from ringback.core.connections import read
+from ringback.core.model import Demand
 from ringback.lambdas import line, pushes
 from ringback.lambdas.line import MAX_THROTTLED
-from ringback.lambdas.posts import CannotPost, Posts, Throttled
+from ringback.lambdas.posts import MAX_POST, CannotPost, Posts, Throttled
 from ringback.lambdas.pushes import Pushes
 from tests.lambdas.cloud import KEYS
 from tests.lambdas.world import World
@@ -146,3 +149,42 @@ def test_what_has_its_past_misses_nothing_though_it_was_not_told_so(
     world.follow(a=None)
     world.push()
     assert world.client.told == [("b", 0), ("b", 1)]
+
+
+def test_an_answer_is_posted_though_the_operation_has_much_in_parts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rb = Ringback()
+
+    @rb.task(public=True)
+    async def double(x: int) -> int:
+        return 2 * x
+
+    monkeypatch.setattr(world, "app", lambda: rb)
+    world.connect()
+    replies: list[dict[str, Any]] = []
+
+    async def post(self: Posts, connection: str, data: bytes) -> bool:
+        if len(data) > MAX_POST:
+            raise CannotPost("PayloadTooLargeException")
+        replies.append(json.loads(data)["result"]["operation"])
+        return True
+
+    async def work() -> None:
+        assert world._handler is not None
+        assert world._handler._functions is not None
+        service = world._handler._functions._service
+        demands = [Demand("double", 1)]
+        (state,) = (await service.engine.claim("w", demands, 1, service.clock())).operations
+        for _ in range(3):
+            state = await service.apply(state, Report(attempt=1, parts=(b'"%050000d"' % 0,)))
+
+    monkeypatch.setattr(Posts, "post", post)
+    action = {"action": "submit", "id": "1", "task": "double", "input": {"x": 1}, "key": "a" * 40}
+    world.socket("MESSAGE", json.dumps(action))
+    assert world._handler is not None
+    assert world._handler._runner is not None
+    world._handler._runner.run(work())
+    world.socket("MESSAGE", json.dumps(action))
+    assert [each["status"] for each in replies] == ["queued", "running"]
+    assert "parts" not in replies[1]

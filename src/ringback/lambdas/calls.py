@@ -34,6 +34,7 @@ from ringback.hub import last_values
 from ringback.ids import is_id
 from ringback.lambdas.line import Line
 from ringback.lambdas.parts import Parts, framed, snapshot
+from ringback.lambdas.posts import MAX_POST
 from ringback.wire import channel
 
 PATIENCE = 15.0
@@ -81,9 +82,16 @@ class Call:
         return self
 
     def reply(self, id: str | None, result: object) -> None:
-        """Answer the action."""
-        if id is not None:
-            self._frames.append(channel.reply(id, result))
+        """Answer the action: without an operation's partial results where they are more than one
+        post takes.
+        """
+        if id is None:
+            return
+        frame = channel.reply(id, result)
+        if len(frame) > MAX_POST and isinstance(result, dict) and "operation" in result:
+            operation = {n: given for n, given in result["operation"].items() if n != "parts"}
+            frame = channel.reply(id, {**result, "operation": operation})
+        self._frames.append(frame)
 
     def bearer(self, operation: str, token: str | None) -> Claims | None:
         """The claims of an operation's own token: the one given, or the handshake's."""
