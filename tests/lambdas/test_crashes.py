@@ -17,7 +17,7 @@ from ringback.errors import StoreUnavailable
 from ringback.lambdas.posts import CannotPost, Posts
 from tests.lambdas.events import http
 from tests.lambdas.memory import MemoryTable
-from tests.lambdas.world import World
+from tests.lambdas.world import Death, World
 
 
 def story(world: World) -> int:
@@ -135,6 +135,35 @@ def test_who_finds_it_held_leaves_word(world: World) -> None:
     row.until = 0.0
     world.socket("MESSAGE", '{"action": "ping"}')
     assert world.client.told == [("a", 1)]
+
+
+def test_what_goes_while_all_that_is_kept_is_replayed_is_a_gap(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever began it died before the first page was sent."""
+    rb = Ringback(clock=lambda: time.time() + world.ahead)
+    rb.topic("b", count=4, subscribe="anyone", publish="anyone")
+    monkeypatch.setattr(world, "app", lambda: rb)
+    told: list[Any] = []
+
+    async def post(self: Posts, connection: str, data: bytes) -> bool:
+        frame = json.loads(data)
+        told.append(frame.get("data", frame["type"]))
+        if told[-1] == 1:
+            world.fate.dead = True
+            raise Death
+        return True
+
+    for number in range(4):
+        world.publish("b", number)
+    world.connect()
+    monkeypatch.setattr(Posts, "post", post)
+    action = {"action": "subscribe", "id": "1", "filter": "b", "after": "earliest"}
+    world.socket("MESSAGE", json.dumps(action))
+    for number in range(4, 12):
+        world.publish("b", number)
+    world.socket("MESSAGE", '{"action": "ping"}')
+    assert told == ["reply", 0, 1, "pong", "gap", 8, 9, 10, 11, "current"]
 
 
 def test_word_that_was_left_with_who_died_is_heard_by_who_comes_next(

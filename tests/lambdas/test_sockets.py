@@ -33,6 +33,7 @@ def app(**settings: Any) -> Ringback:
 
     rb.topic("live/{x}", durable=False)
     rb.topic("last/{x}", retained=True)
+    rb.topic("short/{x}", count=4)
     return rb
 
 
@@ -94,6 +95,17 @@ async def test_what_is_replayed_whole_is_no_gap(
         await ada.do("subscribe", filter="a", after=start)
         heard = await ada.until("current")
         assert [each.get("data", each["type"]) for each in heard[:-1]] == [0, 1, "gap"]
+
+
+async def test_all_that_is_kept_is_no_gap_though_a_topic_has_lost_its_oldest(home: Cloud) -> None:
+    async with talk(home) as ada:
+        await ada.do("publish", topic="short/a", data="a")
+        for number in range(12):
+            await ada.do("publish", topic="short/b", data=number)
+        await ada.do("subscribe", filter="short/+", after="earliest")
+        *heard, _ = await ada.until("current")
+        assert [each["type"] for each in heard] == ["message"] * len(heard)
+        assert [heard[0]["data"], heard[-1]["data"]] == ["a", 11]
 
 
 async def messages(talk: Talk, count: int) -> list[Any]:
@@ -215,14 +227,6 @@ async def test_what_a_post_cannot_carry_is_a_gap(home: Cloud) -> None:
         assert (frame["type"], frame["topics"]) == ("gap", ["a"])
 
 
-async def test_upkeep_leaves_a_connection_whose_holder_died() -> None:
-    async with Table().engine() as engine:
-        table: Any = engine
-        now = time.time()
-        await table.open_connection(Connection(id="c1", connected_at=now))
-        assert (await table.hold_connection("c1", "h1", now)).holder == "h1"
-        await engine.sweep(now + LEASE + 60.0)  # of a table that deletes nothing by itself
-        assert (await table.find_connection("c1", now + LEASE + 60.0))[1]
 async def test_so_is_a_last_value_that_a_post_cannot_carry(home: Cloud) -> None:
     async with talk(home) as ada:
         for topic, size in ("last/large", 140_000), ("last/small", 1):
@@ -237,3 +241,11 @@ async def test_so_is_a_last_value_that_a_post_cannot_carry(home: Cloud) -> None:
         ]
 
 
+async def test_upkeep_leaves_a_connection_whose_holder_died() -> None:
+    async with Table().engine() as engine:
+        table: Any = engine
+        now = time.time()
+        await table.open_connection(Connection(id="c1", connected_at=now))
+        assert (await table.hold_connection("c1", "h1", now)).holder == "h1"
+        await engine.sweep(now + LEASE + 60.0)  # of a table that deletes nothing by itself
+        assert (await table.find_connection("c1", now + LEASE + 60.0))[1]

@@ -34,7 +34,8 @@ class Followed(msgspec.Struct, frozen=True, omit_defaults=True):
 
     stage: Stage
     after: str | None = None
-    """Its own position, unless it is current; as the client wrote it until something came."""
+    """Its own position, unless it is current; as the client wrote it until something came, which
+    may be ``earliest``."""
     bearer: Claims | None = None
     """Those of the operation's own token, where it is followed by that."""
     looked: bool = False

@@ -273,7 +273,9 @@ class Call:
                 raise RateLimited(too_many_patterns(limit), limit=limit)
         if action.after == channel.EARLIEST:
             start = str((await table.replay(filter, None, 1)).start)
-            await line.put(text, Followed(Stage.REPLAYING, start), pattern=pattern)
+            # Not after that: what another topic lost behind it, before anybody asked, is no gap.
+            followed = Followed(Stage.REPLAYING, channel.EARLIEST)
+            await line.put(text, followed, pattern=pattern)
             self.reply(action.id, {"position": start})
             return
         if action.after is not None:

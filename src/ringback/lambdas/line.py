@@ -270,7 +270,8 @@ class Line:
         sees = self._parts.context.hub.seen_through({filter: self._guard(filter)})
         table, sent = self._parts.table, 0
         most = min(MAX_REPLAY, self._parts.service.settings.max_replay)
-        at = position_of(self.followed[text].after or "")
+        stands = self.followed[text].after or ""
+        at = None if stands == channel.EARLIEST else position_of(stands)
         while True:
             upto = self.after or BEGINNING
             page = await table.replay(filter, at, LOG_PAGE if sent < most else 1)
@@ -281,6 +282,9 @@ class Line:
                 missed = [topic for topic in page.missed if sees(topic)]
                 if missed or not page.missed:
                     await self.send(channel.gap(page.start, missed, text))
+            if at is None and page.messages:  # whoever goes on from here is told of what went since
+                self.followed[text] = Followed(Stage.REPLAYING, str(page.start))
+                await self.save()
             level = not page.messages
             for message in page.messages:
                 if message.position.offset > upto.offset:
