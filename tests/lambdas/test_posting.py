@@ -188,3 +188,32 @@ def test_an_answer_is_posted_though_the_operation_has_much_in_parts(
     world.socket("MESSAGE", json.dumps(action))
     assert [each["status"] for each in replies] == ["queued", "running"]
     assert "parts" not in replies[1]
+
+
+def test_what_takes_longer_than_a_call_has_is_sent_by_several(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each goes on where the last one was, were that in the middle of a page."""
+    call, whole = world.call, Posts.post
+    posted: list[int] = []
+
+    def counted(event: dict[str, Any]) -> Any:
+        posted.append(0)
+        return call(event)
+
+    async def post(self: Posts, connection: str, data: bytes) -> bool:
+        posted[-1] += json.loads(data)["type"] == "message"
+        return await whole(self, connection, data)
+
+    world.follow(a=None)
+    for number in range(3):
+        world.publish("a", number)
+        world.publish("b", number)
+    monkeypatch.setattr(line, "BUDGET", -1.0)
+    monkeypatch.setattr(Posts, "post", post)
+    monkeypatch.setattr(world, "call", counted)
+    world.push()
+    world.follow(a=None, b="earliest")
+    world.push()
+    assert world.client.told == [(topic, number) for topic in "ab" for number in range(3)]
+    assert (max(posted), sum(posted)) == (1, 6)

@@ -16,7 +16,7 @@ import msgspec
 from ringback.core.access import Claims
 from ringback.core.connections import Connection, Followed, Held, Stage
 from ringback.core.filters import Filter
-from ringback.core.model import BEGINNING, Kind, Message
+from ringback.core.model import BEGINNING, Kind, Message, Position
 from ringback.core.policies import parsed
 from ringback.core.topics import OPERATIONS
 from ringback.edges.places import TICK
@@ -256,11 +256,11 @@ class Line:
                 if sees(message.topic) and takes(message):
                     await self._message(message)
                 self.after = message.position
+                if self._spent:
+                    return False
             self.after = page.position
             if not page.messages:
                 return True
-            if self._spent:
-                return False
 
     async def _replay(self, text: str) -> bool:
         """Send the past of a subscription, up to where all that are current stand, and make it
@@ -294,11 +294,11 @@ class Line:
                     await self._message(message, text)
                     sent += 1
                 at = message.position
+                self.followed[text] = Followed(Stage.REPLAYING, str(at))
+                if self._spent:
+                    return False
             if level:
                 break
-            self.followed[text] = Followed(Stage.REPLAYING, str(at))
-            if self._spent:
-                return False
             await self.save()
             if not await self.level(needed=True):
                 return False
@@ -348,17 +348,14 @@ class Line:
                 for message in page.messages:
                     await self._change(message)
                     after = message.position
+                    self.followed[topic] = _stands(followed, after)
+                    if self._spent:
+                        return None
                 if any(message.kind is Kind.STATUS for message in page.messages):
                     state = await table.load(operation)
             else:
                 break
-            stands = Followed(Stage.REPLAYING, str(after), bearer=followed.bearer, looked=False)
-            self.followed[topic] = stands
-            if self._spent:
-                return None
-        self.followed[topic] = Followed(
-            Stage.REPLAYING, str(after), bearer=followed.bearer, looked=True
-        )
+        self.followed[topic] = _stands(followed, after, looked=True)
         return state is not None and state.terminal and after == service.position(state)
 
     async def _change(self, message: Message) -> None:
@@ -392,6 +389,10 @@ class Line:
         if self.followed.pop(text, None) is not None:
             pattern = not text.startswith(OPERATIONS) and not parsed(text).exact
             await self._parts.table.remove_follower(self.id, text, pattern=pattern)
+
+
+def _stands(followed: Followed, after: Position, *, looked: bool = False) -> Followed:
+    return Followed(Stage.REPLAYING, str(after), bearer=followed.bearer, looked=looked)
 
 
 def _nothing(topic: str) -> bool:
