@@ -11,10 +11,12 @@ from ringback import Ringback
 from ringback.core.commands import Report
 from ringback.core.connections import read
 from ringback.core.model import Demand
+from ringback.errors import StoreUnavailable
 from ringback.lambdas import line, pushes
 from ringback.lambdas.line import MAX_THROTTLED
 from ringback.lambdas.posts import MAX_POST, CannotPost, Posts, Throttled
 from ringback.lambdas.pushes import Pushes
+from ringback.lambdas.streams import Bus
 from tests.lambdas.cloud import KEYS
 from tests.lambdas.world import World
 
@@ -217,3 +219,26 @@ def test_what_takes_longer_than_a_call_has_is_sent_by_several(
     world.push()
     assert world.client.told == [(topic, number) for topic in "ab" for number in range(3)]
     assert (max(posted), sum(posted)) == (1, 6)
+
+
+def test_who_is_being_told_is_told_to_the_end_though_a_bus_takes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A function is frozen once it has answered, and with it who sends and what that holds."""
+    world.follow(a=None)
+    whole = Posts.post
+
+    async def slow(self: Posts, connection: str, data: bytes) -> bool:
+        await asyncio.sleep(0.05)
+        return await whole(self, connection, data)
+
+    async def put(self: Bus, events: Any) -> None:
+        raise StoreUnavailable("Events could not be put on the bus.")
+
+    monkeypatch.setattr(Posts, "post", slow)
+    monkeypatch.setattr(Bus, "put", put)
+    world.publish("a", 1)
+    answer = world.call({"Records": world.memory.records[-1:]})
+    assert len(answer["batchItemFailures"]) == 1
+    assert world.client.told == [("a", 1)]
+    assert [row.holder for row in world.memory.rows.values()] == [None]

@@ -109,9 +109,14 @@ class Streams:
         """
         changes: Changes = self._table.changes(records)
         try:
-            await asyncio.gather(
-                self._pushes.push(changes, remaining), self._bus.put(changes.events)
-            )
+            # Both to their end: what is frozen in the middle holds on to whom it tells.
+            for failed in await asyncio.gather(
+                self._pushes.push(changes, remaining),
+                self._bus.put(changes.events),
+                return_exceptions=True,
+            ):
+                if failed is not None:
+                    raise failed
         except StoreUnavailable as error:
             log.warning("The stream is read again from here: %s", error)
             return [records[0]["dynamodb"]["SequenceNumber"]]
