@@ -16,6 +16,7 @@ from ringback.engines.dynamodb import DynamoEngine, feeds
 from ringback.engines.dynamodb.accepting import ABANDONED
 from ringback.engines.dynamodb.packs import pack_key
 from ringback.engines.dynamodb.payloads import MOST
+from ringback.engines.dynamodb.topics import TOPICS
 from ringback.errors import (
     IdempotencyKeyReused,
     OperationForgotten,
@@ -125,6 +126,29 @@ async def test_a_message_on_its_way_in_is_waited_for(
         case _:
             page = await engine.replay(parse("t/+"), positions[1], 10)
     assert ([message.data for message in page.messages], page.gap) == ([b"2"], False)
+
+
+@pytest.mark.parametrize("filter", ["t/+", "t/2/#"])
+async def test_so_is_the_first_of_a_topic_of_which_nothing_is_seen_yet(
+    engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch, filter: str
+) -> None:
+    """Nor is its row, by which a replay finds the topics that match."""
+    names = ["t/0", "t/1", "t/2/3"] if "#" in filter else ["t/0", "t/1", "t/2"]
+    positions = [
+        (await engine.publish([Publication(name, name.encode())], NOW))[0] for name in names
+    ]
+    keys = [pack_key(names[2], positions[2].offset), (TOPICS, names[2])]
+    coming = list((await engine.client.get_all(keys)).values())
+    await engine.client.delete_all(keys)
+
+    async def pause(tried: int) -> None:
+        for item in coming:
+            await engine.client.put(item)
+
+    monkeypatch.setattr(feeds, "pause", pause)
+    monkeypatch.setattr(feeds, "WALK", 0)
+    page = await engine.replay(parse(filter), positions[1], 10)
+    assert ([message.topic for message in page.messages], page.gap) == ([names[2]], False)
 
 
 @pytest.mark.parametrize("way", ["read", "replay", "many", "follow"])

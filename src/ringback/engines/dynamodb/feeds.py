@@ -16,14 +16,14 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from ringback.core.filters import AnyFilter, Filter
-from ringback.core.model import BEGINNING, Message, Page, Position
+from ringback.core.model import Message, Page, Position
 from ringback.engines.dynamodb import items, schema
 from ringback.engines.dynamodb.client import Client, Item, Key, pause
+from ringback.engines.dynamodb.found import Found, end_of, is_kept, start_of, trimmed_of
 from ringback.engines.dynamodb.journal import Journal
 from ringback.engines.dynamodb.logs import MAX_PAGE, PAGE_BYTES
 from ringback.engines.dynamodb.packs import (
     JOURNAL,
-    Packed,
     entry_packs,
     last_named,
     messages_of,
@@ -47,13 +47,6 @@ ENDS = 1000
 """Ends of entries that are remembered."""
 
 
-class _Found(msgspec.Struct):
-    """A message, before its data was fetched."""
-
-    topic: str
-    packed: Packed
-
-
 class Feeds:
     """The journal, as it is read."""
 
@@ -71,13 +64,13 @@ class Feeds:
         """Messages of one topic; see ``ports.Engine.read``."""
         entries = await self._journal.newest(NEWEST)
         newest = self._end_of(entries)
-        offset, foreign = _start(epoch, newest, after)
+        offset, foreign = start_of(epoch, newest, after)
         named = last_named(entries).get(topic, 0)
         tried = 0
         while True:
             found, whole = await self._of_topic(topic, offset, limit)
             trimmed = await self._topics.trimmed(topic)
-            seen = not whole or named <= max(trimmed, _end(found, offset))
+            seen = not whole or named <= max(trimmed, end_of(found, offset))
             if seen or tried == ON_THE_WAY:
                 break
             await pause(tried)
@@ -98,7 +91,7 @@ class Feeds:
         self._remember(newest)
         return newest
 
-    async def _of_topic(self, topic: str, offset: int, limit: int) -> tuple[list[_Found], bool]:
+    async def _of_topic(self, topic: str, offset: int, limit: int) -> tuple[list[Found], bool]:
         """Messages of a topic after a number: those of a page, and whether they are all."""
         answer = await self._client.dynamodb(
             "query",
@@ -111,15 +104,15 @@ class Feeds:
             Limit=min(limit, MAX_PAGE),
         )
         found = [
-            _Found(topic, message)
+            Found(topic, message)
             for item in answer["Items"]
             for message in messages_of(item)
             if message.number > offset
         ]
         return found, "LastEvaluatedKey" not in answer
 
-    async def _page(self, epoch: str, found: Sequence[_Found], newest: int, limit: int) -> Page:
-        taken: list[_Found] = []
+    async def _page(self, epoch: str, found: Sequence[Found], newest: int, limit: int) -> Page:
+        taken: list[Found] = []
         size = 0
         for each in found[: min(limit, MAX_PAGE)]:
             taken.append(each)
@@ -130,7 +123,7 @@ class Feeds:
         position = messages[-1].position if messages else Position(epoch, newest)
         return Page(messages=tuple(messages), position=position)
 
-    async def _fetched(self, epoch: str, found: Sequence[_Found]) -> list[Message]:
+    async def _fetched(self, epoch: str, found: Sequence[Found]) -> list[Message]:
         """Messages with their data, from wherever it is."""
         large = [each.packed for each in found if each.packed.where is not None]
         data = await asyncio.gather(*[self._payloads.fetch(each.where or "") for each in large])
@@ -143,7 +136,7 @@ class Feeds:
         newest = await self._head()
         if after is None:
             return Page(messages=(), position=Position(epoch, newest))
-        offset, foreign = _start(epoch, newest, after)
+        offset, foreign = start_of(epoch, newest, after)
         found, missed, end, whole = await self._walk(offset, newest, limit, None)
         page = await self._page(epoch, found, end, limit)
         if not whole and not foreign:
@@ -160,10 +153,12 @@ class Feeds:
             return await self.read(epoch, filter.text, after, limit)
         entries = await self._journal.newest(NEWEST)
         newest = self._end_of(entries)
-        offset, foreign = _start(epoch, newest, after) if after is not None else (0, False)
+        offset, foreign = start_of(epoch, newest, after) if after is not None else (0, False)
         starts: dict[str, int] = {}
+        named = last_named(entries)
         if newest - offset >= WALK:
-            starts = {  # what is removed may be there still
+            # Of what is on its way in the row may not be there yet; and what is removed may be.
+            starts = {name: offset for name in named if filter.matches(name)} | {
                 name_of(row): max(offset, items.integer(row, "trimmed"))
                 for row in await self._topics.candidates(filter)
             }
@@ -171,7 +166,7 @@ class Feeds:
             found, gone, end, _ = await self._walk(offset, newest, limit, filter)
             lost = list(gone)
         else:
-            found, lost = await self._seek(starts, limit, last_named(entries))
+            found, lost = await self._seek(starts, limit, named)
             end = newest
         missed: dict[str, None] = {}
         if after is not None and not foreign:  # of which nobody knows what was lost with it
@@ -191,7 +186,7 @@ class Feeds:
 
     async def _seek(
         self, starts: Mapping[str, int], limit: int, named: Mapping[str, int]
-    ) -> tuple[list[_Found], list[str]]:
+    ) -> tuple[list[Found], list[str]]:
         """Messages of topics, each after its number; in the order of their numbers. ``named``: up
         to which number the newest entries know some. With them: topics of which these are missing.
         """
@@ -203,18 +198,21 @@ class Feeds:
             lost = [
                 name
                 for (name, start), (found, whole) in zip(of, answers, strict=True)
-                if whole and named.get(name, 0) > max(_trimmed(rows, name), _end(found, start))
+                if whole and named.get(name, 0) > max(trimmed_of(rows, name), end_of(found, start))
             ]
+            if any((TOPICS, name) not in rows for name in lost):  # or it is no more
+                floor = await self._topics.look_at_floor()
+                lost = [name for name in lost if named[name] > floor]
             ends = [found[-1].packed.number for found, whole in answers if not whole and found]
             end = min(ends, default=1 << 62)
             kept = [
                 each
                 for found, _ in answers
                 for each in found
-                if each.packed.number <= end and _is_kept(rows, each)
+                if each.packed.number <= end and is_kept(rows, each)
             ]
             if ends and not kept:  # all that was read is about to be deleted
-                starts = {name: max(start, _trimmed(rows, name)) for name, start in of}
+                starts = {name: max(start, trimmed_of(rows, name)) for name, start in of}
                 continue
             if not lost or tried == ON_THE_WAY:
                 return sorted(kept, key=lambda each: each.packed.number), lost
@@ -223,13 +221,13 @@ class Feeds:
 
     async def _walk(
         self, offset: int, newest: int, limit: int, filter: AnyFilter | None
-    ) -> tuple[list[_Found], dict[str, None], int, bool]:
+    ) -> tuple[list[Found], dict[str, None], int, bool]:
         """Messages after a number in the order of the journal, of topics that match or of all.
 
         With them: which topics lost messages among them, up to which number was walked, and
         whether all entries of it are there.
         """
-        found: list[_Found] = []
+        found: list[Found] = []
         missed: dict[str, None] = {}
         whole, end, size = True, offset, 0
         wanted = min(limit, MAX_PAGE)
@@ -290,7 +288,7 @@ class Feeds:
 
     async def _unpacked(
         self, packs: Sequence[tuple[str, int]], offset: int
-    ) -> tuple[list[_Found], dict[str, None]]:
+    ) -> tuple[list[Found], dict[str, None]]:
         """The messages of packs, and the topics of which some are gone."""
         keys: list[Key] = [pack_key(*each) for each in packs]
         names = dict.fromkeys(topic for topic, _ in packs)
@@ -300,12 +298,12 @@ class Feeds:
             rows = await self._client.get_all([(TOPICS, name) for name in names])
             lacking = [each for each in packs if pack_key(*each) not in stored]
             floor = await self._topics.look_at_floor() if lacking else 0
-            gone = all(last <= max(_trimmed(rows, topic), floor) for topic, last in lacking)
+            gone = all(last <= max(trimmed_of(rows, topic), floor) for topic, last in lacking)
             if gone or tried == ON_THE_WAY:
                 break
             await pause(tried)
             tried += 1
-        found: list[_Found] = []
+        found: list[Found] = []
         missed: dict[str, None] = {}
         for topic, last in packs:
             item = stored.get(pack_key(topic, last))
@@ -313,10 +311,10 @@ class Feeds:
                 missed[topic] = None
                 continue
             for message in messages_of(item):
-                each = _Found(topic, message)
+                each = Found(topic, message)
                 if message.number <= offset:
                     continue
-                if _is_kept(rows, each):
+                if is_kept(rows, each):
                     found.append(each)
                 else:
                     missed[topic] = None
@@ -328,7 +326,7 @@ class Feeds:
     ) -> list[Message]:
         """The last messages of retained topics; see ``ports.Journal.retained``."""
         rows = retained(await self._topics.candidates(filter, beyond))
-        found: list[_Found] = []
+        found: list[Found] = []
         size = 0
         wanted = min(limit, MAX_PAGE)
         while rows and len(found) < wanted and size < PAGE_BYTES:
@@ -340,12 +338,12 @@ class Feeds:
                     break
         return await self._fetched(epoch, found)
 
-    async def _newest(self, rows: Sequence[Item], upto: int) -> list[_Found]:
+    async def _newest(self, rows: Sequence[Item], upto: int) -> list[Found]:
         """Of each topic the newest message up to a number."""
         answers = await asyncio.gather(*[self._newest_of(row, upto) for row in rows])
         return [answer for answer in answers if answer is not None]
 
-    async def _newest_of(self, row: Item, upto: int) -> _Found | None:
+    async def _newest_of(self, row: Item, upto: int) -> Found | None:
         topic, trimmed = name_of(row), items.integer(row, "trimmed")
         for condition, forward in (("sk >= :upto", True), ("sk < :upto", False)):
             packs = await self._client.query(
@@ -361,7 +359,7 @@ class Feeds:
             for pack in packs:
                 for message in reversed(messages_of(pack)):
                     if trimmed < message.number <= upto:
-                        return _Found(topic, message)
+                        return Found(topic, message)
         return None
 
     async def find(self, epoch: str, id: str) -> Position | None:
@@ -375,26 +373,3 @@ class Feeds:
         )
         trimmed = items.integer(stored.get((TOPICS, topic), {}), "trimmed")
         return Position(epoch, number) if len(stored) == 2 and trimmed < number else None
-
-
-def _start(epoch: str, newest: int, after: Position | None) -> tuple[int, bool]:
-    """After which number to read, and whether the position is not of this journal."""
-    if after is None or after == BEGINNING:
-        return 0, False
-    if after.epoch != epoch or after.offset > newest:
-        return 0, True
-    return after.offset, False
-
-
-def _end(found: Sequence[_Found], offset: int) -> int:
-    return found[-1].packed.number if found else offset
-
-
-def _trimmed(rows: Mapping[Key, Item], topic: str) -> int:
-    """The newest number that was removed of a topic, as far as its row knows."""
-    return items.integer(rows.get((TOPICS, topic), {}), "trimmed")
-
-
-def _is_kept(rows: dict[Key, Item], each: _Found) -> bool:
-    row = rows.get((TOPICS, each.topic))
-    return row is None or each.packed.number > items.integer(row, "trimmed")
