@@ -12,7 +12,7 @@ from ringback.core.commands import Cancel, Expire, Report
 from ringback.core.filters import parse
 from ringback.core.lifecycle import accept
 from ringback.core.model import HELD, Keep, Policy, Publication, Status
-from ringback.engines.dynamodb import DynamoEngine, feeds
+from ringback.engines.dynamodb import DynamoEngine, feeds, values
 from ringback.engines.dynamodb.accepting import ABANDONED
 from ringback.engines.dynamodb.packs import pack_key
 from ringback.engines.dynamodb.payloads import MOST
@@ -149,6 +149,28 @@ async def test_so_is_the_first_of_a_topic_of_which_nothing_is_seen_yet(
     monkeypatch.setattr(feeds, "WALK", 0)
     page = await engine.replay(parse(filter), positions[1], 10)
     assert ([message.topic for message in page.messages], page.gap) == ([names[2]], False)
+
+
+@pytest.mark.parametrize("first", [False, True])
+async def test_a_last_value_on_its_way_in_is_waited_for(
+    engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    """What comes after the position does not bring it any more."""
+    kept = Keep(retained=True)
+    if not first:
+        await engine.publish([Publication("t/1", b"old", keep=kept)], NOW)
+    (newest,) = await engine.publish([Publication("t/1", b"new", keep=kept)], NOW)
+    keys = [pack_key("t/1", newest.offset), *([(TOPICS, "t/1")] * first)]
+    coming = list((await engine.client.get_all(keys)).values())
+    await engine.client.delete_all(keys)
+
+    async def pause(tried: int) -> None:
+        for item in coming:
+            await engine.client.put(item)
+
+    monkeypatch.setattr(values, "pause", pause)
+    found = await engine.retained(parse("t/+"), newest, 10)
+    assert [message.data for message in found] == [b"new"]
 
 
 @pytest.mark.parametrize("way", ["read", "replay", "many", "follow"])

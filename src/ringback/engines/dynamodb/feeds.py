@@ -19,7 +19,15 @@ from ringback.core.filters import AnyFilter, Filter
 from ringback.core.model import Message, Page, Position
 from ringback.engines.dynamodb import items, schema
 from ringback.engines.dynamodb.client import Client, Item, Key, pause
-from ringback.engines.dynamodb.found import Found, end_of, is_kept, start_of, trimmed_of
+from ringback.engines.dynamodb.found import (
+    NEWEST,
+    ON_THE_WAY,
+    Found,
+    end_of,
+    is_kept,
+    start_of,
+    trimmed_of,
+)
 from ringback.engines.dynamodb.journal import Journal
 from ringback.engines.dynamodb.logs import MAX_PAGE, PAGE_BYTES
 from ringback.engines.dynamodb.packs import (
@@ -30,7 +38,8 @@ from ringback.engines.dynamodb.packs import (
     pack_key,
 )
 from ringback.engines.dynamodb.payloads import Payloads
-from ringback.engines.dynamodb.topics import TOPICS, Topics, name_of, retained
+from ringback.engines.dynamodb.topics import TOPICS, Topics, name_of
+from ringback.engines.dynamodb.values import LastValues
 
 MAX_MISSED = 1000
 """Topics that lost messages and are known to who follows all of them; of more, it may be any."""
@@ -38,11 +47,6 @@ WALK = 20
 """Numbers of the journal that are walked in the time in which one topic's are asked for."""
 ENTRIES = 100
 """Entries of the journal that are read together."""
-NEWEST = 10
-"""Entries that may still be on their way in: the newest."""
-ON_THE_WAY = 7
-"""Looks for a pack that an entry names, within a second about. One that is not there then, and that
-nobody says was removed, counts as gone."""
 ENDS = 1000
 """Ends of entries that are remembered."""
 
@@ -57,6 +61,7 @@ class Feeds:
         self._payloads = payloads
         self._topics = topics
         self._journal = journal
+        self._values = LastValues(client, topics, journal)
         self._ends: dict[int, None] = {}
         """Numbers at which an entry ends: behind them nothing has begun before."""
 
@@ -325,42 +330,7 @@ class Feeds:
         self, epoch: str, filter: AnyFilter, upto: Position, limit: int, beyond: str
     ) -> list[Message]:
         """The last messages of retained topics; see ``ports.Journal.retained``."""
-        rows = retained(await self._topics.candidates(filter, beyond))
-        found: list[Found] = []
-        size = 0
-        wanted = min(limit, MAX_PAGE)
-        while rows and len(found) < wanted and size < PAGE_BYTES:
-            some, rows = rows[: wanted - len(found)], rows[wanted - len(found) :]
-            for each in await self._newest(some, upto.offset):
-                found.append(each)
-                size += each.packed.size
-                if size >= PAGE_BYTES:
-                    break
-        return await self._fetched(epoch, found)
-
-    async def _newest(self, rows: Sequence[Item], upto: int) -> list[Found]:
-        """Of each topic the newest message up to a number."""
-        answers = await asyncio.gather(*[self._newest_of(row, upto) for row in rows])
-        return [answer for answer in answers if answer is not None]
-
-    async def _newest_of(self, row: Item, upto: int) -> Found | None:
-        topic, trimmed = name_of(row), items.integer(row, "trimmed")
-        for condition, forward in (("sk >= :upto", True), ("sk < :upto", False)):
-            packs = await self._client.query(
-                KeyConditionExpression=f"pk = :pk AND {condition}",
-                ExpressionAttributeValues={
-                    ":pk": {"S": schema.topic_key(topic)},
-                    ":upto": {"S": schema.number_key(upto)},
-                },
-                ConsistentRead=True,
-                ScanIndexForward=forward,
-                Limit=1,
-            )
-            for pack in packs:
-                for message in reversed(messages_of(pack)):
-                    if trimmed < message.number <= upto:
-                        return Found(topic, message)
-        return None
+        return await self._fetched(epoch, await self._values.read(filter, upto, limit, beyond))
 
     async def find(self, epoch: str, id: str) -> Position | None:
         """The newest message of this id; see ``ports.Journal.find``."""

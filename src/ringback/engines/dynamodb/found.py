@@ -12,6 +12,12 @@ from ringback.engines.dynamodb.client import Item, Key
 from ringback.engines.dynamodb.packs import Packed
 from ringback.engines.dynamodb.topics import TOPICS
 
+NEWEST = 10
+"""Entries that may still be on their way in: the newest."""
+ON_THE_WAY = 7
+"""Looks for a pack that an entry names, within a second about. One that is not there then, and that
+nobody says was removed, counts as gone."""
+
 
 class Found(msgspec.Struct):
     """A message, before its data was fetched."""
