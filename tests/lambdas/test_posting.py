@@ -242,3 +242,35 @@ def test_who_is_being_told_is_told_to_the_end_though_a_bus_takes_nothing(
     assert len(answer["batchItemFailures"]) == 1
     assert world.client.told == [("a", 1)]
     assert [row.holder for row in world.memory.rows.values()] == [None]
+
+
+def test_what_was_gone_before_it_was_asked_for_is_no_gap_for_who_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two topics, the one that has lost its oldest is beyond what the first page has."""
+    rb = Ringback()
+    for topic in ("x/a", "x/b"):
+        rb.topic(topic, count=4, subscribe="anyone", publish="anyone")
+    monkeypatch.setattr(world, "app", lambda: rb)
+    monkeypatch.setattr(line, "LOG_PAGE", 2)
+    told: list[Any] = []
+
+    async def post(self: Posts, connection: str, data: bytes) -> bool:
+        frame = json.loads(data)
+        told.append(frame.get("data", frame["type"]))
+        return True
+
+    for topic, count in (("x/a", 4), ("x/b", 9)):
+        for number in range(count):
+            world.publish(topic, f"{topic} {number}")
+    kept = [*(f"x/a {number}" for number in range(4)), *(f"x/b {n}" for n in range(5, 9))]
+    for name, budget in (("one", 10.0), ("several", -1.0)):
+        world.connection = name
+        world.socket("CONNECT")
+        monkeypatch.setattr(Posts, "post", post)
+        monkeypatch.setattr(line, "BUDGET", budget)
+        told.clear()
+        action = {"action": "subscribe", "id": "1", "filter": "x/+", "after": "earliest"}
+        world.socket("MESSAGE", json.dumps(action))
+        world.push()
+        assert [each for each in told if each != "welcome"] == ["reply", *kept, "current"]

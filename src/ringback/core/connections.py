@@ -36,6 +36,8 @@ class Followed(msgspec.Struct, frozen=True, omit_defaults=True):
     after: str | None = None
     """Its own position, unless it is current; as the client wrote it until something came, which
     may be ``earliest``."""
+    gone: Mapping[str, int] = {}
+    """Of topics, up to where messages were gone when all that is kept was asked for."""
     bearer: Claims | None = None
     """Those of the operation's own token, where it is followed by that."""
     looked: bool = False

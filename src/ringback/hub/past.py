@@ -28,7 +28,7 @@ class Lost:
         """``before``: up to where messages of the topics that match were gone by then."""
         self._journal = journal
         self._filter = filter
-        self._before = before
+        self.before = before
 
     @classmethod
     async def since(cls, journal: Journal, filter: AnyFilter, after: Position | None) -> Lost:
@@ -41,9 +41,9 @@ class Lost:
         if not page.gap:
             return None
         missed = [topic for topic in page.missed if sees(topic)]
-        if missed and self._before:
+        if missed and self.before:
             now = await self._journal.trimmed(self._filter)
-            missed = [each for each in missed if now.get(each, 0) > self._before.get(each, 0)]
+            missed = [each for each in missed if now.get(each, 0) > self.before.get(each, 0)]
         return missed if missed or not page.missed else None
 
 

@@ -145,7 +145,7 @@ class Call:
                 await join(line)
         except Exception as error:
             self._frames.append(channel.error(told(error), id))
-        await line.carry(self._frames)
+        await line.bring_up(frames=self._frames)
 
     async def _begin(self, action: channel.Action) -> Join | None:
         """Do what takes no line; what is to be done on it, if anything is."""

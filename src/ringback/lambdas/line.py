@@ -30,6 +30,7 @@ from ringback.errors import (
     UnknownOperation,
 )
 from ringback.hub import Guard
+from ringback.hub.past import Lost
 from ringback.lambdas.parts import Pages, Parts, framed, snapshot
 from ringback.lambdas.posts import MAX_POST, CannotPost, Throttled
 from ringback.wire import channel
@@ -46,6 +47,9 @@ MAX_THROTTLED = 100
 have it throttle the more. Each takes seconds, as botocore waits between its own tries."""
 AGAIN = 0.1
 """Seconds after which a client comes again whose connection is closed under it."""
+MAX_GONE = 100
+"""Topics of which it is noted what was gone before their past was asked for. Of more, whoever goes
+on with it says that there is a gap."""
 LOG_PAGE = 200
 """Messages of an operation's log that are read at once."""
 
@@ -115,15 +119,11 @@ class Line:
     async def _message(self, message: Message, filter: str | None = None) -> None:
         await self.send(framed(message, filter))
 
-    async def carry(self, frames: Sequence[bytes]) -> None:
-        """Note what was changed, answer with frames, and send all that is lacking."""
-        await self.bring_up(frames=frames)
-
     async def bring_up(
         self, operations: Collection[str] | None = None, *, frames: Sequence[bytes] = ()
     ) -> None:
-        """Send all that is lacking, and let go. ``operations``: the topics of those that have
-        changed; None: any may have. Raises ``CannotPost``.
+        """Note what was changed, answer with frames, send all that is lacking, and let go.
+        ``operations``: those that have changed; None: any may have. Raises ``CannotPost``.
         """
         try:
             if self._owed:
@@ -226,7 +226,7 @@ class Line:
         try:
             guarded = permission(claims, topics, filter)
         except RingbackError:
-            return _nothing
+            return lambda topic: False  # what may not be followed any more
         return (lambda topic: topics.allows("subscribe", claims, topic)) if guarded else None
 
     def _takes(self) -> Callable[[Message], bool]:
@@ -270,20 +270,24 @@ class Line:
         sees = self._parts.context.hub.seen_through({filter: self._guard(filter)})
         table, sent = self._parts.table, 0
         most = min(MAX_REPLAY, self._parts.service.settings.max_replay)
-        stands = self.followed[text].after or ""
-        at = None if stands == channel.EARLIEST else position_of(stands)
+        stands = self.followed[text]
+        at = None if stands.after == channel.EARLIEST else position_of(stands.after or "")
+        lost = Lost(table, filter, stands.gone)
+        if at is None:
+            lost = await Lost.since(table, filter, at)
+            gone = lost.before if len(lost.before) <= MAX_GONE else {}
+            stands = Followed(Stage.REPLAYING, gone=gone)
         while True:
             upto = self.after or BEGINNING
             page = await table.replay(filter, at, LOG_PAGE if sent < most else 1)
             if sent >= most and page.messages and page.messages[0].position.offset <= upto.offset:
                 await self.send(channel.gap(upto, (), text))
                 break
-            if page.gap:
-                missed = [topic for topic in page.missed if sees(topic)]
-                if missed or not page.missed:
-                    await self.send(channel.gap(page.start, missed, text))
+            missed = await lost.topics(page, sees)
+            if missed is not None:
+                await self.send(channel.gap(page.start, missed, text))
             if at is None and page.messages:  # whoever goes on from here is told of what went since
-                self.followed[text] = Followed(Stage.REPLAYING, str(page.start))
+                self.followed[text] = msgspec.structs.replace(stands, after=str(page.start))
                 await self.save()
             level = not page.messages
             for message in page.messages:
@@ -294,7 +298,7 @@ class Line:
                     await self._message(message, text)
                     sent += 1
                 at = message.position
-                self.followed[text] = Followed(Stage.REPLAYING, str(at))
+                self.followed[text] = msgspec.structs.replace(stands, after=str(at))
                 if self._spent:
                     return False
             if level:
@@ -393,8 +397,3 @@ class Line:
 
 def _stands(followed: Followed, after: Position, *, looked: bool = False) -> Followed:
     return Followed(Stage.REPLAYING, str(after), bearer=followed.bearer, looked=looked)
-
-
-def _nothing(topic: str) -> bool:
-    """Of what may not be followed any more, no topic may be seen."""
-    return False
