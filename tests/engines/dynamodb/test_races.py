@@ -12,7 +12,7 @@ from ringback.core.commands import Cancel, Expire, Report
 from ringback.core.filters import parse
 from ringback.core.lifecycle import accept
 from ringback.core.model import HELD, Keep, Policy, Publication, Status
-from ringback.engines.dynamodb import DynamoEngine, feeds, values
+from ringback.engines.dynamodb import DynamoEngine, feeds, journal, values
 from ringback.engines.dynamodb.accepting import ABANDONED
 from ringback.engines.dynamodb.packs import pack_key
 from ringback.engines.dynamodb.payloads import MOST
@@ -48,6 +48,29 @@ async def test_no_number_is_given_twice(make: Make) -> None:
         sleeper._journal._head_at -= DAY
         (position,) = await sleeper.publish([Publication("t", b"last", keep=brief)], NOW + DAY)
         assert position.offset == 11
+
+
+async def test_nor_by_who_was_asleep_in_the_middle(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A function is frozen once it has answered, whatever it still waits for."""
+    brief, ahead = Keep(count=1, age=10), [0.0]
+    async with make() as sleeper, make() as other:
+        await sleeper.publish([Publication("a", b"0")], NOW)
+        see = sleeper._journal._rows.see
+
+        async def slow(wanted: Any) -> None:
+            await see(wanted)
+            if not ahead[0]:
+                for number in range(4):
+                    await other.publish([Publication("t", b"%d" % number, keep=brief)], NOW)
+                await sweep(other, NOW + DAY)
+                ahead[0] = DAY
+
+        monkeypatch.setattr(sleeper._journal._rows, "see", slow)
+        monkeypatch.setattr(journal.time, "time", lambda: NOW + ahead[0])
+        (position,) = await sleeper.publish([Publication("b", b"new")], NOW + DAY)
+        assert position.offset == 6
 
 
 async def test_a_write_that_meets_a_transaction_is_tried_again(make: Make, between: Proxy) -> None:

@@ -238,13 +238,14 @@ class Journal:
         for tried in range(CONFLICTS):
             if not batch:
                 return
-            now = time.time()
-            if self._head is None or not 0 <= now - self._head_at < HEAD_GOOD_FOR:
-                self._head = await self.head()
-            self._head_at = now
             await self._rows.see(
                 {each.topic: each.keep or Keep() for unit in batch for each in unit.publications}
             )
+            # Last of all that is waited for, which may take hours where a process is frozen.
+            while self._head is None or not 0 <= time.time() - self._head_at < HEAD_GOOD_FOR:
+                self._head_at = time.time()
+                self._head = await self.head()
+            self._head_at = time.time()
             draft = self._draft(batch, self._head)
             try:
                 await self._client.transact(draft.writes)
