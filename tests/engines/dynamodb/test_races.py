@@ -12,7 +12,7 @@ from ringback.core.commands import Cancel, Expire, Report
 from ringback.core.filters import parse
 from ringback.core.lifecycle import accept
 from ringback.core.model import HELD, Keep, Policy, Publication, Status
-from ringback.engines.dynamodb import DynamoEngine, feeds, journal, values
+from ringback.engines.dynamodb import DynamoEngine, feeds, values
 from ringback.engines.dynamodb.accepting import ABANDONED
 from ringback.engines.dynamodb.packs import pack_key
 from ringback.engines.dynamodb.payloads import MOST
@@ -68,7 +68,7 @@ async def test_nor_by_who_was_asleep_in_the_middle(
                 ahead[0] = DAY
 
         monkeypatch.setattr(sleeper._journal._rows, "see", slow)
-        monkeypatch.setattr(journal.time, "time", lambda: NOW + ahead[0])
+        monkeypatch.setattr("time.time", lambda: NOW + ahead[0])
         (position,) = await sleeper.publish([Publication("b", b"new")], NOW + DAY)
         assert position.offset == 6
 
