@@ -4,10 +4,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic import BaseModel
 
 from ringback import BlockingOperation, CloudEvent, Operation, OperationState, Ringback, Status
 from ringback.core.model import Query
+from ringback.errors import InvalidInput
 from tests.serving import until
 from tests.worker import jobs
 from tests.worker.following import LIMIT, becomes, ended, problem, topic
@@ -193,3 +195,31 @@ async def test_what_is_emitted_stays_until_its_handler_is_there(data: Path) -> N
     release.set()
     async with rb.running():
         assert (await rb.wait(waiting.id, LIMIT)).status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("how", [{"subject": "a name \ud83d cut in half"}, {"subject": 1}])
+async def test_what_is_no_text_is_told_at_once(data: Path, how: dict[str, Any]) -> None:
+    """Else it could not be stored when the function has succeeded."""
+    rb = Ringback(data=data)
+
+    @rb.task
+    async def emit(op: Operation) -> str:
+        try:
+            await op.emit("done", 1, **how)
+        except InvalidInput as error:
+            return str(error)
+        return ""
+
+    @rb.task
+    async def name(op: Operation) -> str:
+        try:
+            await op.emit("a \ud83d")
+        except InvalidInput as error:
+            return str(error)
+        return ""
+
+    async with rb.running():
+        for task in ("emit", "name"):
+            state = await rb.wait((await rb.submit(task)).id, LIMIT / 4)
+            assert state.status is Status.SUCCEEDED
+            assert b"text" in (state.result or b"")

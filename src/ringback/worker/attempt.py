@@ -29,7 +29,7 @@ from ringback.errors import (
 )
 from ringback.service import Service
 from ringback.tasks.encoding import to_text_bytes
-from ringback.worker.pending import Pending, encoded
+from ringback.worker.pending import Pending, check_text, encoded
 
 FLUSH_EVERY = 0.1
 """Seconds: progress is for people, who see ten changes a second as a movement."""
@@ -147,6 +147,9 @@ class RunningAttempt:
         _check_room(self._events)
         if not 0 < len(event_type) <= MAX_EVENT_TYPE:
             raise InvalidInput(f"An event's type has 1 to {MAX_EVENT_TYPE} characters.")
+        check_text(event_type, "An event's type")
+        if subject is not None:
+            check_text(subject, "An event's subject")
         sequence = len(self._events) + 1
         self._events.append(
             Event(

@@ -7,7 +7,7 @@ from typing import Any
 
 from ringback.core.commands import Report
 from ringback.core.model import Publication
-from ringback.errors import LimitExceeded
+from ringback.errors import InvalidInput, LimitExceeded
 from ringback.service import MAX_MESSAGE
 from ringback.tasks.encoding import to_json_bytes
 
@@ -68,3 +68,13 @@ def encoded(value: Any, what: str) -> bytes:
             limit=MAX_MESSAGE,
         )
     return data
+
+
+def check_text(value: object, what: str) -> None:
+    """Raises ``InvalidInput`` for what cannot be stored as a text: half a surrogate pair, say."""
+    try:
+        str.encode(value)  # type: ignore[arg-type] # whatever the application gave
+    except (TypeError, UnicodeEncodeError):
+        raise InvalidInput(
+            f"{what} is a text that has a form in UTF-8, and not {value!r}."
+        ) from None
