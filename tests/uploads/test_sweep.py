@@ -15,6 +15,9 @@ from ringback.engines.sqlite import SqliteEngine
 from ringback.errors import StoreUnavailable
 from ringback.ids import new_id
 from ringback.uploads import Arriving, sweep
+from ringback.uploads.finish import complete
+from ringback.uploads.pieces import Pieces
+from ringback.uploads.store import address, open_store
 from tests.serving import ServerProcess, until
 from tests.uploads.app import application
 from tests.uploads.client import Declared, declared, file_of
@@ -100,6 +103,24 @@ async def test_cancelled_elsewhere(client: httpx.AsyncClient, data: Path) -> Non
     await upload.put(b"01234")
     await client.post(upload.body["links"]["cancel"], headers=upload.headers)
     await until(gone(data, upload))
+
+
+async def test_what_has_all_its_bytes_does_not_expire(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They came in time; the server that had the last of them died, or is still joining them."""
+    monkeypatch.setattr(sweep, "FINISH_AFTER", 0.0)
+    rb = application(data=data, upload_lifetime=0.5)
+    async with rb.running(worker=False) as running:
+        uploads, engine = running.uploads, running.service.engine
+        parsed = uploads.parse(b'{"name": "loop/a", "size": 5}')
+        _, upload = await uploads.declare(*parsed, ANONYMOUS)
+        pieces = Pieces(open_store(address(rb.settings)))
+        await pieces.add(upload.id, await pieces.stored(upload.id), b"01234", 9)
+        await asyncio.sleep(0.6)
+        await uploads.look()
+        state = await engine.load(upload.id)
+        assert (state.status, complete(state)) == (Status.QUEUED, True)
 
 
 async def test_a_file_lives_as_long_as_its_operation(client: httpx.AsyncClient, data: Path) -> None:

@@ -1,8 +1,8 @@
 """What is done for uploads that nobody asks for: expire, finish, delete.
 
 A file is kept as long as its operation can be read, or one that was redriven from it. An upload
-that is not complete in time fails; of one that failed or was cancelled before it was complete,
-nothing is kept. What there is to look after is read from the store each time, never from
+whose bytes are not all there in time fails; of one that failed or was cancelled before it was
+complete, nothing is kept. What there is to look after is read from the store each time, never from
 memory, so any process may do it, after any crash, and several may do it at once.
 """
 
@@ -27,7 +27,7 @@ from ringback.errors import (
 from ringback.ids import made_at
 from ringback.service import Service
 from ringback.uploads.finish import complete, finish
-from ringback.uploads.pieces import Pieces
+from ringback.uploads.pieces import Pieces, Stored
 from ringback.uploads.record import Upload
 from ringback.uploads.slots import Slots
 
@@ -110,10 +110,20 @@ class Sweep:
                 self._tidy.add(upload)
         elif state.terminal:
             await self._pieces.drop(upload)
-        elif self._service.clock() >= state.created_at + self._lifetime:
-            await self._expire(state)
-        elif state.task in self._tasks and not self._slots.taken(upload):
-            return await self._finish(state)
+        else:
+            return await self._look_at_open(state)
+        return LOOK_EVERY
+
+    async def _look_at_open(self, state: OperationState) -> float:
+        """The same for one that waits for its bytes."""
+        stored = Stored()
+        if state.task in self._tasks:
+            stored = await self._pieces.stored(state.id)
+        if stored.newest is None or stored.offset < Upload.model_validate_json(state.input).size:
+            if self._service.clock() >= state.created_at + self._lifetime:
+                await self._expire(state)
+        elif not self._slots.taken(state.id):
+            return await self._finish(state, stored)
         return LOOK_EVERY
 
     async def _expire(self, state: OperationState) -> None:
@@ -128,12 +138,9 @@ class Sweep:
         self._slots.end(state.id)
         await self._pieces.drop(state.id)
 
-    async def _finish(self, state: OperationState) -> float:
+    async def _finish(self, state: OperationState, stored: Stored) -> float:
         upload = Upload.model_validate_json(state.input)
-        stored = await self._pieces.stored(upload.id)
-        if stored.newest is None or stored.offset < upload.size:
-            return LOOK_EVERY
-        due = stored.newest + FINISH_AFTER + upload.size / FINISH_RATE
+        due = (stored.newest or 0.0) + FINISH_AFTER + upload.size / FINISH_RATE
         wait = due - self._service.clock()
         if wait > 0:
             return wait
