@@ -63,11 +63,15 @@ export class Http {
       timer = setTimeout(halt, options.patience ?? PATIENCE);
     };
     try {
-      for (const end of ends) {
-        end?.addEventListener("abort", halt);
-        if (end?.aborted) halt();
-      }
-      const response = await this.open(path, { ...options, signal: stop.signal, sent: alive });
+      const response = await new Promise<Response>((resolve, reject) => {
+        // Before there is a token nothing is sent that would end with it.
+        stop.signal.onabort = reject;
+        for (const end of ends) {
+          end?.addEventListener("abort", halt, stop);
+          if (end?.aborted) halt();
+        }
+        this.open(path, { ...options, signal: stop.signal, sent: alive }).then(resolve, reject);
+      });
       const { status, headers, body } = response;
       const reader = body?.getReader();
       const decoder = new TextDecoder();
@@ -85,7 +89,7 @@ export class Http {
       throw timer === undefined ? error : asError(error);
     } finally {
       clearTimeout(timer);
-      for (const end of ends) end?.removeEventListener("abort", halt);
+      halt(); // which ends the listening, too
     }
   }
 

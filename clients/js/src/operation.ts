@@ -179,8 +179,7 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   fail(error: RingbackError): void {
     this.#leave();
     // What is over, and whose parts are on their way, ends with those.
-    const filling = this.#filling && OVER.includes(this.status);
-    if (this.failure || filling || this.#ended()) return;
+    if (this.failure || (OVER.includes(this.status) && this.#filling) || this.#ended()) return;
     this.failure = error;
     this.#finish();
     this.changed();
@@ -208,8 +207,7 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
 
   /** All of it is here. */
   #ended(): boolean {
-    const { part_count, status } = this.#state;
-    return OVER.includes(status) && this.#whole >= part_count;
+    return OVER.includes(this.status) && this.#whole >= this.#state.part_count;
   }
 
   #next(): Promise<void> {
@@ -274,9 +272,9 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   /** Another attempt: its parts go on after so many, where it resumes, or begin anew. */
   #begin(attempt: number, from: number): void {
     this.#attempt = attempt;
-    if (from && from === this.#parts.length) return;
+    if (!from) this.#first = attempt;
+    else if (from === this.#parts.length) return;
     // Where others are missing, all are read again, whosever they are.
-    this.#first = from ? 0 : attempt;
     this.#parts = [];
     this.#whole = 0;
   }
@@ -296,9 +294,8 @@ export class FollowedOperation<R, P> implements Operation<R, P> {
   #fill(): void {
     const { position: at, version } = this.#state;
     if (this.#filling || !at) return;
-    const stop = new AbortController();
-    this.#filling = stop;
-    const options = { token: this.token, signal: stop.signal };
+    this.#filling = new AbortController();
+    const options = { token: this.token, signal: this.#filling.signal };
     import("./missing.js")
       .then(({ missing }) =>
         missing<R, P>(this.#http, this.#path, options, at, ({ attempt, parts = [] }) => {

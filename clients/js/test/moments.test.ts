@@ -209,6 +209,20 @@ test("parts that are nowhere are asked for once", async () => {
   expect(asked).toEqual([null, "e-0", "e-9"]);
 });
 
+test.each(["signal", "close"] as const)("what waits for a token ends with its %s", async (by) => {
+  const client = connect("http://localhost/", { getToken: () => new Promise(() => {}) });
+  const stop = new AbortController();
+  const submitted = client.submit("count", {}, { signal: stop.signal });
+  await null;
+  if (by === "signal") stop.abort(new Error("enough"));
+  else client.close();
+  const reason = by === "signal" ? { message: "enough" } : { code: "closed" };
+  await expect(submitted).rejects.toMatchObject(reason);
+  const late = client.submit("count", {}, { signal: AbortSignal.abort(new Error("before")) });
+  await expect(late).rejects.toMatchObject(by === "signal" ? { message: "before" } : {});
+  client.close();
+});
+
 describe("what is added while a stream begins is followed", () => {
   test.each(Array.from({ length: 40 }, (_, i) => i))("after %s moments", async (moments) => {
     const { client } = streaming(() => page("e-1"));
