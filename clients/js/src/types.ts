@@ -155,7 +155,10 @@ export interface Gap {
  */
 export interface Subscription<D = unknown> extends AsyncIterable<Message<D>> {
   readonly filter: string;
-  /** What `after` would go on with; null until the server said where it stands. */
+  /**
+   * What `after` would go on with; null until the server said where it stands. It counts what waits
+   * in an iterator: who stops reading one goes on after the position of the last message read.
+   */
   readonly position: Position | null;
   /** Resolves when the server has confirmed it; rejects if it is refused. */
   readonly ready: Promise<void>;
