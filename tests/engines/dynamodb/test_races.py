@@ -10,7 +10,7 @@ import pytest
 
 from ringback.core.commands import Cancel, Expire, Report
 from ringback.core.filters import parse
-from ringback.core.lifecycle import accept
+from ringback.core.lifecycle import accept, decide
 from ringback.core.model import HELD, Keep, Policy, Publication, Status
 from ringback.engines.dynamodb import DynamoEngine, feeds, values
 from ringback.engines.dynamodb.accepting import ABANDONED
@@ -71,6 +71,30 @@ async def test_nor_by_who_was_asleep_in_the_middle(
         monkeypatch.setattr("time.time", lambda: NOW + ahead[0])
         (position,) = await sleeper.publish([Publication("b", b"new")], NOW + DAY)
         assert position.offset == 6
+
+
+async def test_what_is_asked_for_anew_when_nobody_knows_its_token_is_stored_once(
+    engine: DynamoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DynamoDB does for ten minutes. A function may be frozen for longer before it asks again."""
+    whole = engine.client.transact
+
+    async def transact(writes: Any) -> None:
+        engine.client.transact = whole  # type: ignore[method-assign]
+        await whole(writes)
+        await whole(writes)
+
+    state = await start(engine)
+    large = Publication("t", b'"' + b"x" * 100_000 + b'"')
+    change = decide(state, Report(attempt=1, parts=(b"1",), publications=(large,)), NOW)
+    assert change is not None
+    monkeypatch.setattr(engine.client, "transact", transact)
+    (position,) = await engine.publish([Publication("t", b"1")], NOW)
+    monkeypatch.setattr(engine.client, "transact", transact)
+    await engine.commit(change)
+    page = await engine.read("t", None, 10)
+    assert [len(message.data) for message in page.messages] == [1, 100_002]
+    assert page.messages[0].position == position
 
 
 async def test_a_write_that_meets_a_transaction_is_tried_again(make: Make, between: Proxy) -> None:

@@ -38,6 +38,7 @@ from ringback.engines.dynamodb.client import (
 from ringback.engines.dynamodb.limits import Write, write_size
 from ringback.engines.dynamodb.packs import (
     JOURNAL,
+    MARK,
     Packed,
     entry_item,
     id_of,
@@ -250,10 +251,11 @@ class Journal:
             try:
                 await self._client.transact(draft.writes)
             except Cancelled as refused:
-                met = self._refused(batch, draft, refused)
-                if met:
-                    await pause(tried)
-                continue
+                # Asked for anew when DynamoDB knows its token no more, it is refused for itself.
+                if not _is_ours(refused.reasons[draft.owners.index(None)] or {}, draft.entry):
+                    if self._refused(batch, draft, refused):
+                        await pause(tried)
+                    continue
             except StoreUnavailable:
                 if not await self._is_there(draft.entry):
                     raise
@@ -265,8 +267,7 @@ class Journal:
         """Whether an entry was put though no answer says so: told that it was not, whoever
         publishes would do so once more.
         """
-        found = await self._client.find({"Put": {"Item": entry}})
-        return all(found.get(name) == entry[name] for name in ("by", "packs"))
+        return _is_ours(await self._client.find({"Put": {"Item": entry}}), entry)
 
     def _refused(self, batch: list[_Unit], draft: _Draft, refused: Cancelled) -> bool:
         """Learn from a refusal; whether another process was there first."""
@@ -361,6 +362,11 @@ class Journal:
     def _add(draft: _Draft, writes: Sequence[Write], owner: object) -> None:
         draft.writes += writes
         draft.owners += [owner] * len(writes)
+
+
+def _is_ours(found: Item, entry: Item) -> bool:
+    """Whether what stands in an entry's place is that very one."""
+    return bool(found.get(MARK) == entry[MARK])
 
 
 def _message_size(message: Packed) -> int:

@@ -7,6 +7,7 @@ stands under the number of its first, and names the packs that begin with it.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from ringback.engines.dynamodb.payloads import INLINE_MESSAGE, Payloads
 
 JOURNAL = "journal"
 """The partition of the journal's entries."""
+MARK = "mark"
+"""What an entry has from the one who stored it, who may have lost the answer."""
 PACK_BYTES = 256 * 1024
 """Bytes of messages beyond which a further pack is begun: an item ends at 400 KB."""
 
@@ -128,6 +131,7 @@ def entry_item(first: int, last: int, packs: Sequence[Item], process: str, at: f
         "at": items.value(at),
         "packs": {"B": msgspec.msgpack.encode(names)},
         "by": {"S": process},
+        MARK: {"B": secrets.token_bytes(6)},
     }
 
 
