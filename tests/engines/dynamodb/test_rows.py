@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -102,3 +103,21 @@ async def test_what_went_before_a_position_is_no_gap_behind_it(make: Make) -> No
         page = await engine.follow(positions[0], 10)
         assert ([each.data for each in page.messages], page.gap) == ([b"2"], False)
         assert (await engine.follow(BEGINNING, 10)).missed == ("brief",)
+
+
+@pytest.mark.parametrize("keep", [Keep(age=10.0), Keep(age=10.0, count=9)])
+async def test_a_topic_that_begins_anew_says_what_it_lost(
+    make: Make, monkeypatch: pytest.MonkeyPatch, keep: Keep
+) -> None:
+    """Were it another process that deleted it, since this one was started."""
+    async with make() as one, make() as other:
+        (old,) = await one.publish([Publication("t", b"1", keep=keep)], NOW)
+        await publish(one, 0, keep)
+        await sweep(other, NOW + 2 * RESTLESS)
+        await sweep(other, NOW + 40 * DAY)
+        assert await other.client.get(TOPICS, "t") is None
+        later = time.time() + 41 * DAY
+        monkeypatch.setattr(time, "time", lambda: later)
+        await publish(one, 41 * DAY, keep)
+        page = await one.read("t", old, 10)
+        assert (len(page.messages), page.gap) == (1, True)

@@ -115,7 +115,7 @@ class Journal:
         self._client = client
         self._payloads = payloads
         self._topics = topics
-        self._rows = Rows(client)
+        self._rows = Rows(client, topics)
         self._process = process
         self._told = told
         self._coming: dict[str, asyncio.Future[None]] = {}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ringback.core.model import Keep
 from ringback.engines.dynamodb import items
 from ringback.engines.dynamodb.client import Client
-from ringback.engines.dynamodb.topics import TOPICS, is_loose
+from ringback.engines.dynamodb.topics import META, TOPICS, Topics, is_loose
 
 SEEN_FOR = 60.0
 """Seconds for which a row is taken to be as it was seen."""
@@ -30,12 +30,18 @@ class _Seen(NamedTuple):
 class Rows:
     """The rows of topics, as one process saw them last."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, topics: Topics) -> None:
         self._client = client
+        self._topics = topics
         self._seen: dict[str, _Seen] = {}
+        self._looked_at = 0.0
+        """When it was looked last up to where topics that are no more lost messages: a row that is
+        made says so."""
 
     async def see(self, wanted: Mapping[str, Keep]) -> None:
-        """Look at the rows of topics that something comes to, where that may save writing them."""
+        """Look at the rows of topics that something comes to, where that may save writing them;
+        and, now and then, at what rows that are made say.
+        """
         clock = time.time()
         unseen = [
             topic
@@ -43,9 +49,11 @@ class Rows:
             if is_loose(keep)
             and not ((seen := self._seen.get(topic)) and 0 <= clock - seen.clock < SEEN_FOR)
         ]
-        if not unseen:
+        if not unseen and 0 <= clock - self._looked_at < SEEN_FOR:
             return
-        rows = await self._client.get_all([(TOPICS, topic) for topic in unseen])
+        rows = await self._client.get_all([*((TOPICS, topic) for topic in unseen), META])
+        self._topics.see_floor(rows.get(META))
+        self._looked_at = clock
         if len(self._seen) + len(unseen) > MANY:
             self._seen.clear()
         for topic in unseen:

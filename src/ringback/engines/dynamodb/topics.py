@@ -112,9 +112,12 @@ class Topics:
 
     async def look_at_floor(self) -> int:
         """The newest number that was removed of a topic that is no more."""
-        found = await self._client.get(*META)
-        self.floor = max(self.floor, items.integer(found or {}, "floor"))
+        self.see_floor(await self._client.get(*META))
         return self.floor
+
+    def see_floor(self, meta: Item | None) -> None:
+        """Note what the item of the whole store says of it."""
+        self.floor = max(self.floor, items.integer(meta or {}, "floor"))
 
     async def candidates(self, filter: AnyFilter, beyond: str = "") -> list[Item]:
         """Rows of topics whose names begin as all that match do, each once, by name."""
