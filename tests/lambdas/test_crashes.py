@@ -15,6 +15,7 @@ from ringback.core.access import Claims
 from ringback.core.connections import read, write
 from ringback.errors import StoreUnavailable
 from ringback.lambdas.posts import CannotPost, Posts
+from ringback.service.revocations import Revocations
 from tests.lambdas.events import http
 from tests.lambdas.memory import MemoryTable
 from tests.lambdas.world import Death, World
@@ -225,6 +226,28 @@ def test_an_expired_token_ends_the_connection(
     world.push()
     assert (closed, world.memory.rows) == ([world.connection], {})
     assert world.client.told == []
+
+
+def test_what_was_revoked_while_a_function_was_frozen_is_known(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the clock of its process went on meanwhile, nobody says."""
+    asked = 0
+    whole = Revocations.refresh
+
+    async def refresh(self: Revocations) -> None:
+        nonlocal asked
+        asked += 1
+        await whole(self)
+
+    world.connect()
+    monkeypatch.setattr(Revocations, "refresh", refresh)
+    world.socket("MESSAGE", '{"action": "ping"}')
+    assert asked == 0
+    later = time.time() + 600.0
+    monkeypatch.setattr(time, "time", lambda: later)
+    world.socket("MESSAGE", '{"action": "ping"}')
+    assert asked == 1
 
 
 @pytest.mark.parametrize("seconds", [-1.0, 60.0], ids=["expired", "good"])

@@ -49,7 +49,8 @@ class Functions:
         self._uploads = served.uploads
         self._websocket = served.websocket
         self._app = app
-        self._refreshed_at = time.monotonic()
+        self._refreshed_at = time.time()
+        """By the clock on the wall: that of a process may stand while it is frozen."""
 
     # Their parts, each made when it is first asked for: most functions need one
 
@@ -103,9 +104,9 @@ class Functions:
     async def woken(self) -> None:
         """The process goes on, perhaps after a long time: what it knew may be old."""
         self._hub.rest()
-        if time.monotonic() - self._refreshed_at > REFRESH_EVERY:
+        if not 0 <= time.time() - self._refreshed_at <= REFRESH_EVERY:
             await self._service.revocations.refresh()
-            self._refreshed_at = time.monotonic()
+            self._refreshed_at = time.time()
 
     async def done(self, left: float) -> None:
         """The process may be frozen from here on: send what was begun to be.
