@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 
 from ringback import Ringback
 from ringback.core.commands import Report
-from ringback.core.connections import read
-from ringback.core.model import Demand
+from ringback.core.connections import Passing, read
+from ringback.core.model import Demand, Publication
 from ringback.errors import StoreUnavailable
 from ringback.lambdas import line, pushes
 from ringback.lambdas.line import MAX_THROTTLED
@@ -151,6 +151,30 @@ def test_what_has_its_past_misses_nothing_though_it_was_not_told_so(
     world.follow(a=None)
     world.push()
     assert world.client.told == [("b", 0), ("b", 1)]
+
+
+def test_what_no_post_carries_keeps_nothing_back_that_passes_with_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rb = Ringback(open_topics=True)
+    rb.topic("live", durable=False)
+    monkeypatch.setattr(world, "app", lambda: rb)
+    told: list[int] = []
+
+    async def post(self: Posts, connection: str, data: bytes) -> bool:
+        if len(data) > MAX_POST:
+            raise CannotPost("PayloadTooLargeException")
+        told.append(json.loads(data)["data"])
+        return True
+
+    world.follow(live=None)
+    monkeypatch.setattr(Posts, "post", post)
+    data = b"1", b'"%0140000d"' % 0, b"2"
+    messages = tuple((Publication("live", each, keep=None), 0.0) for each in data)
+    world.memory.passing["together"] = Passing("together", messages)
+    world.memory.record(passing="together")
+    world.push()
+    assert told == [1, 2]
 
 
 def test_an_answer_is_posted_though_the_operation_has_much_in_parts(

@@ -25,7 +25,7 @@ from ringback.errors import RingbackError
 from ringback.lambdas.aws import AT_ONCE
 from ringback.lambdas.line import Line
 from ringback.lambdas.parts import Pages, Parts
-from ringback.lambdas.posts import CannotPost
+from ringback.lambdas.posts import MAX_POST, CannotPost
 from ringback.wire import channel
 
 RESERVE = 25.0
@@ -236,7 +236,10 @@ class Pushes:
 
     async def _pass(self, rest: Rest, patterns: Sequence[tuple[str, str]], until: float) -> None:
         """Tell messages of ephemeral topics, once; whom they do not reach, they do not."""
-        told = [_Told(publication, at) for publication, at in rest.messages]
+        messages = [_Told(publication, at) for publication, at in rest.messages]
+        told = [each for each in messages if len(each.frame) <= MAX_POST]
+        if len(told) < len(messages):
+            log.warning("Some of %d ephemeral messages are too large for a post.", len(messages))
         topics = dict.fromkeys(publication.topic for publication, _ in rest.messages)
         ids = tuple(await self._followers(topics, patterns, rest.after))
         begun, _, why = await self._each(ids, lambda id: self._pass_to(id, told), until)
