@@ -9,7 +9,6 @@ patterns there are is for others to bound.
 
 from __future__ import annotations
 
-import sys
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -31,6 +30,8 @@ MAX_NAMED = 512
 alphabets. Whoever sends a pattern has all wait until it is read."""
 KNOWN_ANSWERS = 4096
 """Of pairs of a pattern and a text: followers come and go more often than topics."""
+LAST_CHARACTER = 0x10FFFF
+"""Of Unicode."""
 CLOSE = (0, 1, 2)
 """What a state goes on to is mostly itself, the next and the one behind that, which may be left
 out: so many states further. All that do are moved at once, by a shift."""
@@ -166,7 +167,7 @@ class Builder:
                 put(behind, others)
             put(code, taking[character])
             behind = code + 1
-        if behind <= sys.maxunicode:
+        if behind <= LAST_CHARACTER:
             put(behind, others)
         return begins, takes
 
