@@ -47,17 +47,22 @@ export class SignIn {
   /** What the client has. */
   #given: string | undefined;
   #refreshing: Promise<string | undefined> | null = null;
+  /** One more with each signing in and out: a session that was asked for before is of before. */
+  #turn = 0;
 
   constructor(api: Api) {
     this.#api = api;
   }
 
   async signIn(name: string): Promise<void> {
-    this.#take(await this.#api.signIn(name));
+    const session = await this.#api.signIn(name);
+    this.#turn += 1;
+    this.#take(session);
   }
 
   async signOut(): Promise<void> {
     const before = this.person.get();
+    this.#turn += 1;
     this.person.set(null); // first: the server ends what uses the token, and no other is to be got
     try {
       await this.#api.signOut();
@@ -101,10 +106,12 @@ export class SignIn {
   }
 
   async #refresh(): Promise<string | undefined> {
-    for (;;) {
+    for (const turn = this.#turn; ; ) {
       try {
-        return this.#take(await this.#api.refresh());
+        const session = await this.#api.refresh();
+        return turn === this.#turn ? this.#take(session) : this.#session?.token;
       } catch (error) {
+        if (turn !== this.#turn) return this.#session?.token;
         if (!(error instanceof ApiError) || error.status >= 500) throw error;
         if (error.status !== 0) {
           this.#forget();
