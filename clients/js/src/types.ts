@@ -246,7 +246,8 @@ export interface Operation<R = unknown, P = unknown> {
   readonly snapshot: OperationState<R, P>;
   /**
    * The partial results from the first on, then live; ends with the operation. When a new attempt
-   * begins, its parts come from the first on again. Throws where the operation cannot be followed.
+   * begins, its parts come from the first on again; those of a resumable task go on. Throws where
+   * the operation cannot be followed.
    */
   parts(): AsyncIterableIterator<P>;
   /** What it is now, then every change; ends with the operation. */
