@@ -50,7 +50,10 @@ export interface Options {
   getToken?: (() => string | undefined | Promise<string | undefined>) | undefined;
   /** Which transports to use, the best first; all four unless set. */
   transports?: readonly TransportName[] | undefined;
-  /** One connection for all tabs of this origin; false unless set. */
+  /**
+   * One connection for all tabs of this origin; false unless set. It has the token of the tab that
+   * carries: only for pages whose tabs all have the same user, or else one sees what the other may.
+   */
   share?: boolean | undefined;
   /** Told of everything that goes over the wire: for debugging. */
   onTraffic?: ((traffic: Traffic) => void) | undefined;
