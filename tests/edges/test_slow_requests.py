@@ -1,4 +1,4 @@
-"""Requests that do not come: nobody holds a connection for next to nothing."""
+"""Requests that do not come, or have no end: nobody holds what others need for next to nothing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.serving import serve
 
 SUBMISSION = b"POST /tasks/double HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 8\r\n\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+CHUNKED = SUBMISSION.replace(b"Content-Length: 8", b"Transfer-Encoding: chunked")
 SPELL = 0.4
 
 
@@ -79,3 +80,35 @@ async def test_empty_lines_are_no_request(port: int) -> None:
     answer = await ended(port, HEALTH, b"\r\n", b"\r\n", every=0.2)
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.count(b"HTTP/1.1") == 1
+
+
+ENDLESS = {
+    "a field": (HEALTH[:-2] + b"X: ", b"x" * 60_000),
+    "fields": (HEALTH[:-2], b"X: x\r\n" * 10_000),
+    "the address": (b"GET /", b"x" * 60_000),
+    "of the second": (HEALTH + HEALTH[:-2] + b"X: ", b"x" * 60_000),
+    "fields behind the body": (CHUNKED + b"2\r\n{}\r\n0\r\n", b"X: x\r\n" * 10_000),
+    "a field behind the body": (CHUNKED + b"2\r\n{}\r\n0\r\nX: ", b"x" * 60_000),
+    "a chunk's extension": (CHUNKED + b"2;", b"x" * 60_000),
+}
+
+
+@pytest.mark.parametrize("case", ENDLESS)
+async def test_what_has_no_end_is_cut(port: int, case: str) -> None:
+    """Held in memory, with all that is made of it, it was twenty times what was sent."""
+    beginning, more = ENDLESS[case]
+    answer = await ended(port, beginning, *[more] * 100, every=0)
+    assert answer.count(b"HTTP/1.1 ") <= 1
+
+
+async def test_a_long_head_is_answered_in_words(port: int) -> None:
+    answer = await ended(port, HEALTH[:-2] + b"X: " + b"x" * 100_000, b"\r\n\r\n", every=0.1)
+    assert b"application/problem+json" in answer
+
+
+async def test_a_large_body_is_no_frame(port: int) -> None:
+    body = b'{"n": 1' + b" " * 900_000 + b"}"
+    whole = SUBMISSION.replace(b": 8", b": %d" % len(body)) + body + HEALTH
+    answer = await ended(port, *[whole[at : at + 300_000] for at in range(0, len(whole), 300_000)])
+    assert answer.startswith(b"HTTP/1.1 202 ")
+    assert answer.count(b"HTTP/1.1 200 ") == 1

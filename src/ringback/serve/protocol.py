@@ -36,6 +36,9 @@ from ringback.edges.http import Response, Scope
 SUBMITTING = "/tasks/"
 HEAD_WITHIN = 20.0
 """Seconds in which the head of a request has to be whole, from the connection or its first byte."""
+MAX_HEAD = 128 * 1024
+"""Bytes of a head that are read before its end, and of what stands between the pieces of a body and
+behind them: more than is taken of a head that is whole, which is answered in words."""
 BODY_SPELL = 60.0
 """Seconds in each of which a body has to bring so much, or its end: longer than an upload waits for
 its next byte, which is answered."""
@@ -64,6 +67,10 @@ class Protocol(HttpToolsProtocol):
         """What is being read just now."""
         self._in_head = False
         """Whether a request has begun, and its head is not whole."""
+        self._framing = 0
+        """Bytes that came for the same head, or between a body's own, but for the first time."""
+        self._went_on = False
+        """Whether something began, or went on, in what is being read just now."""
         self._hanging: asyncio.TimerHandle | None = None
         """Ends a connection that brings no whole head."""
         self._in_body = False
@@ -88,11 +95,15 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head = True
+        self._in_head = self._went_on = True
+
+    def on_body(self, body: bytes) -> None:
+        self._went_on = True
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._in_body = True
+        self._in_body = self._went_on = True
         self._head_is_whole()
         self._declined = self.parser.should_upgrade() and not self._should_upgrade()
         if not self._declined:
@@ -125,6 +136,7 @@ class Protocol(HttpToolsProtocol):
                 self.transport.abort()
             return
         self._chunk = data
+        self._went_on = False
         super().data_received(data)
         self._chunk = b""
         if self._offered is not None:  # the body comes later, if it comes
@@ -133,7 +145,11 @@ class Protocol(HttpToolsProtocol):
             self._wait_for_more(len(data))
 
     def _wait_for_more(self, came: int) -> None:
-        """Bound how long what has begun may take to come."""
+        """Bound how long what has begun may take to come, and how much there may be of it."""
+        self._framing = 0 if self._went_on else self._framing + came
+        if self._framing > MAX_HEAD and (self._in_head or self._in_body):
+            self._refuse_head()
+            return
         if self._in_head:
             if self._hanging is None:
                 self._hanging = self.loop.call_later(HEAD_WITHIN, self.transport.abort)
@@ -145,6 +161,14 @@ class Protocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def _refuse_head(self) -> None:
+        """End a request whose head, or what frames its body, has no end."""
+        if not self._in_head or not self._answered or self.transport.is_closing():
+            self.transport.abort()
+            return
+        self.transport.write(STATUS_LINE[431] + b"connection: close\r\ncontent-length: 0\r\n\r\n")
+        self.transport.close()
 
     @property
     def _shaken(self) -> bool:
