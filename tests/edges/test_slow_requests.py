@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from ringback import Claims, Operation, Ringback
 from ringback.serve import protocol
 from tests.edges.application import Gates, application
 from tests.serving import serve
@@ -112,3 +113,24 @@ async def test_a_large_body_is_no_frame(port: int) -> None:
     answer = await ended(port, *[whole[at : at + 300_000] for at in range(0, len(whole), 300_000)])
     assert answer.startswith(b"HTTP/1.1 202 ")
     assert answer.count(b"HTTP/1.1 200 ") == 1
+
+
+async def test_what_stands_behind_a_body_is_no_header(data: Path) -> None:
+    """A proxy that takes a header away, to say it itself, does not look there."""
+
+    def known(headers: Mapping[str, str]) -> Claims | None:
+        return Claims(subject=headers["x-user"]) if "x-user" in headers else None
+
+    rb = Ringback("trailers", data=data, authenticate=known, workers=0)
+
+    @rb.task
+    async def who(op: Operation) -> str | None:
+        return op.subject
+
+    sent = CHUNKED.replace(b"double", b"who") + b"2\r\n{}\r\n0\r\nX-User: ann\r\n\r\n"
+    async with serve(rb, timeout_keep_alive=1) as url:
+        port = int(url.rpartition(":")[2])
+        for pieces in ([sent], [sent[:60], sent[60:]], [sent[:-20], sent[-20:]]):
+            assert (await ended(port, *pieces)).startswith(b"HTTP/1.1 401 ")
+        named = sent.replace(b"Host", b"X-User: bob\r\nHost")
+        assert (await ended(port, named)).startswith(b"HTTP/1.1 202 ")

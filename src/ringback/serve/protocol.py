@@ -97,6 +97,11 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = self._went_on = True
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # What comes behind a body is no header (RFC 9110 §6.5.1), and no proxy looks at it as one.
+        if not self._in_body:
+            super().on_header(name, value)
+
     def on_body(self, body: bytes) -> None:
         self._went_on = True
         super().on_body(body)
