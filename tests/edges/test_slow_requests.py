@@ -6,11 +6,16 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from websockets.asyncio.client import connect
 
 from ringback import Claims, Operation, Ringback
 from ringback.serve import protocol
+from ringback.serve.protocol import speaking_for
 from tests.edges.application import Gates, application
 from tests.serving import serve
 
@@ -20,12 +25,19 @@ CHUNKED = SUBMISSION.replace(b"Content-Length: 8", b"Transfer-Encoding: chunked"
 SPELL = 0.4
 
 
-@pytest.fixture
-async def port(data: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+@pytest.fixture(params=["alone", "in a host"])
+async def port(
+    request: pytest.FixtureRequest, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[int]:
     monkeypatch.setattr(protocol, "BODY_SPELL", SPELL)
     monkeypatch.setattr(protocol, "BODY_LEAST", 100)
     rb = application(data, Gates(), workers=0)
-    async with serve(rb, timeout_keep_alive=1) as url:
+    served: Any = rb.asgi
+    http = speaking_for(rb.asgi)
+    if request.param == "in a host":
+        served = Starlette(routes=[Mount("/", app=rb.asgi)], lifespan=rb.lifespan)
+        http = speaking_for(None)
+    async with serve(served, http=http, timeout_keep_alive=1) as url:
         yield int(url.rpartition(":")[2])
 
 
@@ -134,3 +146,12 @@ async def test_what_stands_behind_a_body_is_no_header(data: Path) -> None:
             assert (await ended(port, *pieces)).startswith(b"HTTP/1.1 401 ")
         named = sent.replace(b"Host", b"X-User: bob\r\nHost")
         assert (await ended(port, named)).startswith(b"HTTP/1.1 202 ")
+
+
+async def test_a_websocket_is_no_request(port: int) -> None:
+    """It may be silent for longer than a connection between two requests."""
+    async with connect(f"ws://127.0.0.1:{port}/ws") as socket:
+        assert b"welcome" in await socket.recv(decode=False)
+        await asyncio.sleep(2)
+        await socket.send('{"action": "ping"}')
+        assert b"pong" in await socket.recv(decode=False)

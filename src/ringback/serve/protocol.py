@@ -48,15 +48,17 @@ MAX_EARLY = 64 * 1024
 """Bytes a client may send behind its handshake before that is answered."""
 
 
-def speaking_for(app: AsgiApp) -> Callable[..., asyncio.Protocol]:
-    """The protocol for uvicorn's ``http``, serving this application and nothing in front of it."""
+def speaking_for(app: AsgiApp | None) -> Callable[..., asyncio.Protocol]:
+    """The protocol for uvicorn's ``http``, serving this application and nothing in front of it; for
+    None another, as ASGI says and within the same bounds.
+    """
     return partial(Protocol, served=app)
 
 
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
-    def __init__(self, *arguments: Any, served: AsgiApp, **options: Any) -> None:
+    def __init__(self, *arguments: Any, served: AsgiApp | None, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._served = served
         self._offered: tuple[RequestResponseCycle, Any] | None = None
@@ -194,6 +196,9 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         scope = cast(Scope, cycle.scope)
+        if self._served is None:
+            super()._start_asgi_task(cycle, app)
+            return
         if (
             app is self.app  # and not uvicorn's own answer to too many connections
             and cycle is self.cycle
@@ -213,7 +218,7 @@ class Protocol(HttpToolsProtocol):
         if self._declined:
             return
         super().on_message_complete()
-        if self._offered is None:
+        if self._offered is None or self._served is None:
             return
         cycle = self._offered[0]
         pending = self._served.at_once(cast(Scope, cycle.scope), bytes(cycle.body))
@@ -289,7 +294,7 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def _should_upgrade_to_ws(self) -> bool:
-        return True
+        return self._served is not None or super()._should_upgrade_to_ws()
 
     def _unsupported_upgrade_warning(self) -> None:
         """Read a request again as if it asked for no other protocol (RFC 9110 §7.8). The parser has
@@ -317,16 +322,20 @@ class Protocol(HttpToolsProtocol):
         # The parser says by how it stops where the head ends, and uvicorn passes over the rest.
         stopped = sys.exception()
         end = stopped.args[0] if isinstance(stopped, httptools.HttpParserUpgrade) else None
-        try:
-            url = httptools.parse_url(self.url)
-        except httptools.HttpParserInvalidURLError:
-            self.send_400_response("The address of this request is no URL.")
-            return
         self._early = bytearray(self._chunk[end:] if end is not None else b"")
         if not self._answered:
             # Taken now, the answers before it would come among frames. A client has to wait for
             # them (RFC 9112 §9.3.2): it gets them, and is to come again for this.
             self.cycle.keep_alive = False
+            return
+        served = self._served
+        if served is None:
+            super().handle_websocket_upgrade()
+            return
+        try:
+            url = httptools.parse_url(self.url)
+        except httptools.HttpParserInvalidURLError:
+            self.send_400_response("The address of this request is no URL.")
             return
         raw_path = url.path or b"/"  # RFC 9110 §4.2.3: an empty one is the same
         path = raw_path.decode("ascii")
@@ -339,7 +348,7 @@ class Protocol(HttpToolsProtocol):
             query_string=url.query or b"",
             extensions={EXTENSION: self},
         )
-        task = self.loop.create_task(self._served(scope, _no_messages, _no_answer))
+        task = self.loop.create_task(served(scope, _no_messages, _no_answer))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 

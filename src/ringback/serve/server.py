@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
@@ -125,14 +125,11 @@ async def _supervised(supervisor: Supervisor | None) -> AsyncIterator[None]:
 
 
 def _config(app: ASGI, grace: float) -> uvicorn.Config:
-    http: Any = "httptools"
     if log.isEnabledFor(logging.DEBUG):
         app = _AccessLog(app)
-    elif isinstance(app, AsgiApp):
-        http = speaking_for(app)
     return uvicorn.Config(
         app,
-        http=http,
+        http=cast(Any, speaking_for(app if isinstance(app, AsgiApp) else None)),
         lifespan="on",
         log_config=None,
         access_log=False,  # it would log the query, which may hold an operation's token
