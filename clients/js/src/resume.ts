@@ -31,6 +31,8 @@ export interface Entry {
   known: boolean;
   /** The connection knows of it: what comes with its filter is for it. */
   wired: boolean;
+  /** The connection was asked for it from now on: perhaps it has not confirmed it. */
+  asked?: boolean;
   /** It is current: what comes for all is for it, too. */
   joined: boolean;
   fits(topic: string): boolean;
@@ -56,8 +58,6 @@ export class Positions {
   /** Up to here the current ones have everything; null: nobody is current. */
   live: string | null = null;
   readonly entries = new Set<Entry>();
-  /** Those that the server was asked for from now on: perhaps it has not confirmed them. */
-  readonly asked = new Set<Entry>();
 
   /** After which an entry would go on if the connection were lost now. */
   of(entry: Entry): string | null {
@@ -68,16 +68,15 @@ export class Positions {
   lost(): void {
     for (const entry of this.entries) {
       entry.at = this.of(entry);
-      entry.joined = entry.wired = false;
+      entry.joined = entry.wired = entry.asked = false;
     }
     this.live = null;
-    this.asked.clear();
   }
 
   /** Those of one filter of which the connection knows, or `asked`: perhaps will know. */
   wired(filter: string, asked?: boolean): Entry[] {
     return [...this.entries].filter(
-      (entry) => (entry.wired || (asked && this.asked.has(entry))) && entry.filter === filter,
+      (entry) => (entry.wired || (asked && entry.asked)) && entry.filter === filter,
     );
   }
 

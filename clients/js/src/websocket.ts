@@ -138,7 +138,7 @@ export class WebSocketTransport implements Transport {
     this.#asked.add(filter);
     for (const entry of group) {
       this.#beginning.add(entry);
-      if (!at) positions.asked.add(entry);
+      entry.asked = !at;
     }
     const id = this.#send({
       action: "subscribe",
