@@ -137,7 +137,7 @@ class Call:
         if join is None and not self._left and not self._connection.owed:
             await self._send_frames()
             return
-        line = await self._hold()
+        line = await self._hold(id)
         if line is None:
             return
         try:
@@ -186,8 +186,10 @@ class Call:
                 await self._parts.table.close_connection(self._connection.id)
                 return
 
-    async def _hold(self) -> Line | None:
-        """The line, once nobody else has it; None: the connection is closed."""
+    async def _hold(self, id: str | None) -> Line | None:
+        """The line, once nobody else has it; None: the connection is closed, or the action of this
+        id was answered with that there is much to send.
+        """
         holder = secrets.token_hex(8)
         deadline, pause = time.monotonic() + PATIENCE, LOOK_EVERY
         while True:
@@ -200,7 +202,8 @@ class Call:
                 return Line(self._parts, held)
             if time.monotonic() > deadline:
                 busy = StoreUnavailable("This connection has much to send.", retry_after=1)
-                self._frames.append(channel.error(busy))
+                # No second answer, where there is one.
+                self._frames.append(channel.error(busy, None if self._frames else id))
                 await self._send_frames()
                 return None
             await asyncio.sleep(pause)
