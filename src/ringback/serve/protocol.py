@@ -129,8 +129,11 @@ class Protocol(HttpToolsProtocol):
 
     def _look_at_body(self) -> None:
         """End a connection that holds its place for next to nothing."""
-        # While we read nothing, for the application is to go on first, nothing can come.
-        if self._came < BODY_LEAST and not self.flow.read_paused:
+        # While we read nothing, for the application is to go on first, nothing can come; and who
+        # waits for our 100 need not send anything.
+        cycle: RequestResponseCycle | None = self.cycle
+        ours = self.flow.read_paused or (cycle is not None and cycle.waiting_for_100_continue)
+        if self._came < BODY_LEAST and not ours:
             self.transport.abort()
             return
         self._came = 0
@@ -264,6 +267,7 @@ class Protocol(HttpToolsProtocol):
         if transport.is_closing():
             return False
         self._unset_keepalive_if_required()
+        self._head_is_whole()  # of another, begun behind this one
         self._body_is_whole()
         self.flow.resume_reading()
         # The answer is none of ASGI's any more. What came behind the request, on a connection that
