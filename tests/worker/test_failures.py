@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import math
-import time
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -378,23 +375,3 @@ async def test_two_who_redrive_at_once_do_it_once(data: Path) -> None:
         )
         assert len([each for each in redriven if isinstance(each, TransitionError)]) == 4
         assert len(await service.engine.list(Query(parent=dead.id))) == 1
-
-
-@pytest.mark.parametrize("delay", [math.nan, math.inf, 1e12, timedelta(seconds=1)], ids=str)
-async def test_a_delay_that_is_none(data: Path, delay: Any) -> None:
-    """It is settled, whatever it says: else it would wait until its lease is over, each time."""
-    rb = Ringback(data=data)
-
-    @rb.task(backoff=0)
-    async def later(op: Operation) -> int:
-        if op.attempt == 1:
-            raise RetryLater("not yet", delay=delay)
-        return op.attempt
-
-    async with rb.running():
-        accepted = await rb.submit("later")
-        if delay == 1e12:
-            state = await becomes(rb, accepted.id, failures=1)
-            assert state.ready_at < time.time() + 400 * 86400
-        else:
-            assert (await rb.wait(accepted.id, LIMIT / 4)).result == b"2"

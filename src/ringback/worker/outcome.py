@@ -102,6 +102,8 @@ def _delay(error: RetryLater) -> float | None:
     delay: object = error.delay  # whatever the application gave
     if delay is None:
         return None
+    if isinstance(delay, int):
+        delay = max(-MAX_DELAY, min(delay, MAX_DELAY))  # none is too large for a float
     if not isinstance(delay, int | float) or not math.isfinite(delay):
         log.error("RetryLater takes a delay in seconds, and not %r: the backoff counts.", delay)
         return None
