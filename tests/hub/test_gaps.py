@@ -83,11 +83,16 @@ async def test_what_is_replayed_whole_is_no_gap(data: Path, limit: int) -> None:
 
 
 class Slow(SqliteEngine):
-    """Its answers take a while, as those of a table elsewhere do."""
+    """Each answer is on its way until it is let in, as those of a table elsewhere are."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.asked, self.answers = asyncio.Event(), asyncio.Semaphore(0)
 
     async def follow(self, after: Position | None, limit: int) -> Page:
         page = await super().follow(after, limit)
-        await asyncio.sleep(0.1)
+        self.asked.set()
+        await self.answers.acquire()
         return page
 
 
@@ -97,13 +102,19 @@ async def test_what_comes_while_it_is_asked_where_the_end_is_is_handed_on(
     monkeypatch.setattr(hints, "WATCH_EVERY", 1e6)  # which would make up for it
     async with Slow(data) as engine:
         hub = Hub(engine, topics())
+        hinted = asyncio.Event()
+        engine.listen(lambda changed: hinted.set())  # behind the hub, which hears it before
         starting = asyncio.create_task(hub.start())
-        await asyncio.sleep(0.05)
+        await engine.asked.wait()
         await publish(engine, "t")
+        await hinted.wait()
+        engine.answers.release()
         await starting
         assert hub.position.offset == 0
         follower = Listener()
         hub.attach(follower, parse("t"))
+        for _ in range(10):
+            engine.answers.release()
         await until(lambda: follower.got, limit=10)
         hub.close()
 
